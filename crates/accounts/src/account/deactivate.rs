@@ -1,0 +1,115 @@
+//! The end of an account. Its row stays, so that its name is never given out again; its rooms are
+//! left by a job that is enqueued in the same write.
+
+use std::net::IpAddr;
+
+use ruma::{OwnedUserId, UserId};
+use tracing::instrument;
+use vestibule_storage::{
+    StorageError, Tx, jobs,
+    tables::{
+        account::{StoredAccount, StoredAccountState},
+        user_data::{ACCOUNT_DATA, FILTER_BY_ID, PROFILE_FIELD, USER_CHANGE, USER_DATA_GUARD},
+    },
+};
+use vestibule_types::Actor;
+
+use crate::{
+    Accounts, facts,
+    job::{self, LeaveAll},
+    profile,
+    registration::{put_account, release_guest},
+    session::close_all,
+    uia::{Attempt, Question, UiaError},
+};
+
+/// The end of the own account.
+#[derive(Clone, Debug)]
+pub struct Deactivate {
+    /// Whether the owner wants to be forgotten.
+    pub erase: bool,
+    /// The interactive authentication so far.
+    pub attempt: Option<Attempt>,
+    /// Where the request comes from.
+    pub peer: IpAddr,
+}
+
+/// Why an account was not deactivated.
+#[derive(Debug, thiserror::Error)]
+pub enum DeactivateError {
+    /// There is no such account.
+    #[error("there is no such account")]
+    UnknownUser,
+    /// There is more to prove, or the proof could not be checked.
+    #[error(transparent)]
+    Uia(#[from] UiaError),
+    /// The account could not be stored.
+    #[error("could not store the account")]
+    Storage(#[from] StorageError),
+}
+
+impl Accounts {
+    /// Deactivates the caller's account.
+    #[instrument(name = "accounts.account.deactivate", skip_all)]
+    pub async fn deactivate(
+        &self,
+        actor: &Actor,
+        command: Deactivate,
+    ) -> Result<(), DeactivateError> {
+        let flows = self.owner_flows(actor.user_id()).await?;
+        let question = Question::of_owner("deactivate", flows, actor.user_id(), command.peer);
+        self.authenticate(&question, command.attempt).await?;
+        self.deactivate_account(actor.user_id(), command.erase).await
+    }
+
+    /// Deactivates an account for the operator. Doing it again does nothing, but may still erase.
+    #[instrument(name = "accounts.account.deactivate_account", skip_all)]
+    pub async fn deactivate_account(
+        &self,
+        user_id: &UserId,
+        erase: bool,
+    ) -> Result<(), DeactivateError> {
+        let (user, now) = (user_id.to_owned(), self.0.now_ms());
+        self.0.write(user_id, move |tx| end(tx, &user, erase, now)).await?;
+        self.0.ring();
+        Ok(())
+    }
+}
+
+fn end(
+    tx: &mut Tx<'_>,
+    user_id: &OwnedUserId,
+    erase: bool,
+    now: u64,
+) -> Result<(), DeactivateError> {
+    let before = facts::account(tx, user_id)?.ok_or(DeactivateError::UnknownUser)?;
+    let after = StoredAccount {
+        state: StoredAccountState::Deactivated,
+        password: None,
+        deactivated_at: before.deactivated_at.or(Some(now)),
+        erased: before.erased || erase,
+        ..before.clone()
+    };
+    put_account(tx, user_id, Some(&before), &after)?;
+    close_all(tx, user_id, None)?;
+    release_guest(tx, user_id)?;
+    if erase {
+        forget(tx, user_id)?;
+    }
+    if before.state != StoredAccountState::Deactivated {
+        let payload = job::encode(&LeaveAll { user_id: user_id.clone() });
+        jobs::enqueue(tx, job::LEAVE_ALL, payload, now)?;
+    }
+    Ok(())
+}
+
+/// Removes what is kept for the owner alone.
+fn forget(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError> {
+    profile::touch(tx, user_id)?;
+    PROFILE_FIELD.delete_prefix(tx, (user_id,))?;
+    USER_DATA_GUARD.get(tx, (user_id,))?;
+    USER_DATA_GUARD.put(tx, (user_id,), &0)?;
+    ACCOUNT_DATA.delete_prefix(tx, (user_id,))?;
+    USER_CHANGE.delete_prefix(tx, (user_id,))?;
+    FILTER_BY_ID.delete_prefix(tx, (user_id,))
+}

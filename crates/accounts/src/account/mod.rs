@@ -1,0 +1,16 @@
+//! What happens to an account as a whole.
+
+mod class;
+mod deactivate;
+mod list;
+mod password;
+mod state;
+
+pub(crate) use self::class::class_suffix;
+pub use self::{
+    class::{Assigner, SetClass, SetClassError},
+    deactivate::{Deactivate, DeactivateError},
+    list::AccountSummary,
+    password::{ChangePassword, ChangePasswordError, PasswordError},
+    state::{SetState, SetStateError},
+};

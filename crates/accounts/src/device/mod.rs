@@ -1,0 +1,11 @@
+//! Devices: what an account is logged in on.
+
+mod delete;
+mod list;
+mod update;
+
+pub use self::{
+    delete::{DeleteDevices, DeleteDevicesError},
+    list::Device,
+    update::UpdateDeviceError,
+};

@@ -1,0 +1,65 @@
+//! Writing sightings of devices now and then.
+
+use ruma::{OwnedDeviceId, OwnedUserId};
+use tracing::warn;
+use vestibule_storage::{
+    StorageError,
+    tables::account::{DEVICE_BY_USER, SEEN_BY_DEVICE, StoredSeen},
+};
+
+use crate::Accounts;
+
+/// Sightings written in one batch.
+const SIGHTINGS_PER_BATCH: usize = 500;
+
+impl Accounts {
+    /// Starts the background work of this service. It ends with one last flush when the server
+    /// stops.
+    pub fn start(&self) {
+        let accounts = self.clone();
+        let environment = self.0.environment.clone();
+        let every = self.0.config.sessions.seen_flush_every;
+        let spawner = environment.spawner.clone();
+        let work = async move {
+            let mut stopping = environment.spawner.stopping();
+            loop {
+                let stop = tokio::select! {
+                    biased;
+                    () = &mut stopping => true,
+                    () = environment.clock.sleep(every) => false,
+                };
+                if let Err(error) = accounts.flush_sightings().await {
+                    warn!(error = &error as &dyn std::error::Error, "sightings were not written");
+                }
+                if stop {
+                    break;
+                }
+            }
+        };
+        spawner.spawn("accounts.flush_sightings", Box::pin(work));
+    }
+
+    /// Writes what was seen since the last time.
+    pub async fn flush_sightings(&self) -> Result<(), StorageError> {
+        let waiting: Vec<_> = self.0.sightings.take().into_iter().collect();
+        let slot = self.0.store.slot_of_user(&self.0.system_user);
+        for batch in waiting.chunks(SIGHTINGS_PER_BATCH) {
+            let batch: Vec<((OwnedUserId, OwnedDeviceId), StoredSeen)> = batch.to_vec();
+            self.0
+                .store
+                .write(slot, move |tx| {
+                    let keys = batch.iter().map(|((user, device), _)| (user, device));
+                    let devices = DEVICE_BY_USER.multi_get(tx, keys)?;
+                    for (((user, device), seen), row) in batch.iter().zip(devices) {
+                        // A device that logged out meanwhile leaves nothing behind.
+                        if row.is_some() {
+                            SEEN_BY_DEVICE.put(tx, (user, device), seen)?;
+                        }
+                    }
+                    Ok::<_, StorageError>(())
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}

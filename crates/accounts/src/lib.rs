@@ -1,0 +1,62 @@
+//! Accounts: who has one, what they are logged in on, what they say of themselves and keep.
+//!
+//! The class of an account is a column of its row, read in whatever transaction decides by it; no
+//! cache stands before it. What the policy may refuse takes a permit, minted inside the write.
+//! Rooms are above: what has to happen there is left as a durable job ([`job`]), and what has to be
+//! known from there is asked through [`Acquaintance`].
+
+mod account;
+mod config;
+mod device;
+pub mod facts;
+mod flush;
+mod gate;
+pub mod job;
+mod password;
+mod profile;
+mod registration;
+mod seen;
+mod service;
+mod session;
+mod throttle;
+mod token;
+mod uia;
+mod user_data;
+mod username;
+
+pub use vestibule_storage::{
+    StorageError,
+    tables::account::{StoredAccountState as AccountState, StoredSeen as Seen},
+};
+
+pub use self::{
+    account::{
+        AccountSummary, Assigner, ChangePassword, ChangePasswordError, Deactivate, DeactivateError,
+        PasswordError, SetClass, SetClassError, SetState, SetStateError,
+    },
+    config::{
+        AccountLimits, AccountsConfig, RegistrationConfig, RegistrationMode, SessionConfig, Terms,
+    },
+    device::{DeleteDevices, DeleteDevicesError, Device, UpdateDeviceError},
+    gate::Refusal,
+    password::HasherBusy,
+    profile::{LookUpProfileError, SetProfileField, SetProfileFieldError},
+    registration::{
+        AvailableError, CreateAccount, CreateAccountError, CreateTokenError, NewRegistrationToken,
+        Register, RegisterError, RegisterGuest, RegisterGuestError, RegisterShared,
+        RegisterSharedError, Registered, RegistrationToken,
+    },
+    service::{Accounts, AccountsParts, Acquaintance},
+    session::{LogIn, LogInError, NewSession, RefreshError, Refreshed, Resolved, Sighting},
+    throttle::Rate,
+    token::TokenKind,
+    uia::{Attempt, Challenge, Failure, Proof, Stage, UiaError},
+    user_data::{
+        AccountDataItem, ChangePushRuleError, CreateFilterError, PutAccountData, PutPushRule,
+        SetAccountDataError, SetTagError,
+    },
+    username::{GUEST_PREFIX, SYSTEM_LOCALPART, UsernameError},
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Looking at profiles.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ruma::UserId;
+use serde_json::Value;
+use tracing::instrument;
+use vestibule_policy::{Action, Denial, Facts, RateFact, Request};
+use vestibule_storage::{StorageError, tables::user_data::PROFILE_FIELD};
+use vestibule_types::{Actor, limits};
+
+use crate::{Accounts, facts};
+
+/// Why a profile is not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum LookUpProfileError {
+    /// There is no such user here.
+    #[error("there is no such user")]
+    UnknownUser,
+    /// The policy refuses.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The profile could not be read.
+    #[error("could not read the profile")]
+    Storage(#[from] StorageError),
+}
+
+impl Accounts {
+    /// The profile of a user of this server, as the caller may see it.
+    #[instrument(name = "accounts.profile.look_up", skip_all)]
+    pub async fn profile(
+        &self,
+        actor: Option<&Actor>,
+        user_id: &UserId,
+        peer: Option<IpAddr>,
+    ) -> Result<BTreeMap<String, Value>, LookUpProfileError> {
+        if let Some(actor) = actor.filter(|actor| actor.user_id() != user_id) {
+            self.may_look_up(actor, user_id, peer).await?;
+        }
+        let user = user_id.to_owned();
+        self.0
+            .store
+            .read(move |read| {
+                if facts::account(read, &user)?.is_none() {
+                    return Err(LookUpProfileError::UnknownUser);
+                }
+                let rows = PROFILE_FIELD.scan(read, (&user,), limits::PROFILE_BYTES_MAX)?;
+                let fields = rows.into_iter().filter_map(|((_, field), json)| {
+                    Some((field, serde_json::from_str(&json).ok()?))
+                });
+                Ok(fields.collect())
+            })
+            .await
+    }
+
+    /// Classes of low trust see the profiles of people they share a room with.
+    async fn may_look_up(
+        &self,
+        actor: &Actor,
+        target: &UserId,
+        peer: Option<IpAddr>,
+    ) -> Result<(), LookUpProfileError> {
+        let user = actor.user_id().to_owned();
+        let subject = self.0.store.read(move |read| facts::subject(read, &user)).await?;
+        let subject = subject.ok_or(LookUpProfileError::UnknownUser)?;
+        let low_trust = self.0.policy.current().is_scoped(&subject.class);
+        let shares_room = match self.0.acquaintance.get() {
+            Some(acquaintance) if low_trust => {
+                Some(acquaintance.share_room(actor.user_id(), target).await?)
+            }
+            _ => None,
+        };
+        let action = Action::LookupProfile { target };
+        let request = Request::new(&subject, action, self.0.environment.now(), peer);
+        let mut facts = Facts { shares_room, ..Facts::default() };
+        let policy = self.0.policy.current();
+        facts.rate = self.charge(&policy.decide(&facts, &request), actor.user_id())?;
+        if let RateFact::Exhausted { retry_after_ms } = facts.rate {
+            return Err(Denial::limited(retry_after_ms).into());
+        }
+        Ok(policy.decide(&facts, &request).allowed()?)
+    }
+}

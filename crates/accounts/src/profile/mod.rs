@@ -1,0 +1,14 @@
+//! Profiles: a display name, an avatar, and whatever else people say of themselves.
+
+mod look_up;
+mod rename;
+mod set_field;
+
+pub use self::{
+    look_up::LookUpProfileError,
+    set_field::{SetProfileField, SetProfileFieldError},
+};
+pub(crate) use self::{
+    rename::{rename_for_class, with_suffix},
+    set_field::touch,
+};

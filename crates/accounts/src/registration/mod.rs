@@ -1,0 +1,24 @@
+//! Making accounts.
+
+mod available;
+mod create;
+mod guest;
+mod guest_tally;
+mod register;
+mod shared_secret;
+mod tokens;
+mod upgrade;
+
+pub use self::{
+    available::AvailableError,
+    create::{CreateAccount, CreateAccountError},
+    guest::{RegisterGuest, RegisterGuestError},
+    register::{Register, RegisterError, Registered},
+    shared_secret::{RegisterShared, RegisterSharedError},
+    tokens::{CreateTokenError, NewRegistrationToken, RegistrationToken},
+};
+pub(crate) use self::{
+    create::{NewAccount, put_account},
+    guest_tally::release as release_guest,
+    tokens::is_good,
+};

@@ -1,0 +1,230 @@
+//! `POST /register` for people who want an account.
+
+use std::{net::IpAddr, time::Duration};
+
+use ruma::{OwnedDeviceId, OwnedUserId};
+use tracing::instrument;
+use vestibule_storage::{StorageError, Tx};
+use vestibule_types::{ClassName, Secret};
+
+use super::{NewAccount, tokens::spend, upgrade::Upgrade};
+use crate::{
+    Accounts, NewSession, RegistrationMode,
+    account::{PasswordError, class_suffix},
+    facts,
+    password::HasherBusy,
+    service::counted_address,
+    session::{self, Minted},
+    token,
+    uia::{Attempt, Question, Stage, UiaError},
+    username::{UsernameError, new_user_id},
+};
+
+/// A registration.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// The wanted localpart; `None` for a random one.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+    /// The identifier of the first device.
+    pub device_id: Option<OwnedDeviceId>,
+    /// The name of the first device.
+    pub initial_device_display_name: Option<String>,
+    /// Whether no session is wanted.
+    pub inhibit_login: bool,
+    /// Whether the client can refresh its token.
+    pub refresh_token: bool,
+    /// The token of the guest who wants to become this account.
+    pub guest_access_token: Option<Secret>,
+    /// The interactive authentication so far.
+    pub attempt: Option<Attempt>,
+    /// Where the request comes from.
+    pub peer: IpAddr,
+}
+
+/// A new account.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// Its identifier.
+    pub user_id: OwnedUserId,
+    /// Its first session, unless none was wanted.
+    pub session: Option<NewSession>,
+}
+
+/// Why somebody was not registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// Nobody can register here.
+    #[error("registration is closed")]
+    Closed,
+    /// It cannot be a name.
+    #[error(transparent)]
+    Username(#[from] UsernameError),
+    /// It is or was somebody's.
+    #[error("the user name is taken")]
+    Taken,
+    /// A guest that becomes an account keeps its name, and has to say so.
+    #[error("a guest that becomes an account has to name itself as username")]
+    NotOwnName,
+    /// The guest token is nobody's, or not a guest's.
+    #[error("the guest access token is not a guest's")]
+    GuestToken,
+    /// There is more to prove, or the proof could not be checked.
+    #[error(transparent)]
+    Uia(#[from] UiaError),
+    /// The password is missing.
+    #[error("a password is needed")]
+    NoPassword,
+    /// The password is not good enough.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The device identifier cannot be one.
+    #[error("this cannot be a device identifier")]
+    DeviceId,
+    /// Somebody used the registration token up meanwhile.
+    #[error("the registration token is not valid any more")]
+    TokenSpent,
+    /// Too many registrations.
+    #[error("too many registrations")]
+    Limited(Duration),
+    /// Too many passwords are being hashed.
+    #[error(transparent)]
+    Busy(#[from] HasherBusy),
+    /// The account could not be stored.
+    #[error("could not store the account")]
+    Storage(#[from] StorageError),
+}
+
+/// Everything the write needs, drawn and computed beforehand.
+#[derive(Clone, Debug)]
+struct Registration {
+    account: NewAccount,
+    upgrade: Option<Upgrade>,
+    token: Option<String>,
+    session: Option<Minted>,
+    device_name: Option<String>,
+    /// What each class appends to names: the class a token gives is known only in the write.
+    suffixes: vestibule_policy::PolicyHandle,
+}
+
+impl Accounts {
+    /// Registers an account, once everything that has to be proven is.
+    #[instrument(name = "accounts.registration.register", skip_all)]
+    pub async fn register(&self, command: Register) -> Result<Registered, RegisterError> {
+        self.charge_registration(command.peer)?;
+        let mode = self.0.config.registration.mode;
+        if mode == RegistrationMode::Closed {
+            return Err(RegisterError::Closed);
+        }
+        if command.device_id.as_ref().is_some_and(|id| !session::is_device_id(id)) {
+            return Err(RegisterError::DeviceId);
+        }
+        let upgrade = self.upgrade(&command).await?;
+        let user_id = self.wanted_user_id(&command, upgrade.as_ref()).await?;
+        if let Some(password) = &command.password {
+            self.check_password(password)?;
+        }
+        let question = Question {
+            operation: token::digest(&format!("register {:?}", command.username)),
+            flows: vec![self.registration_flow(mode)],
+            caller: None,
+            peer: command.peer,
+        };
+        let granted = self.authenticate(&question, command.attempt.clone()).await?;
+        let password = command.password.ok_or(RegisterError::NoPassword)?;
+        let hash = self.0.passwords.hash(password).await?;
+        let session =
+            (!command.inhibit_login).then(|| self.mint(command.device_id, command.refresh_token));
+        let registration = Registration {
+            account: NewAccount {
+                user_id: user_id.clone(),
+                class: ClassName::member(),
+                password: Some(hash),
+                displayname: None,
+                name_suffix: None,
+                now: self.0.now_ms(),
+            },
+            upgrade,
+            token: granted.registration_token,
+            session: session.clone(),
+            device_name: command.initial_device_display_name,
+            suffixes: self.0.policy.clone(),
+        };
+        self.0.write(&user_id, move |tx| registration.write(tx)).await?;
+        self.0.ring();
+        let session = session.map(|minted| minted.into_session(user_id.clone()));
+        Ok(Registered { user_id, session })
+    }
+
+    fn charge_registration(&self, peer: IpAddr) -> Result<(), RegisterError> {
+        match counted_address(peer) {
+            Some(address) => self
+                .0
+                .throttles
+                .registrations
+                .charge(&address, self.0.monotonic())
+                .map_err(RegisterError::Limited),
+            None => Ok(()),
+        }
+    }
+
+    /// What somebody has to go through: a token where one is needed, terms where there are some.
+    fn registration_flow(&self, mode: RegistrationMode) -> Vec<Stage> {
+        let mut flow = Vec::new();
+        if mode == RegistrationMode::Token {
+            flow.push(Stage::RegistrationToken);
+        }
+        if !self.0.config.registration.terms.is_empty() {
+            flow.push(Stage::Terms);
+        }
+        if flow.is_empty() {
+            flow.push(Stage::Dummy);
+        }
+        flow
+    }
+
+    /// The identifier the account will have. Refuses early what the write would refuse.
+    async fn wanted_user_id(
+        &self,
+        command: &Register,
+        upgrade: Option<&Upgrade>,
+    ) -> Result<OwnedUserId, RegisterError> {
+        if let Some(upgrade) = upgrade {
+            return Ok(upgrade.user_id.clone());
+        }
+        let username = match &command.username {
+            Some(username) => username.clone(),
+            None => self.0.environment.random_text(b"abcdefghijklmnopqrstuvwxyz234567", 12),
+        };
+        let user_id = new_user_id(&username, self.server_name())?;
+        let asked = user_id.clone();
+        let taken = self
+            .0
+            .store
+            .read(move |read| Ok::<_, StorageError>(facts::account(read, &asked)?.is_some()))
+            .await?;
+        if taken { Err(RegisterError::Taken) } else { Ok(user_id) }
+    }
+}
+
+impl Registration {
+    fn write(&self, tx: &mut Tx<'_>) -> Result<(), RegisterError> {
+        let mut account = self.account.clone();
+        if let Some(token) = &self.token {
+            let token = spend(tx, token, account.now)?.ok_or(RegisterError::TokenSpent)?;
+            account.class = token.class.unwrap_or(account.class);
+        }
+        account.name_suffix =
+            class_suffix(&self.suffixes.current(), &account.class).map(ToOwned::to_owned);
+        match &self.upgrade {
+            Some(upgrade) => upgrade.write(tx, &account)?,
+            None if !account.write(tx)? => return Err(RegisterError::Taken),
+            None => {}
+        }
+        if let Some(minted) = &self.session {
+            session::open(tx, &account.user_id, minted, self.device_name.as_deref())?;
+        }
+        Ok(())
+    }
+}

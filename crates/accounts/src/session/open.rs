@@ -1,0 +1,224 @@
+//! Opening and closing sessions, inside somebody's transaction.
+
+use std::time::Duration;
+
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use vestibule_storage::{
+    StorageError, Tx,
+    tables::{
+        account::{
+            DEVICE_BY_USER, REFRESH_BY_TOKEN, SEEN_BY_DEVICE, SESSION_BY_TOKEN, SESSION_GUARD,
+            StoredDevice, StoredRefresh, StoredSession, TOKEN_BY_DEVICE, TokenDigest,
+        },
+        to_device::{TO_DEVICE, TO_DEVICE_COUNT},
+    },
+};
+use vestibule_types::{Secret, limits};
+
+use crate::{Accounts, token};
+
+/// The kind of an access token in `TOKEN_BY_DEVICE`.
+pub(crate) const ACCESS: u8 = 0;
+/// The kind of a refresh token in `TOKEN_BY_DEVICE`.
+pub(crate) const REFRESH: u8 = 1;
+/// A device has one of each, and twice that while a refresh is under way.
+const TOKENS_PER_DEVICE_MAX: usize = 64;
+
+/// The tokens of a new session. They are shown once.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Whose it is.
+    pub user_id: OwnedUserId,
+    /// The device.
+    pub device_id: OwnedDeviceId,
+    /// The access token.
+    pub access_token: Secret,
+    /// The refresh token, when one was asked for.
+    pub refresh_token: Option<Secret>,
+    /// How long the access token lives, when it ends.
+    pub expires_in: Option<Duration>,
+}
+
+/// Tokens that were drawn, but are not stored yet: a closure that reruns must not draw anew.
+#[derive(Clone, Debug)]
+pub(crate) struct Minted {
+    pub(crate) device_id: OwnedDeviceId,
+    pub(crate) access: Secret,
+    pub(crate) refresh: Option<Secret>,
+    pub(crate) expires_in: Option<Duration>,
+    pub(crate) now: u64,
+}
+
+impl Minted {
+    pub(crate) fn access_digest(&self) -> TokenDigest {
+        token::digest(self.access.expose())
+    }
+
+    pub(crate) fn refresh_digest(&self) -> Option<TokenDigest> {
+        self.refresh.as_ref().map(|refresh| token::digest(refresh.expose()))
+    }
+
+    pub(crate) fn into_session(self, user_id: OwnedUserId) -> NewSession {
+        NewSession {
+            user_id,
+            device_id: self.device_id,
+            access_token: self.access,
+            refresh_token: self.refresh,
+            expires_in: self.expires_in,
+        }
+    }
+}
+
+impl Accounts {
+    /// Draws the tokens of a session.
+    pub(crate) fn mint(&self, device_id: Option<OwnedDeviceId>, refresh: bool) -> Minted {
+        let environment = &self.0.environment;
+        Minted {
+            device_id: device_id.unwrap_or_else(|| token::mint_device_id(environment)),
+            access: token::mint_access(environment),
+            refresh: refresh.then(|| token::mint_refresh(environment)),
+            expires_in: refresh.then_some(self.0.config.sessions.access_token_life),
+            now: self.0.now_ms(),
+        }
+    }
+}
+
+/// Whether a client may choose this as its device's identifier.
+pub(crate) fn is_device_id(device_id: &DeviceId) -> bool {
+    (1..=limits::DEVICE_ID_BYTES_MAX).contains(&device_id.as_str().len())
+}
+
+/// Opens a session: makes the device if it is new, and ends what it had before.
+pub(crate) fn open(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    minted: &Minted,
+    display_name: Option<&str>,
+) -> Result<(), StorageError> {
+    touch(tx, user_id)?;
+    let device_id = &*minted.device_id;
+    revoke_tokens(tx, user_id, device_id)?;
+    if DEVICE_BY_USER.get(tx, (user_id, device_id))?.is_none() {
+        make_room(tx, user_id)?;
+        let display_name = display_name.map(|name| cut(name, limits::DEVICE_NAME_BYTES_MAX));
+        let device = StoredDevice { display_name, created_at: minted.now };
+        DEVICE_BY_USER.put(tx, (user_id, device_id), &device)?;
+    }
+    store_tokens(tx, user_id, minted, None)
+}
+
+/// Stores the tokens of a session for a device that exists.
+pub(crate) fn store_tokens(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    minted: &Minted,
+    replaces: Option<TokenDigest>,
+) -> Result<(), StorageError> {
+    let device_id = &*minted.device_id;
+    let life = minted.expires_in.map(|life| u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
+    let session = StoredSession {
+        user_id: user_id.to_owned(),
+        device_id: device_id.to_owned(),
+        expires_at: life.map(|life| minted.now.saturating_add(life)),
+        replaces,
+    };
+    let access = minted.access_digest();
+    SESSION_BY_TOKEN.put(tx, (access,), &session)?;
+    TOKEN_BY_DEVICE.put(tx, (user_id, device_id, ACCESS, access), &())?;
+    let Some(refresh) = minted.refresh_digest() else { return Ok(()) };
+    let row = StoredRefresh {
+        user_id: user_id.to_owned(),
+        device_id: device_id.to_owned(),
+        access,
+        replaces,
+        next: None,
+    };
+    REFRESH_BY_TOKEN.put(tx, (refresh,), &row)?;
+    TOKEN_BY_DEVICE.put(tx, (user_id, device_id, REFRESH, refresh), &())
+}
+
+/// Removes one token of a device.
+pub(crate) fn revoke_token(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    device_id: &DeviceId,
+    (kind, digest): (u8, TokenDigest),
+) -> Result<(), StorageError> {
+    if kind == ACCESS {
+        SESSION_BY_TOKEN.delete(tx, (digest,))?;
+    } else {
+        REFRESH_BY_TOKEN.delete(tx, (digest,))?;
+    }
+    TOKEN_BY_DEVICE.delete(tx, (user_id, device_id, kind, digest))
+}
+
+/// Removes a device and its tokens.
+pub(crate) fn close_device(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    device_id: &DeviceId,
+) -> Result<(), StorageError> {
+    touch(tx, user_id)?;
+    revoke_tokens(tx, user_id, device_id)?;
+    DEVICE_BY_USER.delete(tx, (user_id, device_id))?;
+    TO_DEVICE.delete_prefix(tx, (user_id, device_id))?;
+    TO_DEVICE_COUNT.delete(tx, (user_id, device_id))?;
+    SEEN_BY_DEVICE.delete(tx, (user_id, device_id))
+}
+
+/// Removes every device but `keep`, and their tokens.
+pub(crate) fn close_all(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    keep: Option<&DeviceId>,
+) -> Result<(), StorageError> {
+    touch(tx, user_id)?;
+    let devices = DEVICE_BY_USER.scan(tx, (user_id,), limits::DEVICES_PER_USER_MAX + 1)?;
+    for ((_, device_id), _) in devices {
+        if keep != Some(&device_id) {
+            close_device(tx, user_id, &device_id)?;
+        }
+    }
+    Ok(())
+}
+
+fn revoke_tokens(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    device_id: &DeviceId,
+) -> Result<(), StorageError> {
+    let tokens = TOKEN_BY_DEVICE.scan(tx, (user_id, device_id), TOKENS_PER_DEVICE_MAX)?;
+    for ((_, _, kind, digest), ()) in tokens {
+        revoke_token(tx, user_id, device_id, (kind, digest))?;
+    }
+    Ok(())
+}
+
+/// Makes the scans of this account's devices and tokens hold: whoever changes them writes this.
+pub(crate) fn touch(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError> {
+    let changes = SESSION_GUARD.get(tx, (user_id,))?.unwrap_or_default();
+    SESSION_GUARD.put(tx, (user_id,), &changes.wrapping_add(1))
+}
+
+/// Removes the device that was made first when there is no room for one more.
+fn make_room(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError> {
+    let devices = DEVICE_BY_USER.scan(tx, (user_id,), limits::DEVICES_PER_USER_MAX)?;
+    if devices.len() < limits::DEVICES_PER_USER_MAX {
+        return Ok(());
+    }
+    let oldest = devices.into_iter().min_by_key(|(_, device)| device.created_at);
+    match oldest {
+        Some(((_, device_id), _)) => close_device(tx, user_id, &device_id),
+        None => Ok(()),
+    }
+}
+
+/// The text, cut at a character so that it fits.
+pub(crate) fn cut(text: &str, bytes_max: usize) -> String {
+    text.chars()
+        .scan(0, |length, character| {
+            *length += character.len_utf8();
+            (*length <= bytes_max).then_some(character)
+        })
+        .collect()
+}

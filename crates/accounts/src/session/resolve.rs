@@ -1,0 +1,108 @@
+//! Whose access token is this?
+//!
+//! Two reads: the session, and the account, whose row is the only place the class is read from. So
+//! a change of class, a lock or a deactivation acts on live tokens at once; nothing is cached.
+
+use std::net::IpAddr;
+
+use tracing::instrument;
+use vestibule_storage::{
+    Read, StorageError,
+    tables::account::{SESSION_BY_TOKEN, StoredAccountState, StoredSession, TokenDigest},
+};
+use vestibule_types::{Actor, Credential};
+
+use super::{open::touch, refresh::confirm};
+use crate::{Accounts, TokenKind, facts, token};
+
+/// Whose token it is, and whether that helps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// Nobody's, or nobody's any more.
+    Unknown,
+    /// Its time is over; the client may refresh it or log in again and keep its device.
+    Expired,
+    /// Somebody's who may use their account.
+    Active(Actor),
+    /// Somebody's whose account is suspended: the policy leaves them the specification's list.
+    Suspended(Actor),
+    /// Somebody's whose account is locked: they may only log out.
+    Locked(Actor),
+}
+
+/// Where a request came from, for the list of devices.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting {
+    /// The address.
+    pub address: Option<IpAddr>,
+}
+
+impl Accounts {
+    /// Finds whose access token this is and notes that its device was seen.
+    #[instrument(name = "accounts.session.resolve", level = "debug", skip_all)]
+    pub async fn resolve(&self, token: &str, seen: Sighting) -> Result<Resolved, StorageError> {
+        match TokenKind::of(token) {
+            Some(TokenKind::Stored) => self.resolve_stored(token, seen).await,
+            // No guest token without a row was ever signed, and a refresh token opens nothing.
+            Some(TokenKind::Guest | TokenKind::Refresh) | None => Ok(Resolved::Unknown),
+        }
+    }
+
+    async fn resolve_stored(&self, token: &str, seen: Sighting) -> Result<Resolved, StorageError> {
+        let (digest, now) = (token::digest(token), self.0.now_ms());
+        let found = self.0.store.read(move |read| look_up(read, digest, now)).await?;
+        let Some((resolved, session)) = found else { return Ok(Resolved::Unknown) };
+        if resolved == Resolved::Expired {
+            return Ok(resolved);
+        }
+        self.0.sightings.note(&session.user_id, &session.device_id, now, seen.address);
+        if session.replaces.is_some() {
+            self.confirm_session(digest, &session).await?;
+        }
+        Ok(resolved)
+    }
+
+    /// The first use of a refreshed session spends what it came from.
+    async fn confirm_session(
+        &self,
+        digest: TokenDigest,
+        session: &StoredSession,
+    ) -> Result<(), StorageError> {
+        let user_id = session.user_id.clone();
+        self.0
+            .write(&session.user_id, move |tx| {
+                let Some(mut session) = SESSION_BY_TOKEN.get(tx, (digest,))? else {
+                    return Ok(());
+                };
+                touch(tx, &user_id)?;
+                confirm(tx, &user_id, session.replaces.take())?;
+                SESSION_BY_TOKEN.put(tx, (digest,), &session)
+            })
+            .await
+    }
+}
+
+fn look_up(
+    read: &impl Read,
+    digest: TokenDigest,
+    now: u64,
+) -> Result<Option<(Resolved, StoredSession)>, StorageError> {
+    let Some(session) = SESSION_BY_TOKEN.get(read, (digest,))? else { return Ok(None) };
+    let Some(account) = facts::account(read, &session.user_id)? else { return Ok(None) };
+    if session.expires_at.is_some_and(|at| at <= now) {
+        return Ok(Some((Resolved::Expired, session)));
+    }
+    let actor = Actor::new(
+        session.user_id.clone(),
+        Some(session.device_id.clone()),
+        account.class,
+        Credential::StoredSession,
+    );
+    let resolved = match account.state {
+        StoredAccountState::Active => Resolved::Active(actor),
+        StoredAccountState::Suspended => Resolved::Suspended(actor),
+        StoredAccountState::Locked => Resolved::Locked(actor),
+        StoredAccountState::Deactivated => Resolved::Unknown,
+    };
+    Ok(Some((resolved, session)))
+}

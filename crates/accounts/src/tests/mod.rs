@@ -1,0 +1,189 @@
+//! Facts about accounts, on the in-memory engine with one slot and with three.
+
+mod classes;
+mod guests;
+mod profiles;
+mod registration;
+mod sessions;
+mod states;
+mod user_data;
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use ruma::{OwnedUserId, server_name};
+use vestibule_policy::{ClassConfig, PolicyConfig, PolicyHandle, RateBuckets, compile};
+use vestibule_storage::{InlineExecutor, Store, jobs};
+use vestibule_testkit::{TestEnvironment, environment, memory_store};
+use vestibule_types::{Actor, ClassName, Secret};
+
+use crate::{
+    Accounts, AccountsConfig, AccountsParts, Attempt, CreateAccount, LogIn, NewSession, Proof,
+    Register, RegisterError, Registered, RegistrationMode, Resolved, Sighting, UiaError,
+};
+
+/// Somewhere on the internet.
+pub(crate) const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
+
+/// The accounts of one server, and what steers them.
+pub(crate) struct House {
+    pub(crate) accounts: Accounts,
+    pub(crate) store: Store,
+    pub(crate) policy: PolicyHandle,
+    pub(crate) time: TestEnvironment,
+}
+
+/// Guests are on, registration is open, and there is a class `webchat` whose names end in
+/// ` [web]`.
+pub(crate) fn policy_config() -> PolicyConfig {
+    let mut config = PolicyConfig::default();
+    config.guests.enabled = true;
+    config.guests.list = vec!["!lobby:a.example".to_owned()];
+    config.guests.open_rooms_by = vec!["list".to_owned()];
+    config.class.insert(
+        "webchat".to_owned(),
+        ClassConfig {
+            inherits: Some("member".to_owned()),
+            name_suffix: Some(" [web]".to_owned()),
+            ..ClassConfig::default()
+        },
+    );
+    config
+}
+
+pub(crate) fn house() -> House {
+    house_with(1, |_| {}, |_| {})
+}
+
+pub(crate) fn house_with(
+    slots: u16,
+    policy: impl FnOnce(&mut PolicyConfig),
+    accounts: impl FnOnce(&mut AccountsConfig),
+) -> House {
+    let time = environment(7);
+    let store = memory_store(slots);
+    let server_name = server_name!("a.example");
+    let mut rules = policy_config();
+    policy(&mut rules);
+    let (compiled, _warnings) = compile(&rules, server_name).unwrap();
+    let policy = PolicyHandle::new(compiled);
+    let mut config = AccountsConfig::new(server_name.to_owned());
+    config.registration.mode = RegistrationMode::Open;
+    accounts(&mut config);
+    let accounts = Accounts::new(AccountsParts {
+        store: store.clone(),
+        policy: policy.clone(),
+        rates: Arc::new(RateBuckets::default()),
+        environment: time.environment.clone(),
+        executor: Arc::new(InlineExecutor),
+        config,
+    });
+    House { accounts, store, policy, time }
+}
+
+pub(crate) fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+pub(crate) fn dummy() -> Attempt {
+    Attempt { session: None, proof: Some(Proof::Dummy) }
+}
+
+pub(crate) fn password(text: &str) -> Attempt {
+    let proof = Proof::Password { user: None, password: secret(text) };
+    Attempt { session: None, proof: Some(proof) }
+}
+
+/// A registration as test rigs send it: one request, `m.login.dummy`.
+pub(crate) fn registration(username: &str) -> Register {
+    Register {
+        username: Some(username.to_owned()),
+        password: Some(secret("tea")),
+        device_id: None,
+        initial_device_display_name: Some("phone".to_owned()),
+        inhibit_login: false,
+        refresh_token: false,
+        guest_access_token: None,
+        attempt: Some(dummy()),
+        peer: PEER,
+    }
+}
+
+pub(crate) fn login(user: &str, password: &str) -> LogIn {
+    LogIn {
+        user: Some(user.to_owned()),
+        password: secret(password),
+        device_id: None,
+        initial_device_display_name: None,
+        refresh_token: false,
+        peer: PEER,
+    }
+}
+
+impl House {
+    pub(crate) async fn register(&self, username: &str) -> NewSession {
+        let registered = self.accounts.register(registration(username)).await.unwrap();
+        registered.session.unwrap()
+    }
+
+    /// Registers and says who acts then.
+    pub(crate) async fn person(&self, username: &str) -> Actor {
+        let session = self.register(username).await;
+        self.actor(&session).await
+    }
+
+    pub(crate) async fn create(&self, username: &str, class: &str) -> OwnedUserId {
+        let command = CreateAccount {
+            username: username.to_owned(),
+            password: secret("tea"),
+            class: ClassName::new(class),
+            displayname: None,
+        };
+        self.accounts.create_account(command).await.unwrap()
+    }
+
+    pub(crate) async fn guest(&self) -> Registered {
+        self.guest_from(PEER).await.unwrap()
+    }
+
+    pub(crate) async fn guest_from(
+        &self,
+        peer: IpAddr,
+    ) -> Result<Registered, crate::RegisterGuestError> {
+        let command = crate::RegisterGuest { initial_device_display_name: None, peer };
+        self.accounts.register_guest(command).await
+    }
+
+    pub(crate) async fn resolve(&self, token: &Secret) -> Resolved {
+        self.accounts.resolve(token.expose(), Sighting { address: Some(PEER) }).await.unwrap()
+    }
+
+    /// Who acts with this session.
+    pub(crate) async fn actor(&self, session: &NewSession) -> Actor {
+        match self.resolve(&session.access_token).await {
+            Resolved::Active(actor) => actor,
+            other => panic!("not an active session: {other:?}"),
+        }
+    }
+
+    /// The kinds of all jobs that wait.
+    pub(crate) async fn jobs(&self) -> Vec<String> {
+        self.store
+            .read(|read| jobs::due(read, u64::MAX, 100))
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|(_, job)| job.kind)
+            .collect()
+    }
+}
+
+/// The challenge in an error, for those who expect one.
+pub(crate) fn challenge(error: RegisterError) -> crate::Challenge {
+    match error {
+        RegisterError::Uia(UiaError::Challenge(challenge)) => *challenge,
+        other => panic!("not a challenge: {other:?}"),
+    }
+}

@@ -1,0 +1,280 @@
+//! Who gets an account, and how.
+
+use vestibule_types::ClassName;
+
+use super::*;
+use crate::{
+    CreateAccountError, Failure, NewRegistrationToken, PasswordError, RegisterShared,
+    RegisterSharedError, Stage, Terms, UsernameError,
+};
+
+#[tokio::test]
+async fn open_registration_takes_one_request_with_the_dummy_stage() {
+    for slots in [1, 3] {
+        let house = house_with(slots, |_| {}, |_| {});
+        let session = house.register("Alice").await;
+        assert_eq!(session.user_id, "@alice:a.example");
+        assert!(session.access_token.expose().starts_with("vst_"));
+        assert_eq!(session.refresh_token, None);
+        let actor = house.actor(&session).await;
+        assert_eq!(actor.class(), &ClassName::member());
+        assert_eq!(actor.device_id(), Some(&*session.device_id));
+    }
+}
+
+#[tokio::test]
+async fn without_auth_the_flows_are_told_and_the_session_goes_on() {
+    let house = house();
+    let first = Register { attempt: None, ..registration("alice") };
+    let told = challenge(house.accounts.register(first).await.unwrap_err());
+    assert_eq!(told.flows, [[Stage::Dummy]]);
+    assert_eq!(told.failure, None);
+    let attempt = Some(Attempt { session: Some(told.session), proof: Some(Proof::Dummy) });
+    house.accounts.register(Register { attempt, ..registration("alice") }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_proves_nothing_for_another_name() {
+    let house = house();
+    let first = Register { attempt: None, ..registration("alice") };
+    let told = challenge(house.accounts.register(first).await.unwrap_err());
+    let attempt = Some(Attempt { session: Some(told.session), proof: Some(Proof::Dummy) });
+    let second = house.accounts.register(Register { attempt, ..registration("bob") }).await;
+    assert_eq!(challenge(second.unwrap_err()).failure, Some(Failure::Session));
+}
+
+#[tokio::test]
+async fn refuses_a_bad_taken_or_reserved_name_before_asking_for_proof() {
+    let house = house();
+    house.register("alice").await;
+    let refusal = async |username: &str| {
+        let command = Register { attempt: None, ..registration(username) };
+        house.accounts.register(command).await.unwrap_err()
+    };
+    assert!(matches!(refusal("alice").await, RegisterError::Taken));
+    let error = refusal("al ice").await;
+    assert!(matches!(error, RegisterError::Username(UsernameError::Invalid)));
+    let error = refusal("guest-aaaaaaaaaaaaaaaa").await;
+    assert!(matches!(error, RegisterError::Username(UsernameError::Reserved)));
+}
+
+#[tokio::test]
+async fn a_name_is_never_given_out_again() {
+    let house = house();
+    let actor = house.person("alice").await;
+    house.accounts.deactivate_account(actor.user_id(), true).await.unwrap();
+    let again = house.accounts.register(registration("alice")).await;
+    assert!(matches!(again, Err(RegisterError::Taken)));
+}
+
+#[tokio::test]
+async fn closed_registration_answers_before_anything_else() {
+    let house = house_with(
+        1,
+        |_| {},
+        |config| {
+            config.registration.mode = RegistrationMode::Closed;
+        },
+    );
+    let refused = house.accounts.register(registration("no name")).await;
+    assert!(matches!(refused, Err(RegisterError::Closed)));
+    house.create("alice", "member").await;
+}
+
+#[tokio::test]
+async fn a_password_is_needed_and_bounded() {
+    let house = house();
+    let without = Register { password: None, ..registration("alice") };
+    assert!(matches!(house.accounts.register(without).await, Err(RegisterError::NoPassword)));
+    let long = Register { password: Some(secret(&"x".repeat(513))), ..registration("alice") };
+    assert!(matches!(
+        house.accounts.register(long).await,
+        Err(RegisterError::Password(PasswordError::TooLong))
+    ));
+    let empty = Register { password: Some(secret("")), ..registration("alice") };
+    assert!(matches!(
+        house.accounts.register(empty).await,
+        Err(RegisterError::Password(PasswordError::Weak))
+    ));
+}
+
+#[tokio::test]
+async fn without_a_name_one_is_made_up_and_inhibit_login_opens_no_session() {
+    let house = house();
+    let command = Register { username: None, inhibit_login: true, ..registration("x") };
+    let registered = house.accounts.register(command).await.unwrap();
+    assert_eq!(registered.user_id.localpart().len(), 12);
+    assert!(registered.session.is_none());
+}
+
+#[tokio::test]
+async fn a_registration_token_is_used_up_and_gives_its_class() {
+    let house = house_with(
+        3,
+        |_| {},
+        |config| {
+            config.registration.mode = RegistrationMode::Token;
+        },
+    );
+    let command = NewRegistrationToken {
+        token: Some("sesame".to_owned()),
+        uses_max: Some(1),
+        class: Some(ClassName::new("webchat")),
+        ..NewRegistrationToken::default()
+    };
+    house.accounts.create_registration_token(command).await.unwrap();
+    let with = |username: &str, token: &str| Register {
+        attempt: Some(Attempt {
+            session: None,
+            proof: Some(Proof::RegistrationToken(token.to_owned())),
+        }),
+        ..registration(username)
+    };
+
+    let wrong = house.accounts.register(with("alice", "abracadabra")).await.unwrap_err();
+    assert_eq!(challenge(wrong).failure, Some(Failure::RegistrationToken));
+    let dummy = house.accounts.register(registration("alice")).await.unwrap_err();
+    assert_eq!(challenge(dummy).failure, Some(Failure::Stage));
+
+    let alice = house.accounts.register(with("alice", "sesame")).await.unwrap();
+    let actor = house.actor(&alice.session.unwrap()).await;
+    assert_eq!(actor.class(), &ClassName::new("webchat"));
+    let again = house.accounts.register(with("bob", "sesame")).await.unwrap_err();
+    assert_eq!(challenge(again).failure, Some(Failure::RegistrationToken));
+    assert!(!house.accounts.registration_token_valid("sesame", PEER).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_registration_token_ends() {
+    let house = house_with(
+        1,
+        |_| {},
+        |config| {
+            config.registration.mode = RegistrationMode::Token;
+        },
+    );
+    let command = NewRegistrationToken {
+        token: Some("sesame".to_owned()),
+        expires_at: Some(vestibule_testkit::EPOCH_MS + 1_000),
+        ..NewRegistrationToken::default()
+    };
+    house.accounts.create_registration_token(command).await.unwrap();
+    assert!(house.accounts.registration_token_valid("sesame", PEER).await.unwrap());
+    house.time.clock.advance(std::time::Duration::from_secs(1));
+    assert!(!house.accounts.registration_token_valid("sesame", PEER).await.unwrap());
+}
+
+#[tokio::test]
+async fn no_registration_token_makes_an_admin() {
+    let house = house();
+    for class in ["admin", "guest", "nonsense"] {
+        let command = NewRegistrationToken {
+            class: Some(ClassName::new(class)),
+            ..NewRegistrationToken::default()
+        };
+        let refused = house.accounts.create_registration_token(command).await;
+        assert!(matches!(refused, Err(crate::CreateTokenError::Class(_))), "{class}");
+    }
+}
+
+#[tokio::test]
+async fn terms_are_a_stage_with_the_documents() {
+    let house = house_with(
+        1,
+        |_| {},
+        |config| {
+            config.registration.terms = vec![Terms {
+                name: "privacy".to_owned(),
+                version: "1".to_owned(),
+                title: "Privacy".to_owned(),
+                url: "https://a.example/privacy".to_owned(),
+            }];
+        },
+    );
+    let told = challenge(house.accounts.register(registration("alice")).await.unwrap_err());
+    assert_eq!(told.flows, [[Stage::Terms]]);
+    assert_eq!(told.terms.len(), 1);
+    let attempt = Some(Attempt { session: None, proof: Some(Proof::Terms) });
+    house.accounts.register(Register { attempt, ..registration("alice") }).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_registers_only_so_often_and_the_machine_itself_always() {
+    let house = house();
+    let burst = house.accounts.config().limits.registrations.burst;
+    for number in 0..burst {
+        house.register(&format!("user{number}")).await;
+    }
+    let refused = house.accounts.register(registration("late")).await;
+    assert!(matches!(refused, Err(RegisterError::Limited(_))));
+    let local = Register { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), ..registration("late") };
+    house.accounts.register(local).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_operator_gives_any_class_but_those_that_are_not_given() {
+    let house = house();
+    house.create("root", "admin").await;
+    assert_eq!(house.accounts.admins().await.unwrap(), 1);
+    for class in ["guest", "system", "appservice", "nonsense"] {
+        let command = CreateAccount {
+            username: "x".to_owned(),
+            password: secret("tea"),
+            class: ClassName::new(class),
+            displayname: None,
+        };
+        let refused = house.accounts.create_account(command).await;
+        assert!(matches!(refused, Err(CreateAccountError::Class(_))), "{class}");
+    }
+}
+
+fn shared(nonce: &str, mac: String) -> RegisterShared {
+    RegisterShared {
+        nonce: nonce.to_owned(),
+        username: "root".to_owned(),
+        displayname: None,
+        password: secret("tea"),
+        admin: true,
+        user_type: None,
+        mac,
+    }
+}
+
+fn mac(key: &str, nonce: &str) -> String {
+    use hmac::{Hmac, Mac};
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(format!("{nonce}\0root\0tea\0admin").as_bytes());
+    format!("{:x}", mac.finalize().into_bytes())
+}
+
+#[tokio::test]
+async fn the_shared_secret_makes_the_first_admin_once_for_each_nonce() {
+    let house = house_with(
+        1,
+        |_| {},
+        |config| {
+            config.registration.mode = RegistrationMode::Closed;
+            config.registration.shared_secret = Some(secret("key"));
+        },
+    );
+    let nonce = house.accounts.registration_nonce().unwrap();
+    let wrong = house.accounts.register_shared(shared(&nonce, mac("yek", &nonce))).await;
+    assert!(matches!(wrong, Err(RegisterSharedError::Mac)));
+    let spent = house.accounts.register_shared(shared(&nonce, mac("key", &nonce))).await;
+    assert!(matches!(spent, Err(RegisterSharedError::Nonce)));
+
+    let nonce = house.accounts.registration_nonce().unwrap();
+    let (_, session) =
+        house.accounts.register_shared(shared(&nonce, mac("key", &nonce))).await.unwrap();
+    assert!(house.actor(&session).await.class().is_admin());
+
+    let nonce = house.accounts.registration_nonce().unwrap();
+    house.time.clock.advance(std::time::Duration::from_mins(1));
+    let old = house.accounts.register_shared(shared(&nonce, mac("key", &nonce))).await;
+    assert!(matches!(old, Err(RegisterSharedError::Nonce)));
+}
+
+#[tokio::test]
+async fn without_a_shared_secret_there_is_no_nonce() {
+    assert_eq!(house().accounts.registration_nonce(), None);
+}

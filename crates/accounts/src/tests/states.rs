@@ -1,0 +1,101 @@
+//! Suspended, locked, deactivated.
+
+use vestibule_storage::tables::account::StoredAccountState;
+
+use super::*;
+use crate::{
+    Deactivate, DeactivateError, LogInError, RefreshError, SetProfileFieldError, SetState,
+    SetStateError, Stage,
+};
+
+async fn put(house: &House, user_id: &OwnedUserId, state: StoredAccountState) {
+    let command = SetState { user_id: user_id.clone(), state };
+    house.accounts.set_state(command).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_state_acts_at_once_and_sessions_survive_it() {
+    let house = house();
+    let session = house.register("alice").await;
+    let alice = &session.user_id;
+    put(&house, alice, StoredAccountState::Locked).await;
+    assert!(matches!(house.resolve(&session.access_token).await, Resolved::Locked(_)));
+    let refused = house.accounts.log_in(login("alice", "tea")).await;
+    assert!(matches!(refused, Err(LogInError::Locked)));
+    put(&house, alice, StoredAccountState::Suspended).await;
+    assert!(matches!(house.resolve(&session.access_token).await, Resolved::Suspended(_)));
+    house.accounts.log_in(login("alice", "tea")).await.unwrap();
+    put(&house, alice, StoredAccountState::Active).await;
+    house.actor(&session).await;
+}
+
+#[tokio::test]
+async fn a_locked_account_cannot_refresh_until_it_is_free() {
+    let house = house();
+    let command = Register { refresh_token: true, ..registration("alice") };
+    let session = house.accounts.register(command).await.unwrap().session.unwrap();
+    let token = session.refresh_token.unwrap();
+    put(&house, &session.user_id, StoredAccountState::Locked).await;
+    assert!(matches!(house.accounts.refresh(&token).await, Err(RefreshError::Locked)));
+    put(&house, &session.user_id, StoredAccountState::Active).await;
+    house.accounts.refresh(&token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_suspended_account_does_not_change_its_profile() {
+    let house = house();
+    let actor = house.person("alice").await;
+    put(&house, &actor.user_id().to_owned(), StoredAccountState::Suspended).await;
+    let refused = profiles::set(&house, &actor, "displayname", "Ada").await;
+    let Err(SetProfileFieldError::Denied(denial)) = refused else { panic!("{refused:?}") };
+    assert_eq!(denial.kind, vestibule_policy::DenialKind::UserSuspended);
+}
+
+#[tokio::test]
+async fn an_admin_is_not_locked_and_nobody_is_deactivated_by_a_state() {
+    let house = house();
+    let root = house.create("root", "admin").await;
+    let command = SetState { user_id: root.clone(), state: StoredAccountState::Locked };
+    let refused = house.accounts.set_state(command).await;
+    assert!(matches!(refused, Err(SetStateError::Admin)));
+    let command = SetState { user_id: root, state: StoredAccountState::Deactivated };
+    let refused = house.accounts.set_state(command).await;
+    assert!(matches!(refused, Err(SetStateError::Deactivated)));
+}
+
+#[tokio::test]
+async fn the_end_of_an_account_takes_its_password_and_leaves_one_job() {
+    for slots in [1, 3] {
+        let house = house_with(slots, |_| {}, |_| {});
+        let session = house.register("alice").await;
+        let actor = house.actor(&session).await;
+        profiles::set(&house, &actor, "m.pronouns", "she").await.unwrap();
+        let end = |attempt| Deactivate { erase: true, attempt, peer: PEER };
+        let told = house.accounts.deactivate(&actor, end(None)).await;
+        let Err(DeactivateError::Uia(UiaError::Challenge(told))) = told else { panic!() };
+        assert_eq!(told.flows, [[Stage::Password]]);
+        house.accounts.deactivate(&actor, end(Some(password("tea")))).await.unwrap();
+
+        assert_eq!(house.resolve(&session.access_token).await, Resolved::Unknown);
+        let refused = house.accounts.log_in(login("alice", "tea")).await;
+        assert!(matches!(refused, Err(LogInError::Wrong)));
+        let row = house.accounts.account(actor.user_id()).await.unwrap().unwrap();
+        assert_eq!(row.state, StoredAccountState::Deactivated);
+        assert_eq!((row.password, row.erased), (None, true));
+        let profile = house.accounts.profile(None, actor.user_id(), None).await.unwrap();
+        assert!(profile.is_empty());
+        assert_eq!(house.jobs().await, ["leave_all"]);
+
+        house.accounts.deactivate_account(actor.user_id(), false).await.unwrap();
+        assert_eq!(house.jobs().await, ["leave_all"], "doing it again adds nothing");
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_a_password_ends_itself_by_its_token_alone() {
+    let house = house();
+    let guest = house.guest().await;
+    let actor = house.actor(&guest.session.unwrap()).await;
+    let command = Deactivate { erase: true, attempt: Some(dummy()), peer: PEER };
+    house.accounts.deactivate(&actor, command).await.unwrap();
+}

@@ -1,0 +1,226 @@
+//! Walking a caller through the stages of one operation.
+
+use std::net::IpAddr;
+
+use ruma::{OwnedUserId, UserId};
+use vestibule_storage::{
+    StorageError,
+    tables::account::{REGISTRATION_TOKEN, TokenDigest},
+};
+use vestibule_types::Secret;
+
+use super::{Attempt, Challenge, Failure, Proof, Stage, Step};
+use crate::{
+    Accounts, facts, password::HasherBusy, service::counted_address, token, username::named_user,
+};
+
+/// Why an operation that needs interactive authentication was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum UiaError {
+    /// There is more to prove.
+    #[error("more authentication is needed")]
+    Challenge(Box<Challenge>),
+    /// Too many wrong proofs.
+    #[error("too many attempts")]
+    Limited(std::time::Duration),
+    /// Too many passwords are being checked.
+    #[error(transparent)]
+    Busy(#[from] HasherBusy),
+    /// The proof could not be checked.
+    #[error("could not check the proof")]
+    Storage(#[from] StorageError),
+}
+
+/// What has to be proven, and by whom.
+pub(crate) struct Question<'a> {
+    /// What the proof is for; a proof for one thing is none for another.
+    pub(crate) operation: TokenDigest,
+    pub(crate) flows: Vec<Vec<Stage>>,
+    /// Whose password counts.
+    pub(crate) caller: Option<&'a UserId>,
+    pub(crate) peer: IpAddr,
+}
+
+impl<'a> Question<'a> {
+    /// What the owner of an account has to prove before `operation`.
+    pub(crate) fn of_owner(
+        operation: &str,
+        flows: Vec<Vec<Stage>>,
+        owner: &'a UserId,
+        peer: IpAddr,
+    ) -> Self {
+        let operation = token::digest(&format!("{operation} {owner}"));
+        Self { operation, flows, caller: Some(owner), peer }
+    }
+}
+
+/// What was proven.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) registration_token: Option<String>,
+}
+
+impl Accounts {
+    /// Returns once one flow is complete, else says what is missing.
+    pub(crate) async fn authenticate(
+        &self,
+        question: &Question<'_>,
+        attempt: Option<Attempt>,
+    ) -> Result<Granted, UiaError> {
+        let Attempt { session, proof } = attempt.unwrap_or(Attempt { session: None, proof: None });
+        let Some(mut step) = self.step(question, session) else {
+            let step = self.begin(question);
+            return Err(self.challenge(question, step, Some(Failure::Session)));
+        };
+        if let Some(proof) = proof
+            && let Err(failure) = self.prove(question, &mut step, proof).await?
+        {
+            return Err(self.challenge(question, step, Some(failure)));
+        }
+        let done = |flow: &Vec<Stage>| flow.iter().all(|stage| step.completed.contains(stage));
+        if !question.flows.iter().any(done) {
+            return Err(self.challenge(question, step, None));
+        }
+        self.0.uia.finish(&step.session);
+        Ok(Granted { registration_token: step.registration_token })
+    }
+
+    /// The step of the session, or of a new one when none was named.
+    fn step(&self, question: &Question<'_>, session: Option<String>) -> Option<Step> {
+        match session {
+            None => Some(self.begin(question)),
+            Some(name) => self.0.uia.resume(&name, question.operation, self.0.monotonic()),
+        }
+    }
+
+    fn begin(&self, question: &Question<'_>) -> Step {
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let name = self.0.environment.random_text(alphabet, 24);
+        self.0.uia.begin(name, question.operation, self.0.monotonic())
+    }
+
+    fn challenge(&self, question: &Question<'_>, step: Step, failure: Option<Failure>) -> UiaError {
+        let asks_terms = question.flows.iter().any(|flow| flow.contains(&Stage::Terms));
+        let terms = if asks_terms { self.0.config.registration.terms.clone() } else { Vec::new() };
+        UiaError::Challenge(Box::new(Challenge {
+            flows: question.flows.clone(),
+            completed: step.completed,
+            session: step.session,
+            terms,
+            failure,
+        }))
+    }
+
+    /// Checks one proof and notes its stage as done.
+    async fn prove(
+        &self,
+        question: &Question<'_>,
+        step: &mut Step,
+        proof: Proof,
+    ) -> Result<Result<(), Failure>, UiaError> {
+        let offered = |stage: &Stage| question.flows.iter().any(|flow| flow.contains(stage));
+        let Some(stage) = proof.stage().filter(offered) else { return Ok(Err(Failure::Stage)) };
+        let mut registration_token = None;
+        let proven = match proof {
+            Proof::Dummy | Proof::Terms => Ok(()),
+            Proof::Unknown => Err(Failure::Stage),
+            Proof::Password { user, password } => {
+                self.prove_password(question, user.as_deref(), password).await?
+            }
+            Proof::RegistrationToken(token) => {
+                let good = self.registration_token_is_good(&token).await?;
+                registration_token = Some(token);
+                if good { Ok(()) } else { Err(Failure::RegistrationToken) }
+            }
+        };
+        if proven.is_ok() {
+            self.0.uia.complete(step, stage, registration_token.as_deref());
+        }
+        Ok(proven)
+    }
+
+    async fn prove_password(
+        &self,
+        question: &Question<'_>,
+        user: Option<&str>,
+        password: Secret,
+    ) -> Result<Result<(), Failure>, UiaError> {
+        let Some(caller) = question.caller else { return Ok(Err(Failure::Stage)) };
+        let server_name = &self.0.config.server_name;
+        let claimed: Option<OwnedUserId> = match user {
+            Some(user) => named_user(user, server_name),
+            None => Some(caller.to_owned()),
+        };
+        if claimed.as_deref() != Some(caller) {
+            return Ok(Err(Failure::Password));
+        }
+        let fits = self.password_fits(caller, password, question.peer).await?;
+        Ok(if fits { Ok(()) } else { Err(Failure::Password) })
+    }
+
+    /// Whether the password is the account's. Wrong ones are counted, by address and by account.
+    pub(crate) async fn password_fits(
+        &self,
+        user_id: &UserId,
+        password: Secret,
+        peer: IpAddr,
+    ) -> Result<bool, UiaError> {
+        let now = self.0.monotonic();
+        let throttles = &self.0.throttles;
+        let address = counted_address(peer).unwrap_or_else(|| peer.to_string());
+        let pair = format!("{address} {user_id}");
+        throttles.wrong_passwords.check(&pair, now).map_err(UiaError::Limited)?;
+        throttles
+            .wrong_passwords_of_account
+            .check(user_id.as_str(), now)
+            .map_err(UiaError::Limited)?;
+        let user = user_id.to_owned();
+        let hash = self
+            .0
+            .store
+            .read(move |read| {
+                Ok::<_, StorageError>(facts::account(read, &user)?.and_then(|a| a.password))
+            })
+            .await?;
+        let fits = self.0.passwords.verify(password, hash).await?;
+        if !fits {
+            // Both were checked above; a race between the two only counts one attempt less.
+            let _full = throttles.wrong_passwords.charge(&pair, now);
+            let _full = throttles.wrong_passwords_of_account.charge(user_id.as_str(), now);
+        }
+        Ok(fits)
+    }
+
+    /// Whether a registration token would let somebody register now.
+    pub(crate) async fn registration_token_is_good(
+        &self,
+        token: &str,
+    ) -> Result<bool, StorageError> {
+        let (token, now) = (token.to_owned(), self.0.now_ms());
+        self.0
+            .store
+            .read(move |read| {
+                let row = REGISTRATION_TOKEN.get(read, (token.as_str(),))?;
+                Ok(row.is_some_and(|row| crate::registration::is_good(&row, now)))
+            })
+            .await
+    }
+
+    /// The flows by which the owner of an account proves to be it: the password, or nothing where
+    /// there is none, since the access token is then all such an account has.
+    pub(crate) async fn owner_flows(
+        &self,
+        user_id: &UserId,
+    ) -> Result<Vec<Vec<Stage>>, StorageError> {
+        let user = user_id.to_owned();
+        let has_password = self
+            .0
+            .store
+            .read(move |read| {
+                let account = facts::account(read, &user)?;
+                Ok::<_, StorageError>(account.is_some_and(|account| account.password.is_some()))
+            })
+            .await?;
+        Ok(vec![vec![if has_password { Stage::Password } else { Stage::Dummy }]])
+    }
+}

@@ -1,0 +1,46 @@
+//! User-interactive authentication: proving oneself in stages, for one operation.
+
+mod authenticate;
+mod sessions;
+mod stage;
+
+pub use self::authenticate::UiaError;
+pub use self::stage::{Attempt, Proof, Stage};
+pub(crate) use self::{
+    authenticate::Question,
+    sessions::{Step, UiaSessions},
+};
+
+use crate::config::Terms;
+
+/// What a client still has to do before the operation is carried out: the body of a 401.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// The ways that lead to the end; one is enough.
+    pub flows: Vec<Vec<Stage>>,
+    /// What was done.
+    pub completed: Vec<Stage>,
+    /// The name of this conversation.
+    pub session: String,
+    /// The documents of the terms stage.
+    pub terms: Vec<Terms>,
+    /// Why the last proof did not count.
+    pub failure: Option<Failure>,
+}
+
+/// Why a proof did not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The session is unknown, over, or was begun for something else.
+    #[error("this authentication session is over or was begun for something else")]
+    Session,
+    /// No flow of this operation has such a stage.
+    #[error("no flow of this operation has such a stage")]
+    Stage,
+    /// The password is wrong, or is somebody else's.
+    #[error("the password is not right")]
+    Password,
+    /// The registration token is unknown, used up or too old.
+    #[error("the registration token is not valid")]
+    RegistrationToken,
+}

@@ -1,0 +1,122 @@
+//! The conversations in progress. They are kept in memory: bounded, and gone after a restart,
+//! when clients simply begin anew.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use parking_lot::Mutex;
+use vestibule_storage::tables::account::TokenDigest;
+use vestibule_types::limits;
+
+use super::Stage;
+
+struct UiaSession {
+    operation: TokenDigest,
+    completed: Vec<Stage>,
+    registration_token: Option<String>,
+    ends_at: Duration,
+}
+
+/// How far a conversation is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) session: String,
+    pub(crate) completed: Vec<Stage>,
+    pub(crate) registration_token: Option<String>,
+}
+
+#[derive(Default)]
+pub(crate) struct UiaSessions {
+    by_name: Mutex<BTreeMap<String, UiaSession>>,
+}
+
+impl UiaSessions {
+    /// Begins a conversation about `operation` under a fresh name.
+    pub(crate) fn begin(&self, name: String, operation: TokenDigest, now: Duration) -> Step {
+        let mut by_name = self.by_name.lock();
+        if by_name.len() >= limits::UIA_SESSIONS_MAX {
+            by_name.retain(|_, session| session.ends_at > now);
+        }
+        if by_name.len() >= limits::UIA_SESSIONS_MAX {
+            let oldest = by_name.iter().min_by_key(|(_, session)| session.ends_at);
+            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                by_name.remove(&oldest);
+            }
+        }
+        let session = UiaSession {
+            operation,
+            completed: Vec::new(),
+            registration_token: None,
+            ends_at: now + Duration::from_millis(limits::UIA_SESSION_MS_MAX),
+        };
+        by_name.insert(name.clone(), session);
+        Step { session: name, completed: Vec::new(), registration_token: None }
+    }
+
+    /// How far the conversation is; `None` when there is none, or it is about something else.
+    pub(crate) fn resume(&self, name: &str, operation: TokenDigest, now: Duration) -> Option<Step> {
+        let by_name = self.by_name.lock();
+        let session = by_name.get(name)?;
+        (session.operation == operation && session.ends_at > now).then(|| Step {
+            session: name.to_owned(),
+            completed: session.completed.clone(),
+            registration_token: session.registration_token.clone(),
+        })
+    }
+
+    /// Notes a stage as done.
+    pub(crate) fn complete(&self, step: &mut Step, stage: Stage, token: Option<&str>) {
+        if !step.completed.contains(&stage) {
+            step.completed.push(stage);
+        }
+        if token.is_some() {
+            step.registration_token = token.map(str::to_owned);
+        }
+        if let Some(session) = self.by_name.lock().get_mut(&step.session) {
+            session.completed.clone_from(&step.completed);
+            session.registration_token.clone_from(&step.registration_token);
+        }
+    }
+
+    /// Forgets the conversation: what it proved is spent.
+    pub(crate) fn finish(&self, name: &str) {
+        self.by_name.lock().remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn about(operation: &str) -> TokenDigest {
+        crate::token::digest(operation)
+    }
+
+    #[test]
+    fn a_conversation_is_about_one_operation_and_ends() {
+        let sessions = UiaSessions::default();
+        let mut step = sessions.begin("s".to_owned(), about("delete A"), NOW);
+        sessions.complete(&mut step, Stage::Password, None);
+        let resumed = sessions.resume("s", about("delete A"), NOW).unwrap();
+        assert_eq!(resumed.completed, [Stage::Password]);
+        assert_eq!(sessions.resume("s", about("delete B"), NOW), None);
+        assert_eq!(sessions.resume("t", about("delete A"), NOW), None);
+        let late = NOW + Duration::from_millis(limits::UIA_SESSION_MS_MAX);
+        assert_eq!(sessions.resume("s", about("delete A"), late), None);
+        sessions.finish("s");
+        assert_eq!(sessions.resume("s", about("delete A"), NOW), None);
+    }
+
+    #[test]
+    fn only_so_many_conversations_are_kept_and_the_oldest_goes() {
+        let sessions = UiaSessions::default();
+        for number in 0..=limits::UIA_SESSIONS_MAX {
+            let at = Duration::from_millis(u64::try_from(number).unwrap());
+            sessions.begin(format!("s{number}"), about("op"), at);
+        }
+        assert_eq!(sessions.by_name.lock().len(), limits::UIA_SESSIONS_MAX);
+        assert_eq!(sessions.resume("s0", about("op"), NOW), None);
+        assert!(sessions.resume("s1", about("op"), NOW).is_some());
+    }
+}

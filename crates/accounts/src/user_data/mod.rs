@@ -1,0 +1,13 @@
+//! What clients keep for their user: account data, tags, push rules, filters.
+
+mod account_data;
+mod filter;
+mod push_rule;
+mod tag;
+
+pub use self::{
+    account_data::{AccountDataItem, PutAccountData, SetAccountDataError},
+    filter::CreateFilterError,
+    push_rule::{ChangePushRuleError, PutPushRule},
+    tag::SetTagError,
+};

@@ -1,0 +1,196 @@
+//! Push rules: when a client should be told. Kept as the global account data `m.push_rules`; until
+//! somebody changes one, the specification's defaults hold.
+
+use ruma::{
+    OwnedUserId, UserId,
+    push::{
+        Action, InsertPushRuleError, NewPushRule, RemovePushRuleError, RuleKind, RuleNotFoundError,
+        Ruleset,
+    },
+};
+use serde::{Deserialize, Serialize};
+use tracing::instrument;
+use vestibule_storage::{Read, StorageError, Tx};
+use vestibule_types::{Actor, limits};
+
+use super::{
+    SetAccountDataError,
+    account_data::{self, Item, PUSH_RULES, default_rules},
+};
+use crate::Accounts;
+
+/// A push rule to be added or changed.
+#[derive(Clone, Debug)]
+pub struct PutPushRule {
+    /// The rule.
+    pub rule: NewPushRule,
+    /// The rule it comes after.
+    pub after: Option<String>,
+    /// The rule it comes before.
+    pub before: Option<String>,
+}
+
+/// Why push rules stayed as they are.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePushRuleError {
+    /// There is no such rule, or none it could stand beside.
+    #[error("there is no such push rule")]
+    Unknown,
+    /// The rule is no rule, or is one of the server's own.
+    #[error("{0}")]
+    Invalid(String),
+    /// There are too many rules.
+    #[error("there are too many push rules")]
+    TooMany,
+    /// The rules could not be stored.
+    #[error("could not store the push rules")]
+    Storage(#[from] StorageError),
+}
+
+impl From<SetAccountDataError> for ChangePushRuleError {
+    fn from(error: SetAccountDataError) -> Self {
+        match error {
+            SetAccountDataError::Storage(error) => Self::Storage(error),
+            SetAccountDataError::NotOwn
+            | SetAccountDataError::ServerControlled
+            | SetAccountDataError::TooLarge
+            | SetAccountDataError::TooMany
+            | SetAccountDataError::Denied(_) => Self::TooMany,
+        }
+    }
+}
+
+impl From<InsertPushRuleError> for ChangePushRuleError {
+    fn from(error: InsertPushRuleError) -> Self {
+        match error {
+            InsertPushRuleError::UnknownRuleId => Self::Unknown,
+            other => Self::Invalid(other.to_string()),
+        }
+    }
+}
+
+impl From<RuleNotFoundError> for ChangePushRuleError {
+    fn from(_: RuleNotFoundError) -> Self {
+        Self::Unknown
+    }
+}
+
+impl From<RemovePushRuleError> for ChangePushRuleError {
+    fn from(error: RemovePushRuleError) -> Self {
+        match error {
+            RemovePushRuleError::NotFound => Self::Unknown,
+            other => Self::Invalid(other.to_string()),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    global: Ruleset,
+}
+
+impl Accounts {
+    /// The push rules of a user.
+    pub async fn push_rules(&self, user_id: &UserId) -> Result<Ruleset, StorageError> {
+        let user = user_id.to_owned();
+        self.0.store.read(move |read| rules(read, &user)).await
+    }
+
+    /// Adds or changes a push rule of the caller's.
+    #[instrument(name = "accounts.user_data.put_push_rule", skip_all)]
+    pub async fn put_push_rule(
+        &self,
+        actor: &Actor,
+        command: PutPushRule,
+    ) -> Result<(), ChangePushRuleError> {
+        self.change_push_rules(actor, move |rules| {
+            let PutPushRule { rule, after, before } = command.clone();
+            Ok(rules.insert(rule, after.as_deref(), before.as_deref())?)
+        })
+        .await
+    }
+
+    /// Removes a push rule of the caller's.
+    #[instrument(name = "accounts.user_data.delete_push_rule", skip_all)]
+    pub async fn delete_push_rule(
+        &self,
+        actor: &Actor,
+        kind: RuleKind,
+        rule_id: String,
+    ) -> Result<(), ChangePushRuleError> {
+        self.change_push_rules(actor, move |rules| Ok(rules.remove(kind.clone(), &rule_id)?)).await
+    }
+
+    /// Switches a push rule on or off.
+    #[instrument(name = "accounts.user_data.enable_push_rule", skip_all)]
+    pub async fn enable_push_rule(
+        &self,
+        actor: &Actor,
+        (kind, rule_id): (RuleKind, String),
+        enabled: bool,
+    ) -> Result<(), ChangePushRuleError> {
+        self.change_push_rules(actor, move |rules| {
+            Ok(rules.set_enabled(kind.clone(), &rule_id, enabled)?)
+        })
+        .await
+    }
+
+    /// Changes what a push rule does.
+    #[instrument(name = "accounts.user_data.set_push_rule_actions", skip_all)]
+    pub async fn set_push_rule_actions(
+        &self,
+        actor: &Actor,
+        (kind, rule_id): (RuleKind, String),
+        actions: Vec<Action>,
+    ) -> Result<(), ChangePushRuleError> {
+        self.change_push_rules(actor, move |rules| {
+            Ok(rules.set_actions(kind.clone(), &rule_id, actions.clone())?)
+        })
+        .await
+    }
+
+    async fn change_push_rules(
+        &self,
+        actor: &Actor,
+        change: impl Fn(&mut Ruleset) -> Result<(), ChangePushRuleError> + Send + 'static,
+    ) -> Result<(), ChangePushRuleError> {
+        let user_id: OwnedUserId = actor.user_id().to_owned();
+        self.0
+            .write(actor.user_id(), move |tx| {
+                let mut rules = rules(tx, &user_id)?;
+                change(&mut rules)?;
+                store(tx, &user_id, rules)
+            })
+            .await
+    }
+}
+
+/// The rules as stored, brought up to the defaults of this version of the server.
+fn rules(read: &impl Read, user_id: &UserId) -> Result<Ruleset, StorageError> {
+    let item = Item { room_id: None, kind: PUSH_RULES };
+    let stored = account_data::get(read, user_id, &item)?;
+    let stored = stored.and_then(|json| serde_json::from_str::<Content>(&json).ok());
+    let Some(Content { global: mut rules }) = stored else { return Ok(default_rules(user_id)) };
+    rules.update_with_server_default(default_rules(user_id));
+    Ok(rules)
+}
+
+/// The content of `m.push_rules`.
+pub(super) fn content(read: &impl Read, user_id: &UserId) -> Result<String, StorageError> {
+    Ok(encode(rules(read, user_id)?))
+}
+
+fn encode(global: Ruleset) -> String {
+    // A ruleset always has a JSON form: its keys are texts.
+    serde_json::to_string(&Content { global }).unwrap_or_else(|_| "{}".to_owned())
+}
+
+fn store(tx: &mut Tx<'_>, user_id: &UserId, rules: Ruleset) -> Result<(), ChangePushRuleError> {
+    let own = rules.iter().filter(|rule| !rule.is_server_default()).count();
+    let content = encode(rules);
+    if own > limits::PUSH_RULES_MAX || content.len() > limits::ACCOUNT_DATA_BYTES_MAX {
+        return Err(ChangePushRuleError::TooMany);
+    }
+    let item = Item { room_id: None, kind: PUSH_RULES };
+    Ok(account_data::put(tx, user_id, &item, content)?)
+}

@@ -1,0 +1,3 @@
+//! The database.
+
+pub(crate) mod check;

@@ -1,0 +1,81 @@
+//! Who is an operator.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
+use ruma::{OwnedUserId, api::error::ErrorKind};
+use vestibule_accounts::{Accounts, Resolved, Sighting};
+use vestibule_http::{Authenticator, Doorway, Gate, MatrixError, Presented, Visit, internal};
+use vestibule_types::{Actor, BoxFuture, ClassName, Credential};
+
+/// The class of every endpoint here: operators only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdminRule;
+
+/// Lets operators pass and nobody else.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminDoor;
+
+impl Gate<AdminRule> for AdminDoor {
+    fn admit(&self, visit: &Visit<'_, AdminRule>) -> Result<(), MatrixError> {
+        match visit.caller {
+            Some(actor) if actor.class().is_admin() => Ok(()),
+            Some(_) => {
+                let status = StatusCode::FORBIDDEN;
+                Err(MatrixError::new(status, ErrorKind::Forbidden, "only admins may do this"))
+            }
+            None => Err(MatrixError::missing_token()),
+        }
+    }
+}
+
+/// For requests over TCP: access tokens, which must belong to an admin.
+#[must_use]
+pub fn remote_doorway(accounts: Accounts) -> Doorway<AdminRule> {
+    Doorway { authenticator: Arc::new(Remote(accounts)), gate: Arc::new(AdminDoor) }
+}
+
+struct Remote(Accounts);
+
+impl Authenticator<AdminRule> for Remote {
+    fn authenticate<'a>(
+        &'a self,
+        presented: Presented<'a, AdminRule>,
+    ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>> {
+        Box::pin(async move {
+            let seen = Sighting { address: Some(presented.address) };
+            let resolved = self.0.resolve(presented.token, seen).await;
+            match resolved.map_err(|cause| internal(&cause))? {
+                Resolved::Active(actor) => Ok(Some(actor)),
+                Resolved::Expired => Err(MatrixError::unknown_token(true)),
+                Resolved::Unknown | Resolved::Suspended(_) | Resolved::Locked(_) => Ok(None),
+            }
+        })
+    }
+}
+
+/// For the local socket: whoever may open it is the operator, whatever token they show.
+#[must_use]
+pub(crate) fn local_doorway(operator: OwnedUserId) -> Doorway<AdminRule> {
+    Doorway { authenticator: Arc::new(Local(operator)), gate: Arc::new(AdminDoor) }
+}
+
+/// Gives a local request the credential that its connection already is.
+pub(crate) async fn introduce(mut request: Request) -> Request {
+    let credential = HeaderValue::from_static("Bearer operator");
+    request.headers_mut().insert(AUTHORIZATION, credential);
+    request
+}
+
+struct Local(OwnedUserId);
+
+impl Authenticator<AdminRule> for Local {
+    fn authenticate<'a>(
+        &'a self,
+        _presented: Presented<'a, AdminRule>,
+    ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>> {
+        let actor = Actor::new(self.0.clone(), None, ClassName::admin(), Credential::Operator);
+        Box::pin(async move { Ok(Some(actor)) })
+    }
+}

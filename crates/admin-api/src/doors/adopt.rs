@@ -1,0 +1,18 @@
+//! `POST /aliases/{alias}/adopt`
+
+use axum::extract::{Path, State};
+use ruma::OwnedRoomAliasId;
+use vestibule_http::{MatrixError, OutgoingJson};
+
+use super::answer;
+use crate::{AdminServices, Done};
+
+pub(crate) async fn handle(
+    State(services): State<AdminServices>,
+    Path(alias): Path<String>,
+) -> Result<OutgoingJson<Done>, MatrixError> {
+    let alias = OwnedRoomAliasId::try_from(alias)
+        .map_err(|_| MatrixError::invalid_param("not a room alias"))?;
+    services.rooms.adopt_alias(alias).await.map_err(answer)?;
+    Ok(OutgoingJson(Done {}))
+}

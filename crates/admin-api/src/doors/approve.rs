@@ -1,0 +1,20 @@
+//! `POST /spaces/{space}/children/{child}/approve`
+
+use axum::extract::{Path, State};
+use ruma::OwnedRoomId;
+use vestibule_http::{MatrixError, OutgoingJson};
+
+use super::answer;
+use crate::{AdminServices, Done};
+
+pub(crate) async fn handle(
+    State(services): State<AdminServices>,
+    Path((space, child)): Path<(String, String)>,
+) -> Result<OutgoingJson<Done>, MatrixError> {
+    let room = |text: String| {
+        OwnedRoomId::try_from(text).map_err(|_| MatrixError::invalid_param("not a room id"))
+    };
+    let (space, child) = (room(space)?, room(child)?);
+    services.rooms.approve_space_child(space, child).await.map_err(answer)?;
+    Ok(OutgoingJson(Done {}))
+}

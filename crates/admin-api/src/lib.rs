@@ -1,0 +1,78 @@
+//! What an operator asks: accounts, registration tokens, the policy, the database.
+//!
+//! The same operations answer in three places: on the local socket, where whoever can connect is
+//! the operator; in the command line's own process while no server runs; and over TCP for access
+//! tokens of class admin. Deliberately absent: any decision about rooms, and any way to act as
+//! somebody else.
+
+mod class_of;
+mod database;
+mod door;
+mod doors;
+mod messages;
+mod policy;
+mod reload;
+mod reports;
+mod segment;
+mod services;
+mod tokens;
+mod user_name;
+mod users;
+
+use axum::{Router, middleware::map_request};
+use http::Method;
+use vestibule_http::{Doorway, Login, Routes};
+
+pub use self::{
+    door::{AdminDoor, AdminRule, remote_doorway},
+    messages::{
+        ClassChange, DatabaseAnswer, DenialAnswer, DenialsAnswer, Done, NewToken, NewUser,
+        OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer, ReloadAnswer, ReportAnswer,
+        ReportsAnswer, TokenAnswer, TokensAnswer, UserAnswer, UsersAnswer,
+    },
+    segment::segment,
+    services::{AdminServices, Maintenance, MaintenanceError},
+};
+
+/// Where all paths begin.
+pub const PREFIX: &str = "/_vestibule/admin/v1";
+
+/// All operations behind a doorway.
+pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
+    let routes = Routes::new(doorway);
+    let routes = routes
+        .mount_at(Method::POST, &at("/users"), OPERATOR, users::create::handle)
+        .mount_at(Method::GET, &at("/users"), OPERATOR, users::list::handle)
+        .mount_at(Method::PUT, &at("/users/{user}/class"), OPERATOR, users::class::handle)
+        .mount_at(Method::PUT, &at("/users/{user}/password"), OPERATOR, users::password::handle)
+        .mount_at(Method::POST, &at("/tokens"), OPERATOR, tokens::create::handle)
+        .mount_at(Method::GET, &at("/tokens"), OPERATOR, tokens::list::handle)
+        .mount_at(Method::DELETE, &at("/tokens/{token}"), OPERATOR, tokens::delete::handle)
+        .mount_at(Method::GET, &at("/policy/check"), OPERATOR, policy::check::handle)
+        .mount_at(Method::GET, &at("/policy/explain"), OPERATOR, policy::explain::handle)
+        .mount_at(Method::GET, &at("/policy/rooms"), OPERATOR, policy::rooms::handle)
+        .mount_at(Method::GET, &at("/policy/denials"), OPERATOR, policy::denials::handle)
+        .mount_at(Method::POST, &at("/aliases/{alias}/adopt"), OPERATOR, doors::adopt::handle)
+        .mount_at(
+            Method::POST,
+            &at("/spaces/{space}/children/{child}/approve"),
+            OPERATOR,
+            doors::approve::handle,
+        )
+        .mount_at(Method::GET, &at("/reports"), OPERATOR, reports::handle)
+        .mount_at(Method::GET, &at("/db/check"), OPERATOR, database::check::handle)
+        .mount_at(Method::POST, &at("/reload"), OPERATOR, reload::handle);
+    routes.into_router(services)
+}
+
+/// All operations for the local socket: whoever may open it is the operator and needs no token.
+pub fn local_router(services: AdminServices) -> Router {
+    let operator = services.accounts.system_user();
+    router(services, door::local_doorway(operator)).layer(map_request(door::introduce))
+}
+
+const OPERATOR: (AdminRule, Login) = (AdminRule, Login::Required);
+
+fn at(path: &str) -> String {
+    format!("{PREFIX}{path}")
+}

@@ -1,0 +1,192 @@
+//! What is asked and answered, as JSON. The command line reads and writes the same types.
+
+use serde::{Deserialize, Serialize};
+use vestibule_types::Secret;
+
+/// `POST /users`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// A localpart, or a full user id.
+    pub name: String,
+    /// The class; without it, what the policy gives to new accounts.
+    pub class: Option<String>,
+    /// The password.
+    pub password: Secret,
+}
+
+/// `PUT /users/{user}/class`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassChange {
+    /// The new class.
+    pub class: String,
+}
+
+/// `PUT /users/{user}/password`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The new password.
+    pub password: Secret,
+    /// Whether sessions stay.
+    #[serde(default)]
+    pub keep_sessions: bool,
+}
+
+/// One account.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UserAnswer {
+    /// The full user id.
+    pub user_id: String,
+    /// The class.
+    pub class: String,
+    /// `active`, `deactivated`, …
+    pub state: String,
+    /// When the account was made, in milliseconds since the Unix epoch.
+    pub created_at_ms: u64,
+}
+
+/// `GET /users`: one page.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UsersAnswer {
+    /// The accounts, by localpart.
+    pub users: Vec<UserAnswer>,
+    /// What to pass as `from` for the next page; absent on the last.
+    pub next: Option<String>,
+}
+
+/// `POST /tokens`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewToken {
+    /// The token; a random one when absent.
+    pub token: Option<String>,
+    /// How many accounts it makes.
+    pub uses: Option<u64>,
+    /// How long it is good for.
+    pub expires_in_ms: Option<u64>,
+    /// The class of the accounts it makes.
+    pub class: Option<String>,
+}
+
+/// One registration token.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TokenAnswer {
+    /// The token.
+    pub token: String,
+    /// How many accounts it can still make; any number when absent.
+    pub uses_left: Option<u64>,
+    /// Until when, in milliseconds since the Unix epoch.
+    pub expires_at_ms: Option<u64>,
+    /// The class of the accounts it makes.
+    pub class: Option<String>,
+}
+
+/// `GET /tokens`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TokensAnswer {
+    /// All of them.
+    pub tokens: Vec<TokenAnswer>,
+}
+
+/// `GET /policy/check`: the doubts that need the database.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PolicyAnswer {
+    /// The epoch of the policy in force.
+    pub epoch: u64,
+    /// The doubts, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// `GET /policy/rooms`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OpenRoomsAnswer {
+    /// The class that was asked for.
+    pub class: String,
+    /// The rooms that are open to it.
+    pub rooms: Vec<OpenRoom>,
+}
+
+/// A room that is open to a class.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OpenRoom {
+    /// The room.
+    pub room_id: String,
+    /// Our names for it.
+    pub aliases: Vec<String>,
+    /// The rules that opened it, with their evidence.
+    pub because: Vec<String>,
+}
+
+/// `GET /policy/denials`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DenialsAnswer {
+    /// The newest first.
+    pub denials: Vec<DenialAnswer>,
+}
+
+/// A refusal.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DenialAnswer {
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Who.
+    pub user_id: String,
+    /// Their class then.
+    pub class: String,
+    /// What they wanted to do.
+    pub action: String,
+    /// To what.
+    pub object: String,
+    /// Why not: the code that clients see as `org.vestibule.reason`.
+    pub reason: String,
+    /// Where from, truncated.
+    pub address: Option<String>,
+}
+
+/// `GET /reports`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReportsAnswer {
+    /// The newest first.
+    pub reports: Vec<ReportAnswer>,
+}
+
+/// Something a person told the operators about: a user, a room, or an event in a room.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReportAnswer {
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Who told.
+    pub reporter: String,
+    /// The room.
+    pub room_id: Option<String>,
+    /// The event.
+    pub event_id: Option<String>,
+    /// The user.
+    pub user_id: Option<String>,
+    /// In their words.
+    pub reason: String,
+}
+
+/// `GET /db/check`
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct DatabaseAnswer {
+    /// Rows that were read.
+    pub rows: u64,
+    /// How many of them do not fit.
+    pub problems_found: u64,
+    /// The first of them, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// `POST /reload`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReloadAnswer {
+    /// What is in force now.
+    pub done: String,
+}
+
+/// An answer without content.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Done {}

@@ -1,0 +1,33 @@
+//! `GET /policy/denials`: the newest refusals.
+
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use vestibule_http::{MatrixError, OutgoingJson, internal};
+
+use crate::{AdminServices, DenialAnswer, DenialsAnswer};
+
+/// Refusals in one answer, unless fewer are asked for.
+const DENIALS: usize = 100;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Question {
+    limit: Option<usize>,
+}
+
+pub(crate) async fn handle(
+    State(services): State<AdminServices>,
+    Query(question): Query<Question>,
+) -> Result<OutgoingJson<DenialsAnswer>, MatrixError> {
+    let limit = question.limit.unwrap_or(DENIALS);
+    let found = services.rooms.denials(limit).await.map_err(|cause| internal(&cause))?;
+    let denials = found.into_iter().map(|denial| DenialAnswer {
+        at_ms: denial.at,
+        user_id: denial.user_id,
+        class: denial.class,
+        action: denial.action,
+        object: denial.object,
+        reason: denial.reason,
+        address: denial.address,
+    });
+    Ok(OutgoingJson(DenialsAnswer { denials: denials.collect() }))
+}

@@ -1,0 +1,6 @@
+//! Questions to the policy.
+
+pub(crate) mod check;
+pub(crate) mod denials;
+pub(crate) mod explain;
+pub(crate) mod rooms;

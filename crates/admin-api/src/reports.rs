@@ -1,0 +1,34 @@
+//! `GET /reports`: what people told the operators about, newest first.
+
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use vestibule_http::{MatrixError, OutgoingJson, internal};
+use vestibule_rooms::Reported;
+
+use crate::{AdminServices, ReportAnswer, ReportsAnswer};
+
+/// Reports in one answer, unless fewer are asked for.
+const REPORTS: usize = 100;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Question {
+    limit: Option<usize>,
+}
+
+pub(crate) async fn handle(
+    State(services): State<AdminServices>,
+    Query(question): Query<Question>,
+) -> Result<OutgoingJson<ReportsAnswer>, MatrixError> {
+    let limit = question.limit.unwrap_or(REPORTS);
+    let found = services.rooms.reports(limit).await.map_err(|cause| internal(&cause))?;
+    let reports = found.into_iter().map(|report| {
+        let (room_id, event_id, user_id) = match report.about {
+            Reported::Room(room) => (Some(room.to_string()), None, None),
+            Reported::Event(room, event) => (Some(room.to_string()), Some(event.to_string()), None),
+            Reported::User(user) => (None, None, Some(user.to_string())),
+        };
+        let (reporter, reason) = (report.reporter.to_string(), report.reason);
+        ReportAnswer { at_ms: report.at, reporter, room_id, event_id, user_id, reason }
+    });
+    Ok(OutgoingJson(ReportsAnswer { reports: reports.collect() }))
+}

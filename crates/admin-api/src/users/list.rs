@@ -1,0 +1,39 @@
+//! `GET /users`
+
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use vestibule_http::{MatrixError, OutgoingJson, internal};
+
+use crate::{AdminServices, UserAnswer, UsersAnswer, class_of::class_of, user_name::local_user};
+
+/// Accounts in one answer, unless fewer are asked for.
+const PAGE: usize = 500;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page {
+    class: Option<String>,
+    from: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(crate) async fn handle(
+    State(services): State<AdminServices>,
+    Query(page): Query<Page>,
+) -> Result<OutgoingJson<UsersAnswer>, MatrixError> {
+    let server = services.accounts.server_name();
+    let policy = services.policy.current();
+    let class = page.class.as_deref().map(|name| class_of(name, &policy)).transpose()?;
+    let after = page.from.as_deref().map(|name| local_user(name, server)).transpose()?;
+    let limit = page.limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let accounts = services.accounts.list(class, after, limit).await;
+    let accounts = accounts.map_err(|cause| internal(&cause))?;
+    let full = accounts.len() == limit;
+    let next = accounts.last().filter(|_| full).map(|last| last.user_id.to_string());
+    let users = accounts.into_iter().map(|account| UserAnswer {
+        user_id: account.user_id.to_string(),
+        class: account.class.to_string(),
+        state: format!("{:?}", account.state).to_lowercase(),
+        created_at_ms: account.created_at,
+    });
+    Ok(OutgoingJson(UsersAnswer { users: users.collect(), next }))
+}

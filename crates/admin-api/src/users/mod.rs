@@ -1,0 +1,6 @@
+//! Accounts.
+
+pub(crate) mod class;
+pub(crate) mod create;
+pub(crate) mod list;
+pub(crate) mod password;

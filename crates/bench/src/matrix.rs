@@ -1,0 +1,223 @@
+//! The few client-server calls a benchmark needs.
+
+use std::{fmt::Write as _, net::SocketAddr};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client, write_request};
+
+/// How much of a refused answer is shown.
+const SHOWN_BYTES_MAX: usize = 400;
+
+/// A registered user.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Its full identifier.
+    pub id: String,
+    /// Its access token.
+    pub token: String,
+}
+
+/// A connection that speaks for one user, or for nobody.
+#[derive(Debug)]
+pub struct Api {
+    client: Client,
+    request: Vec<u8>,
+    token: Option<String>,
+}
+
+/// The part of a sync answer that leads on.
+#[derive(Debug, Deserialize)]
+struct NextBatch {
+    next_batch: String,
+}
+
+impl Api {
+    /// A connection without a token.
+    pub async fn anonymous(address: SocketAddr) -> Result<Self> {
+        Ok(Self { client: Client::connect(address).await?, request: Vec::new(), token: None })
+    }
+
+    /// A connection for a user.
+    pub async fn of(address: SocketAddr, user: &User) -> Result<Self> {
+        let mut api = Self::anonymous(address).await?;
+        api.speak_for(user);
+        Ok(api)
+    }
+
+    /// Uses another user's token from now on.
+    pub fn speak_for(&mut self, user: &User) {
+        self.token = Some(user.token.clone());
+    }
+
+    /// Registers a user with a password and the dummy stage.
+    pub async fn register(&mut self, name: &str) -> Result<User> {
+        let body = json!({
+            "username": name,
+            "password": "correct horse battery staple",
+            "initial_device_display_name": "bench",
+            "auth": { "type": "m.login.dummy" },
+        });
+        let answer = self.json("POST", "/_matrix/client/v3/register", &body).await?;
+        Ok(User { id: text(&answer, "user_id")?, token: text(&answer, "access_token")? })
+    }
+
+    /// Creates a room that everyone may join.
+    pub async fn create_room(&mut self) -> Result<String> {
+        let body = json!({ "preset": "public_chat" });
+        let answer = self.json("POST", "/_matrix/client/v3/createRoom", &body).await?;
+        text(&answer, "room_id")
+    }
+
+    /// Joins a room by its identifier.
+    pub async fn join(&mut self, room: &str) -> Result<()> {
+        let path = format!("/_matrix/client/v3/rooms/{}/join", encoded(room));
+        self.json("POST", &path, &json!({})).await.map(drop)
+    }
+
+    /// Sends one message.
+    pub async fn message(&mut self, room: &str, transaction: &str) -> Result<()> {
+        let path = message_path(room, transaction);
+        self.json("PUT", &path, &json!({ "msgtype": "m.text", "body": transaction }))
+            .await
+            .map(drop)
+    }
+
+    /// Syncs; the answer's bytes and the token that leads on are handed to `see`.
+    pub async fn sync<T>(
+        &mut self,
+        query: &SyncQuery<'_>,
+        see: impl FnOnce(&[u8]) -> T,
+    ) -> Result<(String, T)> {
+        self.ask_sync(query).await?;
+        self.read_sync(see).await
+    }
+
+    /// Sends a sync request and does not wait for its answer.
+    pub async fn ask_sync(&mut self, query: &SyncQuery<'_>) -> Result<()> {
+        write_request(&mut self.request, "GET", &query.path(), self.token.as_deref(), &[]);
+        self.client.send(&self.request).await
+    }
+
+    /// Reads the answer to a sync request.
+    pub async fn read_sync<T>(&mut self, see: impl FnOnce(&[u8]) -> T) -> Result<(String, T)> {
+        let answer = accepted(self.client.receive().await?, "sync")?;
+        let seen = see(&answer.body);
+        let next: NextBatch = serde_json::from_slice(&answer.body).context("a sync answer")?;
+        Ok((next.next_batch, seen))
+    }
+
+    /// The answer to a GET; nothing when it is not a success.
+    pub async fn get(&mut self, path: &str) -> Result<Option<Value>> {
+        write_request(&mut self.request, "GET", path, self.token.as_deref(), &[]);
+        let answer = self.client.call(&self.request).await?;
+        if answer.status != 200 {
+            return Ok(None);
+        }
+        Ok(Some(
+            serde_json::from_slice(&answer.body)
+                .with_context(|| format!("the answer to {path}"))?,
+        ))
+    }
+
+    /// The status of a plain GET.
+    pub async fn status(&mut self, path: &str) -> Result<u16> {
+        write_request(&mut self.request, "GET", path, self.token.as_deref(), &[]);
+        Ok(self.client.call(&self.request).await?.status)
+    }
+
+    async fn json(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let body = serde_json::to_vec(body)?;
+        write_request(&mut self.request, method, path, self.token.as_deref(), &body);
+        let answer = accepted(self.client.call(&self.request).await?, path)?;
+        serde_json::from_slice(&answer.body).with_context(|| format!("the answer to {path}"))
+    }
+}
+
+/// What a sync asks for.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SyncQuery<'a> {
+    /// Where the previous sync ended.
+    pub since: Option<&'a str>,
+    /// How long to wait for news.
+    pub timeout_ms: u32,
+    /// Whether members are left out and one timeline event is enough.
+    pub small: bool,
+}
+
+impl SyncQuery<'_> {
+    fn path(&self) -> String {
+        let mut path = format!("/_matrix/client/v3/sync?timeout={}", self.timeout_ms);
+        if let Some(since) = self.since {
+            path.push_str("&since=");
+            path.push_str(&encoded(since));
+        }
+        if self.small {
+            let filter = r#"{"room":{"state":{"lazy_load_members":true},"timeline":{"limit":1}}}"#;
+            path.push_str("&filter=");
+            path.push_str(&encoded(filter));
+        }
+        path
+    }
+}
+
+/// The path on which a message is sent.
+#[must_use]
+pub fn message_path(room: &str, transaction: &str) -> String {
+    format!("/_matrix/client/v3/rooms/{}/send/m.room.message/{transaction}", encoded(room))
+}
+
+/// Lets only a success pass; a refusal becomes an error that shows what the server said.
+pub fn accepted<'a>(answer: Answer<'a>, what: &str) -> Result<Answer<'a>> {
+    if (200..300).contains(&answer.status) {
+        return Ok(answer);
+    }
+    let shown = answer.body.get(..SHOWN_BYTES_MAX).unwrap_or(&answer.body);
+    bail!("{what} was answered with {}: {}", answer.status, String::from_utf8_lossy(shown))
+}
+
+fn text(answer: &Value, key: &str) -> Result<String> {
+    let found = answer.get(key).and_then(Value::as_str).map(str::to_owned);
+    found.with_context(|| format!("the answer has no {key}"))
+}
+
+/// Percent-encodes everything a path segment or query value may not hold.
+#[must_use]
+pub fn encoded(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    for byte in raw.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!:@$".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _infallible = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodes_what_would_end_a_segment_or_value() {
+        assert_eq!(encoded("!a-_b:c"), "!a-_b:c");
+        assert_eq!(encoded("a/b?c&d=\"#+"), "a%2Fb%3Fc%26d%3D%22%23%2B");
+    }
+
+    #[test]
+    fn a_sync_names_its_token_and_filter() {
+        let query = SyncQuery { since: Some("s1/2"), timeout_ms: 7, small: false };
+        assert_eq!(query.path(), "/_matrix/client/v3/sync?timeout=7&since=s1%2F2");
+        assert!(SyncQuery { small: true, ..query }.path().contains("&filter=%7B%22room"));
+    }
+
+    #[test]
+    fn a_refusal_shows_what_the_server_said() {
+        let answer = Answer { status: 429, body: b"slow down".as_slice().into() };
+        let error = accepted(answer, "send").unwrap_err().to_string();
+        assert_eq!(error, "send was answered with 429: slow down");
+    }
+}

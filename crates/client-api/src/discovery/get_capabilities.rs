@@ -1,0 +1,58 @@
+//! `GET /_matrix/client/v3/capabilities`
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3capabilities>
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::extract::State;
+use serde_json::{Value, json};
+use vestibule_http::{Caller, OutgoingJson};
+use vestibule_policy::{Ability, Policy, PolicyHandle};
+use vestibule_types::Actor;
+
+use crate::ClientApiSettings;
+
+/// The room versions this server can speak.
+const ROOM_VERSIONS: [&str; 10] = ["3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
+
+pub(crate) async fn handle(
+    State(settings): State<Arc<ClientApiSettings>>,
+    State(policy): State<PolicyHandle>,
+    Caller(actor): Caller,
+) -> OutgoingJson<Value> {
+    let policy = policy.current();
+    let available: BTreeMap<_, _> =
+        ROOM_VERSIONS.iter().map(|version| (*version, "stable")).collect();
+    let may = |ability| enabled(&policy, &actor, ability);
+    OutgoingJson(json!({ "capabilities": {
+        "m.room_versions": {
+            "default": settings.default_room_version.as_str(),
+            "available": available,
+        },
+        "m.change_password": { "enabled": may(Ability::ManageAccount) },
+        "m.set_displayname": { "enabled": may(Ability::SetDisplayname) },
+        "m.set_avatar_url": { "enabled": may(Ability::SetAvatar) },
+        "m.profile_fields": profile_fields(&policy, &actor),
+        "m.3pid_changes": { "enabled": false },
+        "m.get_login_token": { "enabled": false },
+    }}))
+}
+
+fn enabled(policy: &Policy, actor: &Actor, ability: Ability) -> bool {
+    policy.class(actor.class()).is_some_and(|class| class.may(ability))
+}
+
+/// Which fields of their profile the caller may change.
+fn profile_fields(policy: &Policy, actor: &Actor) -> Value {
+    let named = [("displayname", Ability::SetDisplayname), ("avatar_url", Ability::SetAvatar)];
+    let list = |wanted: bool| -> Vec<&str> {
+        let fields = named.iter().filter(|(_, it)| enabled(policy, actor, *it) == wanted);
+        fields.map(|(field, _)| *field).collect()
+    };
+    let (allowed, disallowed) = (list(true), list(false));
+    match (enabled(policy, actor, Ability::SetProfileField), disallowed.is_empty()) {
+        (true, true) => json!({ "enabled": true }),
+        (true, false) => json!({ "enabled": true, "disallowed": disallowed }),
+        (false, _) => json!({ "enabled": !allowed.is_empty(), "allowed": allowed }),
+    }
+}

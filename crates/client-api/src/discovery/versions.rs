@@ -1,0 +1,25 @@
+//! `GET /_matrix/client/versions`
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientversions>
+
+use ruma::api::client::discovery::get_supported_versions::Response;
+use vestibule_http::Outgoing;
+
+/// The versions this server claims; decision record 0003 says by which rule. Version 1.18 makes
+/// blocked invitations a duty of endpoints that exist here and do not know it.
+pub const CLAIMED_VERSIONS: &[&str] = &[
+    "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11",
+    "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17",
+];
+
+/// Features by the names they had before they were in the specification, for clients that still
+/// ask for those.
+const FEATURES: &[&str] = &["uk.tcpip.msc4133", "uk.tcpip.msc4133.stable"];
+
+pub(crate) async fn handle() -> Outgoing<Response> {
+    let versions = CLAIMED_VERSIONS.iter().map(|version| (*version).to_owned()).collect();
+    let mut response = Response::new(versions);
+    response.unstable_features =
+        FEATURES.iter().map(|feature| ((*feature).to_owned(), true)).collect();
+    Outgoing(response)
+}

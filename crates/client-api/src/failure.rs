@@ -1,0 +1,47 @@
+//! Answers that many endpoints share.
+
+use http::StatusCode;
+use ruma::api::error::ErrorKind;
+use vestibule_accounts::{HasherBusy, PasswordError, StorageError, UsernameError};
+use vestibule_http::{MatrixError, internal, unavailable};
+
+/// Storage failed: 503 when trying again may help, else a blank 500.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+pub(crate) fn storage(cause: StorageError) -> MatrixError {
+    match cause {
+        StorageError::Unavailable { .. } | StorageError::Closed | StorageError::Contended => {
+            unavailable(&cause)
+        }
+        StorageError::Corrupt { .. }
+        | StorageError::Engine { .. }
+        | StorageError::TooLarge { .. } => internal(&cause),
+    }
+}
+
+/// Too many passwords are being hashed.
+pub(crate) fn busy(cause: HasherBusy) -> MatrixError {
+    unavailable(&cause)
+}
+
+/// 400, with the code that says what is wrong with the name.
+pub(crate) fn username(error: UsernameError) -> MatrixError {
+    let kind = match error {
+        UsernameError::Invalid => ErrorKind::InvalidUsername,
+        UsernameError::Reserved => ErrorKind::Exclusive,
+    };
+    MatrixError::new(StatusCode::BAD_REQUEST, kind, error.to_string())
+}
+
+/// 400 `M_USER_IN_USE`.
+pub(crate) fn taken(message: String) -> MatrixError {
+    MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::UserInUse, message)
+}
+
+/// 400, with the code that says what is wrong with the password.
+pub(crate) fn password(error: PasswordError) -> MatrixError {
+    let kind = match error {
+        PasswordError::Weak => ErrorKind::WeakPassword,
+        PasswordError::TooLong => ErrorKind::InvalidParam,
+    };
+    MatrixError::new(StatusCode::BAD_REQUEST, kind, error.to_string())
+}

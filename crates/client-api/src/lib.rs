@@ -1,0 +1,73 @@
+//! The client-server API: one endpoint per file, and no decisions in any of them.
+//!
+//! A handler reads the request, calls one service method, and maps each error to the answer the
+//! specification wants. Every folder has a `routes` function that names its endpoints, each with
+//! the class of caller it is for; the table of all of them is guarded by a golden file.
+
+mod account;
+mod device;
+mod directory;
+mod discovery;
+mod ephemeral;
+mod extract;
+mod failure;
+mod profile;
+mod relation;
+mod reporting;
+mod room;
+mod session;
+mod space;
+mod state;
+mod sync;
+mod to_device;
+mod uiaa;
+mod user_data;
+mod user_directory;
+
+use std::sync::Arc;
+
+use axum::Router;
+use vestibule_http::{Doorway, PolicyGate, Routes};
+use vestibule_policy::EndpointRule;
+
+use self::state::TokenAuthenticator;
+pub use self::{
+    discovery::CLAIMED_VERSIONS,
+    state::{ClientApi, ClientApiSettings},
+};
+
+/// The endpoints of this surface, while they are collected.
+pub(crate) type ClientRoutes = Routes<ClientApi, EndpointRule>;
+
+/// Every endpoint of the client-server API, with the class of caller it is for.
+#[must_use]
+pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
+    let doorway = Doorway {
+        authenticator: Arc::new(TokenAuthenticator::new(api)),
+        gate: Arc::new(PolicyGate::new(api.policy.clone())),
+    };
+    let routes = Routes::new(doorway);
+    let routes = discovery::routes(routes);
+    let routes = account::routes(routes);
+    let routes = session::routes(routes);
+    let routes = device::routes(routes);
+    let routes = profile::routes(routes);
+    let routes = user_data::routes(routes);
+    let routes = room::routes(routes);
+    let routes = to_device::routes(routes);
+    let routes = relation::routes(routes);
+    let routes = space::routes(routes);
+    let routes = reporting::routes(routes);
+    let routes = user_directory::routes(routes);
+    let routes = directory::routes(routes);
+    let routes = ephemeral::routes(routes);
+    sync::routes(routes)
+}
+
+/// The router of the client-server API.
+pub fn router(api: ClientApi) -> Router {
+    routes(&api).into_router(api)
+}
+
+#[cfg(test)]
+mod tests;

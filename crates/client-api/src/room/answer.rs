@@ -1,0 +1,135 @@
+//! What the refusals of rooms mean to a client.
+
+use http::StatusCode;
+use ruma::api::error::ErrorKind;
+use vestibule_http::MatrixError;
+use vestibule_rooms::{
+    AppendError, AskError, CreateRoomError, DirectoryError, ForgetError, MembershipError,
+    ReadError, SendError, UpgradeRoomError,
+};
+
+use crate::failure;
+
+pub(crate) fn ask(error: AskError) -> MatrixError {
+    match error {
+        AskError::Denied(denial) => denial.into(),
+        AskError::Storage(cause) => failure::storage(cause),
+    }
+}
+
+pub(crate) fn append(error: AppendError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        // Whether a room exists is not told to those who are not in it.
+        AppendError::UnknownRoom(_) => MatrixError::forbidden("you are not in this room"),
+        AppendError::Forbidden(_) => MatrixError::forbidden(message),
+        AppendError::TooLarge => MatrixError::too_large(message),
+        AppendError::BadContent(_) => MatrixError::bad_json(message),
+        AppendError::PermitMismatch(mismatch) => vestibule_policy::Denial::from(mismatch).into(),
+        AppendError::Storage(cause) => failure::storage(cause),
+    }
+}
+
+pub(crate) fn membership(error: MembershipError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        MembershipError::UnknownRoom(_) => MatrixError::not_found(message),
+        MembershipError::Ask(error) => ask(error),
+        MembershipError::Append(error) => append(error),
+        MembershipError::WrongMembership(_) | MembershipError::NotAllowedIn => {
+            MatrixError::forbidden(message)
+        }
+        MembershipError::LastAdmin => MatrixError::forbidden(message).with_reason("last_admin"),
+        MembershipError::Invalid(_) => MatrixError::invalid_param(message),
+    }
+}
+
+pub(crate) fn forget(error: ForgetError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        ForgetError::UnknownRoom(_) => MatrixError::not_found(message),
+        ForgetError::StillThere => {
+            MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, message)
+        }
+        ForgetError::Storage(cause) => failure::storage(cause),
+    }
+}
+
+pub(crate) fn send(error: SendError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        SendError::UnknownRoom(_) => MatrixError::forbidden("you are not in this room"),
+        SendError::Ask(error) => ask(error),
+        SendError::Append(error) => append(error),
+        SendError::Membership(error) => membership(error),
+        SendError::BadContent(_) => MatrixError::invalid_param(message),
+        SendError::DuplicateAnnotation(_) => {
+            MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::DuplicateAnnotation, message)
+        }
+        SendError::BadAlias(_) => {
+            MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::BadAlias, message)
+        }
+        SendError::UnknownEvent => MatrixError::not_found(message),
+    }
+}
+
+pub(crate) fn directory(error: DirectoryError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        DirectoryError::Taken => {
+            MatrixError::new(StatusCode::CONFLICT, ErrorKind::Unknown, message)
+        }
+        DirectoryError::UnknownAlias | DirectoryError::UnknownRoom(_) | DirectoryError::Foreign => {
+            MatrixError::not_found(message)
+        }
+        DirectoryError::TooManyAliases | DirectoryError::Powerless(_) => {
+            MatrixError::forbidden(message)
+        }
+        DirectoryError::Ask(error) => ask(error),
+    }
+}
+
+pub(crate) fn create_room(error: CreateRoomError) -> MatrixError {
+    let message = error.to_string();
+    let bad_request = |kind| MatrixError::new(StatusCode::BAD_REQUEST, kind, message.clone());
+    match error {
+        CreateRoomError::Version(_) => bad_request(ErrorKind::UnsupportedRoomVersion),
+        CreateRoomError::Ask(error) => ask(error),
+        CreateRoomError::Alias(DirectoryError::Taken) | CreateRoomError::SameMoment => {
+            bad_request(ErrorKind::RoomInUse)
+        }
+        CreateRoomError::Alias(error) => directory(error),
+        CreateRoomError::BadCreation(_) => bad_request(ErrorKind::BadJson),
+        CreateRoomError::BadAlias | CreateRoomError::TooMany(_) => {
+            bad_request(ErrorKind::InvalidParam)
+        }
+        CreateRoomError::InvalidState(_) => bad_request(ErrorKind::InvalidRoomState),
+        CreateRoomError::Invite(error) => membership(error),
+        CreateRoomError::Append(error) => append(error),
+    }
+}
+
+pub(crate) fn read(error: ReadError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        ReadError::NotMember => MatrixError::forbidden(message),
+        ReadError::NotFound => MatrixError::not_found(message),
+        ReadError::BadToken(_) => MatrixError::invalid_param(message),
+        ReadError::Ask(error) => ask(error),
+    }
+}
+
+pub(crate) fn upgrade(error: UpgradeRoomError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        UpgradeRoomError::Version(_) => {
+            MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::UnsupportedRoomVersion, message)
+        }
+        UpgradeRoomError::UnknownRoom(_) => MatrixError::not_found(message),
+        UpgradeRoomError::Ask(error) => ask(error),
+        UpgradeRoomError::Create(error) => create_room(error),
+        UpgradeRoomError::Append(error) => append(error),
+        UpgradeRoomError::Alias(error) => directory(error),
+        UpgradeRoomError::Ban(error) => membership(error),
+    }
+}

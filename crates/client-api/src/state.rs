@@ -1,0 +1,116 @@
+//! What the client-server API may reach, and who its tokens belong to.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use ruma::RoomVersionId;
+use vestibule_accounts::{Accounts, Resolved, Sighting};
+use vestibule_http::{Authenticator, MatrixError, Presented};
+use vestibule_policy::{AccountState, EndpointRule, PolicyHandle, Subject};
+use vestibule_rooms::Rooms;
+use vestibule_sync::Sync;
+use vestibule_types::{Actor, BoxFuture};
+
+use crate::failure;
+
+/// The services behind this surface. Handlers extract one field, never the whole.
+#[derive(Clone, Debug)]
+pub struct ClientApi {
+    /// Accounts, sessions, devices, profiles, account data.
+    pub accounts: Accounts,
+    /// Rooms.
+    pub rooms: Rooms,
+    /// What is new.
+    pub sync: Sync,
+    /// The policy in force.
+    pub policy: PolicyHandle,
+    /// What the operator decided about this surface.
+    pub settings: Arc<ClientApiSettings>,
+}
+
+/// What the operator decided about this surface.
+#[derive(Clone, Debug)]
+pub struct ClientApiSettings {
+    /// Where clients reach this server; told to them by `/.well-known/matrix/client` and after a
+    /// login.
+    pub public_base_url: Option<String>,
+    /// The version of new rooms.
+    pub default_room_version: RoomVersionId,
+}
+
+impl FromRef<ClientApi> for Accounts {
+    fn from_ref(api: &ClientApi) -> Self {
+        api.accounts.clone()
+    }
+}
+
+impl FromRef<ClientApi> for Rooms {
+    fn from_ref(api: &ClientApi) -> Self {
+        api.rooms.clone()
+    }
+}
+
+impl FromRef<ClientApi> for Sync {
+    fn from_ref(api: &ClientApi) -> Self {
+        api.sync.clone()
+    }
+}
+
+impl FromRef<ClientApi> for Arc<ClientApiSettings> {
+    fn from_ref(api: &ClientApi) -> Self {
+        Arc::clone(&api.settings)
+    }
+}
+
+impl FromRef<ClientApi> for PolicyHandle {
+    fn from_ref(api: &ClientApi) -> Self {
+        api.policy.clone()
+    }
+}
+
+/// Looks access tokens up, and turns away accounts that are locked or suspended from what their
+/// state withholds.
+pub(crate) struct TokenAuthenticator {
+    accounts: Accounts,
+    policy: PolicyHandle,
+}
+
+impl TokenAuthenticator {
+    pub(crate) fn new(api: &ClientApi) -> Self {
+        Self { accounts: api.accounts.clone(), policy: api.policy.clone() }
+    }
+
+    /// Lets an account through whose state withholds something, where it does not withhold this.
+    fn admit(
+        &self,
+        actor: Actor,
+        state: AccountState,
+        rule: EndpointRule,
+    ) -> Result<Option<Actor>, MatrixError> {
+        let mut subject = Subject::new(actor.user_id().to_owned(), actor.class().clone(), None);
+        subject.state = state;
+        self.policy.current().admit(&subject, rule)?;
+        Ok(Some(actor))
+    }
+}
+
+impl Authenticator<EndpointRule> for TokenAuthenticator {
+    fn authenticate<'a>(
+        &'a self,
+        presented: Presented<'a, EndpointRule>,
+    ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>> {
+        Box::pin(async move {
+            let seen = Sighting { address: Some(presented.address) };
+            let resolved = self.accounts.resolve(presented.token, seen).await;
+            match resolved.map_err(failure::storage)? {
+                Resolved::Unknown => Ok(None),
+                Resolved::Expired => Err(MatrixError::unknown_token(true)),
+                Resolved::Active(actor) => Ok(Some(actor)),
+                Resolved::Suspended(actor) => {
+                    self.admit(actor, AccountState::Suspended, presented.rule)
+                }
+                Resolved::Locked(actor) => self.admit(actor, AccountState::Locked, presented.rule),
+            }
+        })
+    }
+}

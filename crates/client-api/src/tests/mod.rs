@@ -1,0 +1,184 @@
+//! Facts about the surface, asked over HTTP without a socket.
+
+mod accounts;
+mod endpoints;
+mod malformed;
+mod moments;
+mod people;
+mod relations;
+mod rooms;
+mod sessions;
+mod spaces;
+mod sync;
+mod user_data;
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::Request};
+use http::{Method, StatusCode, header};
+use http_body_util::BodyExt;
+use ruma::{RoomVersionId, server_name};
+use serde_json::{Value, json};
+use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts, RegistrationMode};
+use vestibule_events::SigningKey;
+use vestibule_http::Entrance;
+use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
+use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
+use vestibule_storage::InlineExecutor;
+use vestibule_sync::{Sync, SyncParts};
+use vestibule_testkit::{TestEnvironment, environment, memory_store};
+
+use crate::{ClientApi, ClientApiSettings, router};
+
+/// A server without a socket.
+pub(crate) struct Server {
+    pub(crate) api: ClientApi,
+    pub(crate) time: TestEnvironment,
+    entrance: Entrance,
+}
+
+/// Registration is open, and guests are on.
+pub(crate) fn server() -> Server {
+    server_with(|_| {}, |_| {})
+}
+
+pub(crate) fn server_with(
+    policy: impl FnOnce(&mut PolicyConfig),
+    accounts: impl FnOnce(&mut AccountsConfig),
+) -> Server {
+    let time = environment(7);
+    let store = memory_store(1);
+    let server_name = server_name!("a.example");
+    let mut rules = PolicyConfig::default();
+    rules.guests.enabled = true;
+    rules.guests.open_rooms_by = vec!["list".to_owned()];
+    rules.guests.list = vec!["!lobby:a.example".to_owned()];
+    policy(&mut rules);
+    let policy = PolicyHandle::new(compile(&rules, server_name).unwrap().0);
+    let rates = Arc::new(RateBuckets::default());
+    let mut config = AccountsConfig::new(server_name.to_owned());
+    config.registration.mode = RegistrationMode::Open;
+    accounts(&mut config);
+    let environment = time.environment.clone();
+    let rooms = Rooms::new(RoomsParts {
+        store: store.clone(),
+        policy: policy.clone(),
+        rates: rates.clone(),
+        environment: environment.clone(),
+        server_name: server_name.to_owned(),
+        signing_key: SigningKey::from_seed([7; 32], "a").unwrap(),
+        config: RoomsConfig::default(),
+        job_bell: Arc::default(),
+    });
+    let api = ClientApi {
+        accounts: Accounts::new(AccountsParts {
+            store,
+            policy: policy.clone(),
+            rates,
+            environment: environment.clone(),
+            executor: Arc::new(InlineExecutor),
+            config,
+        }),
+        sync: Sync::new(SyncParts { rooms: rooms.clone(), environment }),
+        rooms,
+        policy,
+        settings: Arc::new(ClientApiSettings {
+            public_base_url: Some("https://chat.a.example".to_owned()),
+            default_room_version: RoomVersionId::V12,
+        }),
+    };
+    let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
+    Server { api, time, entrance }
+}
+
+/// Somebody with an access token.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) user_id: String,
+    pub(crate) device_id: String,
+    pub(crate) token: String,
+}
+
+impl Server {
+    /// Sends a request and returns the status and the JSON of the answer.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: impl Into<Body>,
+    ) -> (u16, Value) {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let response = self.entrance.answer(request.body(body.into()).unwrap()).await;
+        let status = response.status();
+        assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status.as_u16(), serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    pub(crate) async fn get(&self, path: &str, who: &Person) -> (u16, Value) {
+        self.send(Method::GET, path, Some(&who.token), "").await
+    }
+
+    pub(crate) async fn put(&self, path: &str, who: &Person, body: Value) -> (u16, Value) {
+        self.send(Method::PUT, path, Some(&who.token), body.to_string()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, who: &Person, body: Value) -> (u16, Value) {
+        self.send(Method::POST, path, Some(&who.token), body.to_string()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, who: &Person, body: Value) -> (u16, Value) {
+        self.send(Method::DELETE, path, Some(&who.token), body.to_string()).await
+    }
+
+    /// Asks without a token.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, path, None, body).await
+    }
+
+    /// Registers in one request, as test rigs do.
+    pub(crate) async fn person(&self, username: &str) -> Person {
+        let body = json!({
+            "username": username, "password": "tea", "auth": { "type": "m.login.dummy" },
+        });
+        let (status, body) = self.ask(Method::POST, "/_matrix/client/v3/register", body).await;
+        assert_eq!(status, 200, "{body}");
+        person_of(&body)
+    }
+
+    pub(crate) async fn guest(&self) -> Person {
+        let path = "/_matrix/client/v3/register?kind=guest";
+        let (status, body) = self.ask(Method::POST, path, json!({})).await;
+        assert_eq!(status, 200, "{body}");
+        person_of(&body)
+    }
+
+    pub(crate) async fn log_in(&self, username: &str, password: &str) -> (u16, Value) {
+        let body = json!({
+            "type": "m.login.password",
+            "identifier": { "type": "m.id.user", "user": username },
+            "password": password,
+        });
+        self.ask(Method::POST, "/_matrix/client/v3/login", body).await
+    }
+}
+
+fn person_of(body: &Value) -> Person {
+    let text = |field: &str| body[field].as_str().unwrap().to_owned();
+    Person { user_id: text("user_id"), device_id: text("device_id"), token: text("access_token") }
+}
+
+/// The status and the error code of an answer.
+pub(crate) fn error((status, body): (u16, Value)) -> (u16, String) {
+    (status, body["errcode"].as_str().unwrap_or_default().to_owned())
+}
+
+/// What [`error`] gives for this answer.
+pub(crate) fn code(status: u16, errcode: &str) -> (u16, String) {
+    (status, errcode.to_owned())
+}

@@ -1,0 +1,128 @@
+//! User-interactive authentication on the wire: the `auth` of a request and the 401 that asks for
+//! more.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use vestibule_accounts::{Attempt, Challenge, Failure, Proof, Stage, UiaError};
+use vestibule_http::MatrixError;
+use vestibule_types::Secret;
+
+use crate::failure;
+
+/// Who a client says it is.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Identifier {
+    #[serde(rename = "type")]
+    kind: String,
+    user: Option<String>,
+}
+
+impl Identifier {
+    /// The user it names. Email addresses and phone numbers name nobody here.
+    pub(crate) fn user(self) -> Option<String> {
+        if self.kind == "m.id.user" { self.user } else { None }
+    }
+}
+
+/// The `auth` of a request. Fields of stages this server does not know are ignored.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Auth {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    session: Option<String>,
+    identifier: Option<Identifier>,
+    /// The deprecated form of `identifier`.
+    user: Option<String>,
+    password: Option<Secret>,
+    token: Option<String>,
+}
+
+impl Auth {
+    /// What is offered for which stage.
+    pub(crate) fn into_attempt(self) -> Result<Attempt, MatrixError> {
+        let Self { kind, session, identifier, user, password, token } = self;
+        let missing = |field| MatrixError::missing_param(format!("auth lacks `{field}`"));
+        let proof = match kind.as_deref() {
+            None => None,
+            Some("m.login.dummy") => Some(Proof::Dummy),
+            Some("m.login.terms") => Some(Proof::Terms),
+            Some("m.login.registration_token") => {
+                Some(Proof::RegistrationToken(token.ok_or_else(|| missing("token"))?))
+            }
+            Some("m.login.password") => {
+                let password = password.ok_or_else(|| missing("password"))?;
+                let user = match identifier {
+                    // Somebody this server cannot name is not the caller.
+                    Some(identifier) => Some(identifier.user().unwrap_or_default()),
+                    None => user,
+                };
+                Some(Proof::Password { user, password })
+            }
+            Some(_) => Some(Proof::Unknown),
+        };
+        Ok(Attempt { session, proof })
+    }
+}
+
+/// The attempt of a request, if it makes one.
+pub(crate) fn attempt(auth: Option<Auth>) -> Result<Option<Attempt>, MatrixError> {
+    auth.map(Auth::into_attempt).transpose()
+}
+
+/// The answer to a request whose authentication is not complete.
+pub(crate) fn answer(error: UiaError) -> MatrixError {
+    match error {
+        UiaError::Challenge(challenge) => challenge_answer(&challenge),
+        UiaError::Limited(wait) => MatrixError::limit_exceeded(wait),
+        UiaError::Busy(busy) => failure::busy(busy),
+        UiaError::Storage(cause) => failure::storage(cause),
+    }
+}
+
+fn challenge_answer(challenge: &Challenge) -> MatrixError {
+    let names = |stages: &[Stage]| stages.iter().map(|stage| stage.name()).collect::<Vec<_>>();
+    let flows: Vec<Value> =
+        challenge.flows.iter().map(|flow| json!({ "stages": names(flow) })).collect();
+    let mut body = Map::new();
+    body.insert("flows".to_owned(), flows.into());
+    body.insert("params".to_owned(), params(challenge));
+    body.insert("session".to_owned(), challenge.session.clone().into());
+    if !challenge.completed.is_empty() {
+        body.insert("completed".to_owned(), names(&challenge.completed).into());
+    }
+    if let Some(failure) = challenge.failure {
+        body.insert("errcode".to_owned(), errcode(failure).into());
+        body.insert("error".to_owned(), failure.to_string().into());
+    }
+    MatrixError::with_body(StatusCode::UNAUTHORIZED, body)
+}
+
+fn errcode(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Session => "M_UNKNOWN",
+        Failure::Stage => "M_UNRECOGNIZED",
+        Failure::Password | Failure::RegistrationToken => "M_FORBIDDEN",
+    }
+}
+
+/// The parameters of the stages: only terms have some.
+fn params(challenge: &Challenge) -> Value {
+    if challenge.terms.is_empty() {
+        return json!({});
+    }
+    let policies: BTreeMap<&str, Value> = challenge
+        .terms
+        .iter()
+        .map(|terms| {
+            let document = json!({
+                "version": terms.version,
+                "en": { "name": terms.title, "url": terms.url },
+            });
+            (terms.name.as_str(), document)
+        })
+        .collect();
+    json!({ "m.login.terms": { "policies": policies } })
+}

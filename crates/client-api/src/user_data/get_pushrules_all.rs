@@ -1,0 +1,20 @@
+//! `GET /_matrix/client/v3/pushrules/`
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrules>
+
+use axum::extract::State;
+use serde_json::{Value, json};
+use tracing::instrument;
+use vestibule_accounts::Accounts;
+use vestibule_http::{Caller, MatrixError, OutgoingJson};
+
+use crate::failure;
+
+#[instrument(name = "client_api.user_data.get_pushrules_all", skip_all)]
+pub(crate) async fn handle(
+    State(accounts): State<Accounts>,
+    Caller(actor): Caller,
+) -> Result<OutgoingJson<Value>, MatrixError> {
+    let rules = accounts.push_rules(actor.user_id()).await.map_err(failure::storage)?;
+    Ok(OutgoingJson(json!({ "global": rules })))
+}

@@ -1,0 +1,19 @@
+//! The sections of the file, one module each. Those of the policy live in `vestibule-policy`.
+
+mod limits;
+mod listener;
+mod log;
+mod registration;
+mod rooms;
+mod server;
+mod storage;
+
+pub use self::{
+    limits::Limits,
+    listener::{Listener, Network, Surface, Tls},
+    log::{Log, LogFormat},
+    registration::{Registration, RegistrationMode, Terms},
+    rooms::Rooms,
+    server::Server,
+    storage::{Durability, Engine, Storage},
+};

@@ -1,0 +1,22 @@
+//! `[server]`
+
+use std::path::PathBuf;
+
+use ruma::OwnedServerName;
+
+use crate::section::section;
+
+section! {
+    /// Who this server is.
+    pub struct Server {
+        /// The name in every user id, room alias and signature: `@user:NAME`. It can never be
+        /// changed once the database exists.
+        pub name: Option<OwnedServerName> = None, example "\"example.org\"";
+        /// Where clients reach this server; told to them by `/.well-known/matrix/client`. Absent: they are
+        /// told nothing and use the address they were given.
+        pub public_url: Option<String> = None, example "\"https://matrix.example.org\"";
+        /// The folder that holds the database and the local socket. Only the server's own account
+        /// should be able to read it.
+        pub data_dir: PathBuf = PathBuf::from("/var/lib/vestibule");
+    }
+}

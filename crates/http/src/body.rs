@@ -1,0 +1,141 @@
+//! Reading a request body: bounded in size, time and depth, and JSON where JSON is expected.
+
+use std::{error::Error, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use ruma::api::error::ErrorKind;
+use serde::de::IgnoredAny;
+use vestibule_types::limits::{BODY_BYTES_MAX, BODY_READ_SECONDS_MAX, JSON_DEPTH_MAX};
+
+use crate::MatrixError;
+
+/// Reads the whole body, up to [`BODY_BYTES_MAX`].
+async fn read(body: Body) -> Result<Bytes, MatrixError> {
+    read_within(Duration::from_secs(BODY_READ_SECONDS_MAX), body).await
+}
+
+async fn read_within(patience: Duration, body: Body) -> Result<Bytes, MatrixError> {
+    let collected = tokio::time::timeout(patience, Limited::new(body, BODY_BYTES_MAX).collect());
+    match collected.await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if is_length_limit(&*error) => {
+            Err(MatrixError::too_large("the request body is too large"))
+        }
+        Ok(Err(_)) => Err(MatrixError::not_json("the request body could not be read")),
+        Err(_) => Err(MatrixError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            ErrorKind::Unknown,
+            "the request body took too long to arrive",
+        )),
+    }
+}
+
+/// Reads a body that must be one JSON object. Nothing at all counts as `{}`, because clients
+/// leave the body out where every field is optional.
+pub(crate) async fn read_object(body: Body) -> Result<Bytes, MatrixError> {
+    let bytes = read(body).await?;
+    if bytes.is_empty() {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    check_object(&bytes)?;
+    Ok(bytes)
+}
+
+/// Refuses what is not JSON, not an object, or nested deeper than anything we would store.
+fn check_object(bytes: &[u8]) -> Result<(), MatrixError> {
+    let not_json = || MatrixError::not_json("the request body is not JSON");
+    let text = str::from_utf8(bytes).map_err(|_| not_json())?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|_| not_json())?;
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(MatrixError::bad_json("the request body is not a JSON object"));
+    }
+    if depth(bytes) > JSON_DEPTH_MAX {
+        return Err(MatrixError::bad_json("the request body is nested too deeply"));
+    }
+    Ok(())
+}
+
+/// How deep the arrays and objects of this valid JSON text are nested.
+fn depth(json: &[u8]) -> usize {
+    let (mut now, mut deepest) = (0_usize, 0_usize);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                now += 1;
+                deepest = deepest.max(now);
+            }
+            b'}' | b']' if !in_string => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn is_length_limit(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn errcode(json: &str) -> Option<String> {
+        check_object(json.as_bytes()).err().and_then(|error| error.errcode().map(str::to_owned))
+    }
+
+    #[test]
+    fn tells_what_is_not_json_from_what_is_not_an_object() {
+        let table = [
+            ("{}", None),
+            (" \n{\"a\": [1, {}]}", None),
+            ("{", Some("M_NOT_JSON")),
+            ("{\"a\":1}x", Some("M_NOT_JSON")),
+            ("{\"a\":\"\u{1}\"}", Some("M_NOT_JSON")),
+            ("[]", Some("M_BAD_JSON")),
+            ("\"text\"", Some("M_BAD_JSON")),
+            ("null", Some("M_BAD_JSON")),
+        ];
+        for (json, expected) in table {
+            assert_eq!(errcode(json).as_deref(), expected, "{json}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let endless =
+            Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+        let error = read_within(Duration::from_millis(20), endless).await.unwrap_err();
+        assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[test]
+    fn invalid_utf_8_is_not_json() {
+        assert!(check_object(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_strings_do_not_count() {
+        let nested =
+            |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        assert_eq!(errcode(&nested(JSON_DEPTH_MAX)), None);
+        assert_eq!(errcode(&nested(JSON_DEPTH_MAX + 1)).as_deref(), Some("M_BAD_JSON"));
+        assert_eq!(errcode(&nested(500_000)).as_deref(), Some("M_BAD_JSON"));
+        assert_eq!(depth(br#"{"a":"[[[\"[["}"#), 1);
+    }
+}

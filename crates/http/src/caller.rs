@@ -1,0 +1,249 @@
+//! Who is asking, and whether they may ask this at all.
+//!
+//! Both questions are answered by the mounted route before the handler runs and before the body
+//! is read: an endpoint cannot forget them.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, Uri, header, request::Parts};
+use ruma::api::auth_scheme;
+use tracing::{Span, field};
+use vestibule_types::{Actor, BoxFuture};
+
+use crate::{ClientAddress, MatrixError};
+
+/// What a client showed to prove who it is.
+#[derive(Clone, Copy)]
+pub struct Presented<'a, R> {
+    /// The access token.
+    pub token: &'a str,
+    /// The endpoint it is shown to; a locked account may still reach a few.
+    pub rule: R,
+    /// The address the request came from.
+    pub address: IpAddr,
+    /// The `User-Agent` header.
+    pub user_agent: Option<&'a str>,
+}
+
+impl<R: fmt::Debug> fmt::Debug for Presented<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").field("rule", &self.rule).finish_non_exhaustive()
+    }
+}
+
+/// How tokens are looked up. It is implemented over the account service, so that this crate
+/// knows no service and no service knows HTTP.
+pub trait Authenticator<R>: Send + Sync {
+    /// Finds whose token this is. `Ok(None)` means nobody's.
+    fn authenticate<'a>(
+        &'a self,
+        presented: Presented<'a, R>,
+    ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>>;
+}
+
+/// Somebody at the door of an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Visit<'a, R> {
+    /// Who is asking; nobody on endpoints that need no login.
+    pub caller: Option<&'a Actor>,
+    /// The class of the endpoint.
+    pub rule: R,
+    /// The address the request came from.
+    pub address: IpAddr,
+}
+
+/// Whether this class of caller may reach this class of endpoint. Implemented over the policy.
+pub trait Gate<R>: Send + Sync {
+    /// Lets the visit pass or says why not.
+    fn admit(&self, visit: &Visit<'_, R>) -> Result<(), MatrixError>;
+}
+
+/// What stands before every mounted endpoint.
+pub struct Doorway<R> {
+    /// Whose token is it?
+    pub authenticator: Arc<dyn Authenticator<R>>,
+    /// May they come in?
+    pub gate: Arc<dyn Gate<R>>,
+}
+
+impl<R> Clone for Doorway<R> {
+    fn clone(&self) -> Self {
+        Self { authenticator: Arc::clone(&self.authenticator), gate: Arc::clone(&self.gate) }
+    }
+}
+
+impl<R> fmt::Debug for Doorway<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doorway").finish_non_exhaustive()
+    }
+}
+
+/// Whether an endpoint needs a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// No token, no answer.
+    Required,
+    /// A token may be left out, but a wrong one is refused.
+    Optional,
+    /// A token is looked at when it is good, so that the caller's class still counts, and
+    /// ignored otherwise.
+    Ignored,
+}
+
+/// The authentication schemes of client endpoints, as a value.
+pub trait LoginScheme {
+    /// What the scheme asks of a request.
+    const LOGIN: Login;
+}
+
+impl LoginScheme for auth_scheme::AccessToken {
+    const LOGIN: Login = Login::Required;
+}
+impl LoginScheme for auth_scheme::AccessTokenOptional {
+    const LOGIN: Login = Login::Optional;
+}
+impl LoginScheme for auth_scheme::AppserviceToken {
+    const LOGIN: Login = Login::Required;
+}
+impl LoginScheme for auth_scheme::AppserviceTokenOptional {
+    const LOGIN: Login = Login::Ignored;
+}
+impl LoginScheme for auth_scheme::NoAccessToken {
+    const LOGIN: Login = Login::Ignored;
+}
+impl LoginScheme for auth_scheme::NoAuthentication {
+    const LOGIN: Login = Login::Ignored;
+}
+
+/// The authenticated caller. A handler that takes one cannot run without it.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Actor);
+
+/// The caller, if there is one.
+#[derive(Clone, Debug)]
+pub struct MaybeCaller(pub Option<Actor>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, MatrixError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(MatrixError::missing_token)
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _state: &S,
+    ) -> Result<Option<Self>, MatrixError> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MaybeCaller {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, MatrixError> {
+        Ok(Self(parts.extensions.get::<Caller>().map(|caller| caller.0.clone())))
+    }
+}
+
+/// What one mounted endpoint asks of its visitors.
+pub(crate) struct Threshold<R> {
+    pub(crate) doorway: Doorway<R>,
+    pub(crate) rule: R,
+    pub(crate) login: Login,
+    pub(crate) endpoint: Arc<str>,
+}
+
+impl<R: Clone> Clone for Threshold<R> {
+    fn clone(&self) -> Self {
+        Self {
+            doorway: self.doorway.clone(),
+            rule: self.rule.clone(),
+            login: self.login,
+            endpoint: Arc::clone(&self.endpoint),
+        }
+    }
+}
+
+/// The path an endpoint was mounted under, for logs and metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint(pub(crate) Arc<str>);
+
+/// Identifies the caller and asks the gate, then lets the request through to its handler.
+pub(crate) async fn enter<R>(
+    State(threshold): State<Threshold<R>>,
+    request: Request,
+    next: Next,
+) -> Response
+where
+    R: Copy + Send + Sync + 'static,
+{
+    Span::current().record("endpoint", field::display(&threshold.endpoint));
+    let endpoint = Endpoint(Arc::clone(&threshold.endpoint));
+    // Boxed apart, so that it takes no room while the handler waits.
+    let mut response = match Box::pin(welcome(threshold, request)).await {
+        Ok(request) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    response.extensions_mut().insert(endpoint);
+    response
+}
+
+async fn welcome<R>(threshold: Threshold<R>, mut request: Request) -> Result<Request, MatrixError>
+where
+    R: Copy + Send + Sync + 'static,
+{
+    let address = ClientAddress::of(request.headers(), request.extensions()).0;
+    let token = token(request.headers(), request.uri());
+    let caller = identify(&threshold, token, address, request.headers()).await?;
+    let visit = Visit { caller: caller.as_ref(), rule: threshold.rule, address };
+    threshold.doorway.gate.admit(&visit)?;
+    if let Some(actor) = caller {
+        request.extensions_mut().insert(Caller(actor));
+    }
+    Ok(request)
+}
+
+async fn identify<R: Copy>(
+    threshold: &Threshold<R>,
+    token: Result<Option<String>, MatrixError>,
+    address: IpAddr,
+    headers: &HeaderMap,
+) -> Result<Option<Actor>, MatrixError> {
+    let token = match (token, threshold.login) {
+        (Ok(Some(token)), _) => token,
+        (Ok(None), Login::Required) => return Err(MatrixError::missing_token()),
+        (Ok(None), Login::Optional | Login::Ignored) | (Err(_), Login::Ignored) => return Ok(None),
+        (Err(error), _) => return Err(error),
+    };
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let presented = Presented { token: &token, rule: threshold.rule, address, user_agent };
+    match (threshold.doorway.authenticator.authenticate(presented).await, threshold.login) {
+        (Ok(Some(actor)), _) => Ok(Some(actor)),
+        (Ok(None), Login::Ignored) => Ok(None),
+        (Err(error), Login::Ignored) if error.status().is_client_error() => Ok(None),
+        (Ok(None), _) => Err(MatrixError::unknown_token(false)),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// The bearer token of the `Authorization` header, or of the query, which old clients use.
+fn token(headers: &HeaderMap, uri: &Uri) -> Result<Option<String>, MatrixError> {
+    let mut probe = http::Request::new(());
+    *probe.uri_mut() = uri.clone();
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        probe.headers_mut().insert(header::AUTHORIZATION, value.clone());
+    }
+    let token = auth_scheme::extract_bearer_or_query_token(&probe)
+        .map_err(|_| MatrixError::missing_token())?;
+    Ok(token.filter(|token| !token.is_empty()))
+}

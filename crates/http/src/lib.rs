@@ -1,0 +1,34 @@
+//! What every HTTP surface shares: reading Matrix requests, writing Matrix responses, the error
+//! body, the route table, and the listener.
+//!
+//! The crate knows the shape of Matrix over HTTP and nothing about any endpoint. Who a token
+//! belongs to and what a class may reach are asked through [`Authenticator`] and [`Gate`]; the policy
+//! is the gate of the client endpoints ([`PolicyGate`]).
+
+mod address;
+mod body;
+mod caller;
+mod denial;
+mod entrance;
+mod error;
+mod listener;
+mod message;
+mod path;
+mod routes;
+mod socket;
+mod tls;
+
+pub use self::{
+    address::{ClientAddress, Peer, TrustedProxies},
+    caller::{
+        Authenticator, Caller, Doorway, Gate, Login, LoginScheme, MaybeCaller, Presented, Visit,
+    },
+    denial::PolicyGate,
+    entrance::Entrance,
+    error::{MatrixError, internal, unavailable},
+    listener::{Listener, ListenerOptions},
+    message::{Incoming, IncomingJson, Outgoing, OutgoingJson},
+    routes::{RouteEntry, Routes},
+    socket::Bind,
+    tls::{CertificateError, Certificates, LoadedCertificates},
+};

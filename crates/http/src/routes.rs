@@ -1,0 +1,165 @@
+//! The route table, derived from the specification's own metadata.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Router,
+    handler::Handler,
+    middleware::from_fn_with_state,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use http::Method;
+use ruma::api::{IncomingRequest, path_builder::PathBuilder};
+
+use crate::{
+    Doorway,
+    caller::{Login, LoginScheme, Threshold, enter},
+};
+
+/// One mounted endpoint: the row of the table that golden files guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteEntry<R> {
+    /// The method.
+    pub method: Method,
+    /// The path, with parameters in braces as the specification names them.
+    pub path: String,
+    /// The class the endpoint was given.
+    pub rule: R,
+    /// Whether it needs a caller.
+    pub login: Login,
+}
+
+/// Collects the endpoints of a surface.
+///
+/// There is no way to mount one without a rule, and the rule and the caller are checked by the
+/// route itself, so a handler cannot be reached past them.
+#[derive(Debug)]
+pub struct Routes<S, R> {
+    doorway: Doorway<R>,
+    by_path: BTreeMap<String, MethodRouter<S>>,
+    table: Vec<RouteEntry<R>>,
+}
+
+impl<S, R> Routes<S, R>
+where
+    S: Clone + Send + Sync + 'static,
+    R: Copy + Send + Sync + 'static,
+{
+    /// No routes yet.
+    #[must_use]
+    pub fn new(doorway: Doorway<R>) -> Self {
+        Self { doorway, by_path: BTreeMap::new(), table: Vec::new() }
+    }
+
+    /// Adds `handler` under every path the specification gives `Req`:
+    /// `routes.mount::<create_alias::v3::Request, _>(rule, handle)`.
+    ///
+    /// Handlers never spell a path, so a typo in one is impossible.
+    #[must_use]
+    pub fn mount<Req, Args>(self, rule: R, handler: impl Handler<Args, S>) -> Self
+    where
+        Req: IncomingRequest<Authentication: LoginScheme>,
+        Args: 'static,
+    {
+        let login = <Req::Authentication as LoginScheme>::LOGIN;
+        self.mount_with_login::<Req, Args>(rule, login, handler)
+    }
+
+    /// As [`Routes::mount`], where this server asks for more than the specification does.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a handler is a function's name")]
+    pub fn mount_with_login<Req, Args>(
+        self,
+        rule: R,
+        login: Login,
+        handler: impl Handler<Args, S>,
+    ) -> Self
+    where
+        Req: IncomingRequest,
+        Args: 'static,
+    {
+        Req::PATH_BUILDER.all_paths().fold(self, |routes, path| {
+            routes.mount_at(Req::METHOD, path, (rule, login), handler.clone())
+        })
+    }
+
+    /// Adds a path for `Req` that its metadata does not list, such as a variant with a trailing
+    /// slash. The parameters must be those of `Req`, in the same order.
+    #[must_use]
+    pub fn mount_also<Req, Args>(self, path: &str, rule: R, handler: impl Handler<Args, S>) -> Self
+    where
+        Req: IncomingRequest<Authentication: LoginScheme>,
+        Args: 'static,
+    {
+        let login = <Req::Authentication as LoginScheme>::LOGIN;
+        self.mount_at(Req::METHOD, path, (rule, login), handler)
+    }
+
+    /// Adds an endpoint that has no type in the specification.
+    #[must_use]
+    pub fn mount_at<Args: 'static>(
+        mut self,
+        method: Method,
+        path: &str,
+        (rule, login): (R, Login),
+        handler: impl Handler<Args, S>,
+    ) -> Self {
+        let threshold =
+            Threshold { doorway: self.doorway.clone(), rule, login, endpoint: Arc::from(path) };
+        let methods =
+            on(filter(&method), handler).route_layer(from_fn_with_state(threshold, enter::<R>));
+        let position = positional(path);
+        let merged = self.by_path.remove(&position).unwrap_or_default().merge(methods);
+        self.by_path.insert(position, merged);
+        self.table.push(RouteEntry { method, path: path.to_owned(), rule, login });
+        self
+    }
+
+    /// Adds everything another collection holds.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        for (path, methods) in other.by_path {
+            let merged = self.by_path.remove(&path).unwrap_or_default().merge(methods);
+            self.by_path.insert(path, merged);
+        }
+        self.table.extend(other.table);
+        self
+    }
+
+    /// What was mounted, sorted by path and method.
+    #[must_use]
+    pub fn table(&self) -> Vec<RouteEntry<R>> {
+        let mut table = self.table.clone();
+        table.sort_by(|a, b| (&a.path, a.method.as_str()).cmp(&(&b.path, b.method.as_str())));
+        table
+    }
+
+    /// The router. [`crate::entrance`] adds what is common to all surfaces of a listener.
+    pub fn into_router(self, state: S) -> Router {
+        let router = Router::new();
+        self.by_path
+            .into_iter()
+            .fold(router, |router, (path, methods)| router.route(&path, methods))
+            .with_state(state)
+    }
+}
+
+/// Every method of the specification is one axum can route; an odd one is never reached.
+fn filter(method: &Method) -> MethodFilter {
+    MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE)
+}
+
+/// Names path parameters by their position: two endpoints on one path may name them differently.
+fn positional(path: &str) -> String {
+    let mut number = 0;
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        if segment.starts_with('{') && segment.ends_with('}') {
+            segments.push(format!("{{p{number}}}"));
+            number += 1;
+        } else {
+            segments.push(segment.to_owned());
+        }
+    }
+    segments.join("/")
+}

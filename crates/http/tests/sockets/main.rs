@@ -1,0 +1,8 @@
+//! The whole crate over real sockets.
+
+#[cfg(test)]
+mod listeners;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,56 @@
+//! Who knows whom: sharing a room that lies in the asker's scope.
+
+use ruma::UserId;
+use vestibule_accounts::Acquaintance;
+use vestibule_policy::RateFact;
+use vestibule_storage::{
+    StorageError,
+    tables::room::{MEMBER_BY_ROOM, ROOM_BY_MEMBER, StoredMembership},
+};
+use vestibule_types::{BoxFuture, limits::JOINED_ROOMS_MAX};
+
+use crate::{
+    OpenRoom, RoomView, Rooms,
+    ask::{Ask, Deed, decide},
+};
+
+impl Acquaintance for Rooms {
+    fn share_room<'a>(
+        &'a self,
+        user: &'a UserId,
+        other: &'a UserId,
+    ) -> BoxFuture<'a, Result<bool, StorageError>> {
+        let (rooms, policy) = (self.clone(), self.inner.policy.current());
+        let ask = Ask {
+            user_id: user.to_owned(),
+            now: self.inner.env.now(),
+            address: None,
+            rate: RateFact::Charged,
+        };
+        let other = other.to_owned();
+        Box::pin(async move {
+            self.inner
+                .store
+                .read(move |snapshot| {
+                    let mine = ROOM_BY_MEMBER.scan(snapshot, (&ask.user_id,), JOINED_ROOMS_MAX)?;
+                    for ((_, no), row) in mine {
+                        if row.value.membership != StoredMembership::Join {
+                            continue;
+                        }
+                        let place = (no, StoredMembership::Join.key(), &other);
+                        if MEMBER_BY_ROOM.get(snapshot, place)?.is_none() {
+                            continue;
+                        }
+                        let Some(room) = OpenRoom::load_no(snapshot, no)? else { continue };
+                        let view = RoomView::new(&rooms, snapshot, &room);
+                        let deed = Deed::Stay(room.room_id.clone());
+                        if decide(&policy, snapshot, Some(&view), (&ask, &deed))?.is_allowed() {
+                            return Ok(true);
+                        }
+                    }
+                    Ok(false)
+                })
+                .await
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! What follows from a change of the resolved state: who is in the room, and whose scope it
+//! touches. Runs for every change of resolved state, also those no new event made.
+
+use ruma::{OwnedUserId, UserId};
+use serde::Deserialize;
+use vestibule_events::Pdu;
+use vestibule_storage::{
+    Stamp, Stamped,
+    tables::room::{
+        ANNOTATION, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT, REDACTION_BY_TARGET,
+        RELATION_BY_PARENT, ROOM_BY_MEMBER, StoredEventNo, StoredMember, StoredMembership,
+        StoredRelation, StoredThreadReply, THREAD_REPLY,
+    },
+};
+use vestibule_types::EventNo;
+
+use super::AppendError;
+use crate::{RoomTx, state::StateChange};
+
+#[derive(Deserialize)]
+struct MemberContent {
+    membership: String,
+}
+
+#[derive(Deserialize)]
+struct Relating {
+    #[serde(rename = "m.relates_to")]
+    relates_to: Option<RelatesTo>,
+}
+
+#[derive(Deserialize)]
+struct RelatesTo {
+    rel_type: Option<String>,
+    event_id: Option<ruma::OwnedEventId>,
+    key: Option<String>,
+}
+
+/// The membership an event's content names; anything unknown counts as having left.
+pub(crate) fn membership_of(pdu: &Pdu) -> StoredMembership {
+    let named = pdu.content_as::<MemberContent>();
+    match named.as_ref().map(|content| content.membership.as_str()) {
+        Ok("join") => StoredMembership::Join,
+        Ok("invite") => StoredMembership::Invite,
+        Ok("knock") => StoredMembership::Knock,
+        Ok("ban") => StoredMembership::Ban,
+        _ => StoredMembership::Leave,
+    }
+}
+
+impl RoomTx<'_, '_> {
+    /// Follows every changed key of the resolved state.
+    pub(super) fn index_changes(
+        &mut self,
+        changes: &[StateChange],
+        stamp: Stamp,
+    ) -> Result<(), AppendError> {
+        let mut scope_changed = false;
+        for change in changes {
+            match change.key.0.as_str() {
+                "m.room.member" => scope_changed |= self.index_member(change, stamp)?,
+                "m.space.child" => {
+                    self.index_space_edge(change)?;
+                    scope_changed = true;
+                }
+                "m.room.guest_access" => self.guest_access_changed(change)?,
+                _ => {}
+            }
+        }
+        if scope_changed {
+            self.bump_scope_guard()?;
+        }
+        Ok(())
+    }
+
+    /// Moves one user between memberships. Says whether a host of guests may have come or gone.
+    fn index_member(&mut self, change: &StateChange, stamp: Stamp) -> Result<bool, AppendError> {
+        let Ok(user) = OwnedUserId::try_from(change.key.1.as_str()) else {
+            return Ok(false);
+        };
+        let room = self.known()?.no;
+        let membership = |this: &Self, no: Option<EventNo>| -> Result<_, AppendError> {
+            let event = match no {
+                Some(no) => this.event(no)?,
+                None => None,
+            };
+            Ok(event.map(|event| membership_of(&event.pdu)))
+        };
+        let old = membership(self, change.old)?;
+        let new = membership(self, change.new)?;
+
+        if let Some(old) = old {
+            MEMBER_BY_ROOM.delete(self.tx, (room, old.key(), &user))?;
+            if old.key() != new.map_or(u8::MAX, StoredMembership::key) {
+                MEMBER_COUNT.add(self.tx, (room, old.key()), -1)?;
+            }
+        }
+        if let (Some(new), Some(no)) = (new, change.new) {
+            MEMBER_BY_ROOM.put(self.tx, (room, new.key(), &user), &StoredEventNo(no))?;
+            if old.map_or(u8::MAX, StoredMembership::key) != new.key() {
+                MEMBER_COUNT.add(self.tx, (room, new.key()), 1)?;
+            }
+        }
+        if user.server_name() != self.rooms.inner.server_name {
+            return Ok(false);
+        }
+        self.index_local_member(&user, (old, new), change.new, stamp)?;
+        let joined = |it: Option<StoredMembership>| it == Some(StoredMembership::Join);
+        if joined(old) && !joined(new) {
+            self.local_member_went()?;
+        }
+        Ok(joined(old) != joined(new))
+    }
+
+    fn index_local_member(
+        &mut self,
+        user: &UserId,
+        (old, new): (Option<StoredMembership>, Option<StoredMembership>),
+        event: Option<EventNo>,
+        stamp: Stamp,
+    ) -> Result<(), AppendError> {
+        let room = self.known()?.no;
+        if let Some(old) = old {
+            LOCAL_MEMBER_BY_ROOM.delete(self.tx, (room, old.key(), user))?;
+        }
+        let (Some(new), Some(event)) = (new, event) else {
+            ROOM_BY_MEMBER.delete(self.tx, (user, room))?;
+            return Ok(());
+        };
+        LOCAL_MEMBER_BY_ROOM.put(self.tx, (room, new.key(), user), &())?;
+        let before = ROOM_BY_MEMBER.get(&self.tx.fixed(), (user, room))?;
+        let stays = old == Some(new);
+        let row = StoredMember {
+            membership: new,
+            event,
+            previous: if stays { before.as_ref().and_then(|row| row.value.previous) } else { old },
+            forgotten: false,
+            frozen_at: before.filter(|_| stays).and_then(|row| row.value.frozen_at),
+        };
+        ROOM_BY_MEMBER.put(self.tx, (user, room), &Stamped { stamp, value: row })?;
+        Ok(())
+    }
+
+    /// Remembers what an event relates to, and what it redacts.
+    pub(super) fn index_relations(
+        &mut self,
+        pdu: &Pdu,
+        no: EventNo,
+        stamp: Stamp,
+    ) -> Result<(), AppendError> {
+        let room = self.known()?.no;
+        if let Some(target) = pdu.redacts() {
+            if self.may_redact(pdu, target)? {
+                REDACTION_BY_TARGET.put(self.tx, (room, target), &StoredEventNo(no))?;
+            }
+            return Ok(());
+        }
+        if pdu.state_key().is_some() {
+            return Ok(());
+        }
+        let Ok(Relating { relates_to: Some(relation) }) = pdu.content_as::<Relating>() else {
+            return Ok(());
+        };
+        let (Some(rel_type), Some(parent)) = (relation.rel_type, relation.event_id) else {
+            return Ok(());
+        };
+        if rel_type == "m.annotation"
+            && let Some(key) = relation.key
+        {
+            let kind = pdu.kind().to_owned();
+            ANNOTATION.put(
+                self.tx,
+                (room, &parent, pdu.sender(), kind, key),
+                &StoredEventNo(no),
+            )?;
+        }
+        if rel_type == "m.thread" {
+            let reply = StoredThreadReply { root: parent.clone(), event: no };
+            THREAD_REPLY.put(self.tx, (room, stamp), &reply)?;
+        }
+        let row = StoredRelation { rel_type, event: no };
+        RELATION_BY_PARENT.put(self.tx, (room, &parent, stamp), &row)?;
+        Ok(())
+    }
+}

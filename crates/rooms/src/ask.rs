@@ -1,0 +1,283 @@
+//! Asking the policy: once outside any transaction, where rates are charged, and again inside the
+//! one that acts, where the answer becomes a permit.
+
+use std::net::IpAddr;
+
+use ruma::{
+    MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId, UserId,
+};
+use vestibule_policy::{
+    AccountState, Action, Class, Decision, Denial, Invitee, Obligation, Permit, PermitKind, Policy,
+    RateFact, RateKey, Request, RoomKind, Subject,
+};
+use vestibule_storage::{Read, StorageError};
+use vestibule_types::{Actor, ClassName};
+
+use crate::{OpenRoom, RoomTx, RoomView, Rooms, facts};
+
+/// Why something was not allowed, or could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The policy refuses.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The database failed.
+    #[error("could not read what the decision needs")]
+    Storage(#[from] StorageError),
+}
+
+/// Something a user may want to do to a room: the policy's actions, owned.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// Become joined.
+    Join(OwnedRoomId),
+    /// Stay joined.
+    Stay(OwnedRoomId),
+    /// Be shown the room.
+    Discover(OwnedRoomId),
+    /// Read from outside.
+    Peek(OwnedRoomId),
+    /// Ask to be let in.
+    Knock(OwnedRoomId),
+    /// Leave.
+    Leave(OwnedRoomId),
+    /// Invite somebody.
+    Invite(OwnedRoomId, OwnedUserId),
+    /// Remove somebody.
+    Kick(OwnedRoomId, OwnedUserId),
+    /// Ban somebody.
+    Ban(OwnedRoomId, OwnedUserId),
+    /// Lift a ban.
+    Unban(OwnedRoomId, OwnedUserId),
+    /// Send an event of a type.
+    SendEvent(OwnedRoomId, String),
+    /// Set state of a type.
+    SendState(OwnedRoomId, String),
+    /// Redact one's own event, or somebody else's.
+    Redact(OwnedRoomId, bool),
+    /// Make a room.
+    CreateRoom(RoomKind),
+    /// Replace a room.
+    UpgradeRoom(OwnedRoomId),
+    /// Name a room.
+    CreateAlias(OwnedRoomAliasId, OwnedRoomId),
+    /// Take a name away from a room.
+    DeleteAlias(OwnedRoomAliasId, OwnedRoomId),
+    /// Give a room's name to its successor.
+    MoveAlias(OwnedRoomAliasId, OwnedRoomId),
+    /// List the room, or take it off the list.
+    Publish(OwnedRoomId),
+    /// Change one's profile in the rooms one is in.
+    SetDisplayname(Option<String>),
+    /// Change one's picture in the rooms one is in.
+    SetAvatar,
+    /// Say that one is typing.
+    Typing(OwnedRoomId),
+    /// Say how far one has read.
+    Receipt(OwnedRoomId),
+    /// Move one's read marker.
+    ReadMarker(OwnedRoomId),
+    /// Report something.
+    Report,
+    /// Search the user directory.
+    SearchUsers,
+}
+
+impl Deed {
+    /// The deed as the policy's question. An invitation is about the account `target`.
+    fn action<'a>(&'a self, target: Option<&'a Subject>) -> Action<'a> {
+        match self {
+            Self::Join(room) => Action::Join { room },
+            Self::Stay(room) => Action::Stay { room },
+            Self::Discover(room) => Action::Discover { room },
+            Self::Peek(room) => Action::Peek { room },
+            Self::Knock(room) => Action::Knock { room },
+            Self::Leave(room) => Action::Leave { room },
+            Self::Invite(room, user) => {
+                let target = target.map_or(Invitee::Unknown(user), Invitee::Local);
+                Action::Invite { room, target }
+            }
+            Self::Kick(room, target) => Action::Kick { room, target },
+            Self::Ban(room, target) => Action::Ban { room, target },
+            Self::Unban(room, target) => Action::Unban { room, target },
+            Self::SendEvent(room, event_type) => Action::SendEvent { room, event_type },
+            Self::SendState(room, event_type) => Action::SendState { room, event_type },
+            Self::Redact(room, own) => Action::Redact { room, own: *own },
+            Self::CreateRoom(kind) => Action::CreateRoom { kind: *kind },
+            Self::UpgradeRoom(room) => Action::UpgradeRoom { room },
+            Self::CreateAlias(alias, room) => Action::CreateAlias { alias, room },
+            Self::DeleteAlias(alias, room) => Action::DeleteAlias { alias, room },
+            Self::MoveAlias(alias, room) => Action::MoveAlias { alias, room },
+            Self::Publish(room) => Action::Publish { room },
+            Self::SetDisplayname(name) => Action::SetDisplayname { name: name.as_deref() },
+            Self::SetAvatar => Action::SetAvatar,
+            Self::Typing(room) => Action::Typing { room },
+            Self::Receipt(room) => Action::Receipt { room },
+            Self::ReadMarker(room) => Action::ReadMarker { room },
+            Self::Report => Action::Report,
+            Self::SearchUsers => Action::SearchUsers,
+        }
+    }
+
+    /// The room this is about.
+    #[must_use]
+    pub fn room(&self) -> Option<&RoomId> {
+        self.action(None).room()
+    }
+
+    pub(crate) fn alias(&self) -> Option<&OwnedRoomAliasId> {
+        match self {
+            Self::CreateAlias(alias, _)
+            | Self::DeleteAlias(alias, _)
+            | Self::MoveAlias(alias, _) => Some(alias),
+            _ => None,
+        }
+    }
+}
+
+/// Somebody's request with what was settled before any transaction: its time, and its rate.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) user_id: OwnedUserId,
+    pub(crate) now: MilliSecondsSinceUnixEpoch,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) rate: RateFact,
+}
+
+impl Ask {
+    /// The server's own work on behalf of a user: nobody waits, so nothing is charged.
+    pub(crate) fn unattended(user_id: &UserId, now: MilliSecondsSinceUnixEpoch) -> Self {
+        Self { user_id: user_id.to_owned(), now, address: None, rate: RateFact::Charged }
+    }
+}
+
+impl Rooms {
+    /// Charges the rates of a deed and notes the time. A refusal is found before anything is
+    /// charged, so it is a refusal and not a limit.
+    pub(crate) async fn ask(&self, actor: &Actor, deed: &Deed) -> Result<Ask, AskError> {
+        let ask = Ask {
+            user_id: actor.user_id().to_owned(),
+            now: self.inner.env.now(),
+            address: actor.address(),
+            rate: RateFact::NotCharged,
+        };
+        // A message of an unrated class is decided in its transaction alone. Every other refusal is
+        // found here as well, so that it reaches the operator's ring of refusals.
+        let hot = matches!(deed, Deed::SendEvent(..));
+        if hot && !is_rated(&self.inner.policy.current(), actor.class()) {
+            return Ok(Ask { rate: RateFact::Charged, ..ask });
+        }
+        let decision = self.decide_now(ask.clone(), deed.clone()).await?;
+        let now = self.inner.env.clock.monotonic();
+        match decision.denial() {
+            Some(denial) => {
+                let denial = self.inner.rates.refuse(&ask.user_id, denial, now);
+                self.note_denial(&decision, ask.address).await;
+                Err(denial.into())
+            }
+            None => Ok(Ask { rate: self.inner.rates.take(decision.charges(), now), ..ask }),
+        }
+    }
+
+    /// Decides outside of any write, on the newest snapshot.
+    pub(crate) async fn decide_now(&self, ask: Ask, deed: Deed) -> Result<Decision, StorageError> {
+        let (rooms, policy) = (self.clone(), self.inner.policy.current());
+        self.inner
+            .store
+            .read(move |snapshot| {
+                let room = match deed.room() {
+                    Some(room_id) => OpenRoom::load(snapshot, room_id)?,
+                    None => None,
+                };
+                let view = room.as_ref().map(|room| RoomView::new(&rooms, snapshot, room));
+                decide(&policy, snapshot, view.as_ref(), (&ask, &deed))
+            })
+            .await
+    }
+}
+
+impl RoomTx<'_, '_> {
+    /// Asks the policy on this transaction's own reads, which the batch asserts.
+    pub(crate) fn decide(&self, ask: &Ask, deed: &Deed) -> Result<Decision, StorageError> {
+        let policy = self.rooms.inner.policy.current();
+        let view = self.view().ok().filter(|view| deed.room() == Some(&view.room.room_id));
+        decide(&policy, &*self.tx, view.as_ref(), (ask, deed))
+    }
+
+    /// The permit for a deed, or the refusal.
+    pub(crate) fn permit<K: PermitKind>(
+        &self,
+        ask: &Ask,
+        deed: &Deed,
+    ) -> Result<Permit<K>, AskError> {
+        Ok(self.decide(ask, deed)?.permit()?)
+    }
+}
+
+/// Whether anything this account does may cost a rate: its own class's, or that of a class that
+/// its age puts over `member`.
+fn is_rated(policy: &Policy, class: &ClassName) -> bool {
+    let rated = |it: &Class| RateKey::ALL.iter().any(|key| !it.rates(*key).is_empty());
+    policy.classes().any(|it| {
+        let concerns =
+            it.name() == class || (class.as_str() == ClassName::MEMBER && it.is_by_age());
+        concerns && rated(it)
+    })
+}
+
+/// Gathers the facts of one question and asks it.
+pub(crate) fn decide<R: Read, V: Read>(
+    policy: &Policy,
+    reader: &R,
+    view: Option<&RoomView<'_, V>>,
+    (ask, deed): (&Ask, &Deed),
+) -> Result<Decision, StorageError> {
+    let subject = subject(reader, &ask.user_id)?;
+    decide_for(policy, reader, view, (&subject, ask, deed))
+}
+
+/// The same for an account that is known, or only thought of.
+pub(crate) fn decide_for<R: Read, V: Read>(
+    policy: &Policy,
+    reader: &R,
+    view: Option<&RoomView<'_, V>>,
+    (subject, ask, deed): (&Subject, &Ask, &Deed),
+) -> Result<Decision, StorageError> {
+    let target = match deed {
+        Deed::Invite(_, user) if user.server_name() == ask.user_id.server_name() => {
+            vestibule_accounts::facts::subject(reader, user)?
+        }
+        _ => None,
+    };
+    let action = match deed {
+        Deed::Invite(room, user) if user.server_name() != ask.user_id.server_name() => {
+            Action::Invite { room, target: Invitee::Remote(user) }
+        }
+        _ => deed.action(target.as_ref()),
+    };
+    let request = Request::new(subject, action, ask.now, ask.address);
+    let facts = facts::gather(policy, reader, view, (ask, deed, &request))?;
+    Ok(policy.decide(&facts, &request))
+}
+
+/// An account as the policy sees it. One without a row has no class that may do anything.
+pub(crate) fn subject(reader: &impl Read, user_id: &UserId) -> Result<Subject, StorageError> {
+    Ok(vestibule_accounts::facts::subject(reader, user_id)?.unwrap_or_else(|| {
+        let mut nobody = Subject::new(user_id.to_owned(), ClassName::new("unknown"), None);
+        nobody.state = AccountState::Deactivated;
+        nobody
+    }))
+}
+
+/// The suffix a permit obliges to put behind the display name.
+pub(crate) fn name_suffix(obligations: &[Obligation]) -> Option<&str> {
+    obligations.iter().find_map(|obligation| match obligation {
+        Obligation::AppendNameSuffix(suffix) => Some(suffix.as_str()),
+        Obligation::StripReason => None,
+    })
+}
+
+/// Whether a permit obliges to leave free text out.
+pub(crate) fn strips_reason(obligations: &[Obligation]) -> bool {
+    obligations.contains(&Obligation::StripReason)
+}

@@ -1,0 +1,112 @@
+//! An event as one client sees it.
+
+use ruma::MilliSecondsSinceUnixEpoch;
+use serde_json::value::RawValue;
+use vestibule_events::{PduError, Unsigned, client_event, redact};
+use vestibule_storage::{
+    Read, StorageError,
+    tables::room::{StoredMembership, TRANSACTION_OF_EVENT},
+};
+use vestibule_types::Actor;
+
+use crate::{LoggedEvent, RoomView, Viewer};
+
+/// How events are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Showing<'a> {
+    /// Who asks: the sending device is told its transaction id.
+    pub actor: Option<&'a Actor>,
+    /// Whether each event names its room.
+    pub with_room_id: bool,
+    /// The time ages are counted to.
+    pub now: MilliSecondsSinceUnixEpoch,
+}
+
+impl<R: Read> RoomView<'_, R> {
+    /// Renders an event for a viewer: redacted where it was redacted, with what the server adds.
+    pub fn show(
+        &self,
+        viewer: &mut Viewer,
+        event: &LoggedEvent,
+        showing: Showing<'_>,
+    ) -> Result<Box<RawValue>, StorageError> {
+        let pdu = &event.pdu;
+        let replaced = self.replaced(event)?;
+        let redaction = self.redaction_of(pdu.event_id())?;
+        let because = match &redaction {
+            Some(redaction) => {
+                let plain = Unsigned::default();
+                let shown = client_event(&redaction.pdu, showing.with_room_id, &plain);
+                Some(shown.map_err(damaged)?)
+            }
+            None => None,
+        };
+        let transaction_id = self.transaction_id(event, showing.actor)?;
+        let membership = viewer.membership_at(self, event.no)?;
+        let prev_content = replaced.as_ref().filter(|_| redaction.is_none());
+        let unsigned = Unsigned {
+            age: Some(age(showing.now, pdu.origin_server_ts())),
+            transaction_id: transaction_id.as_deref(),
+            membership: viewer.user_id().map(|_| name_of(membership)),
+            prev_content: prev_content.map(|it| it.pdu.content()),
+            prev_sender: replaced.as_ref().map(|it| it.pdu.sender().as_str()),
+            replaces_state: replaced.as_ref().map(|it| &**it.pdu.event_id()),
+            redacted_because: because.as_deref(),
+            ..Unsigned::default()
+        };
+        if redaction.is_none() {
+            return client_event(pdu, showing.with_room_id, &unsigned).map_err(damaged);
+        }
+        let redacted = redact(pdu).map_err(damaged)?;
+        client_event(&redacted, showing.with_room_id, &unsigned).map_err(damaged)
+    }
+
+    /// The content of an event as it is shown: what its redaction left, if it was redacted.
+    pub(crate) fn shown_content(&self, event: &LoggedEvent) -> Result<Box<RawValue>, StorageError> {
+        if self.redaction_of(event.pdu.event_id())?.is_none() {
+            return Ok(event.pdu.content().to_owned());
+        }
+        let redacted = redact(&event.pdu).map_err(damaged)?;
+        Ok(redacted.content().to_owned())
+    }
+
+    /// The state event that a state event took the place of.
+    fn replaced(&self, event: &LoggedEvent) -> Result<Option<LoggedEvent>, StorageError> {
+        let Some(state_key) = event.pdu.state_key() else { return Ok(None) };
+        let Some(around) = self.around(event.no)? else { return Ok(None) };
+        self.state_event_at(around.value.before, event.pdu.kind(), state_key)
+    }
+
+    fn transaction_id(
+        &self,
+        event: &LoggedEvent,
+        actor: Option<&Actor>,
+    ) -> Result<Option<String>, StorageError> {
+        let Some(actor) = actor.filter(|actor| actor.user_id() == event.pdu.sender()) else {
+            return Ok(None);
+        };
+        let row = TRANSACTION_OF_EVENT.get(&self.reader, (event.pdu.event_id(),))?;
+        let own = row.filter(|row| Some(&*row.device_id) == actor.device_id());
+        Ok(own.map(|row| row.id))
+    }
+}
+
+/// The name of a membership; without one, somebody has left.
+#[must_use]
+pub fn name_of(membership: Option<StoredMembership>) -> &'static str {
+    match membership {
+        Some(StoredMembership::Join) => "join",
+        Some(StoredMembership::Invite) => "invite",
+        Some(StoredMembership::Knock) => "knock",
+        Some(StoredMembership::Ban) => "ban",
+        Some(StoredMembership::Leave) | None => "leave",
+    }
+}
+
+fn age(now: MilliSecondsSinceUnixEpoch, then: MilliSecondsSinceUnixEpoch) -> i64 {
+    i64::from(now.get()) - i64::from(then.get())
+}
+
+fn damaged(error: impl Into<PduError>) -> StorageError {
+    StorageError::corrupt("event_by_no", error.into())
+}

@@ -1,0 +1,207 @@
+//! Turning a plan into a room.
+
+use ruma::{
+    CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId,
+    RoomAliasId, RoomId, UserId, uint,
+};
+use vestibule_events::{EventBuilder, Pdu, RoomVersion};
+use vestibule_policy::{Permit, kind};
+use vestibule_storage::tables::room::{ROOM_BY_NO, ROOM_NO_BY_ID};
+use vestibule_types::{
+    Actor, RoomNo,
+    limits::{CREATE_INITIAL_STATE_MAX, CREATE_INVITES_MAX},
+};
+
+use super::{
+    CreateRoom, CreateRoomError, CreatedRoom,
+    plan::{Plan, Step, plan},
+};
+use crate::{
+    RoomTx, Rooms,
+    append::{Authority, Draft},
+    ask::{Ask, Deed},
+    membership::member_content_with_profile,
+};
+
+impl Rooms {
+    /// Makes a room.
+    pub async fn create_room(
+        &self,
+        actor: &Actor,
+        command: CreateRoom,
+    ) -> Result<CreatedRoom, CreateRoomError> {
+        if command.invite.len() > CREATE_INVITES_MAX {
+            return Err(CreateRoomError::TooMany("invitees"));
+        }
+        if command.initial_state.len() > CREATE_INITIAL_STATE_MAX {
+            return Err(CreateRoomError::TooMany("state events"));
+        }
+        let version = match &command.room_version {
+            Some(version) => version.parse::<RoomVersion>()?,
+            None => self.inner.config.default_version,
+        };
+        let alias = self.alias_of(&command)?;
+        let laid_out = plan(actor.user_id(), &command, version, alias.as_ref())?;
+        let mut ask = self.ask(actor, &Deed::CreateRoom(command.kind())).await?;
+        loop {
+            let (found, create) = self.find_room_id(ask, version, &laid_out).await?;
+            ask = found;
+            let room_id = create.room_id().to_owned();
+            let birth = Birth {
+                ask: ask.clone(),
+                create,
+                plan: laid_out.clone(),
+                alias: alias.clone(),
+                command: command.clone(),
+                no: self.new_room_no(),
+            };
+            match self.in_room(&room_id, move |room| room.be_born(&birth)).await {
+                // Somebody took the identifier since it was looked for: it is looked for again.
+                Err(CreateRoomError::SameMoment) => {}
+                born => return born.map(|_| CreatedRoom { room_id, version }),
+            }
+        }
+    }
+
+    fn alias_of(&self, command: &CreateRoom) -> Result<Option<OwnedRoomAliasId>, CreateRoomError> {
+        let Some(localpart) = &command.alias_localpart else { return Ok(None) };
+        if localpart.is_empty() || localpart.contains([':', '#', '\0']) {
+            return Err(CreateRoomError::BadAlias);
+        }
+        RoomAliasId::parse(format!("#{localpart}:{}", self.inner.server_name))
+            .map(Some)
+            .map_err(|_| CreateRoomError::BadAlias)
+    }
+
+    pub(crate) fn new_room_no(&self) -> RoomNo {
+        RoomNo(u64::from_be_bytes(self.inner.env.random_bytes()) >> 1)
+    }
+
+    /// Builds the create event. Its identifier may name the room, so a moment at which the same
+    /// room was made already is passed over.
+    async fn find_room_id(
+        &self,
+        mut ask: Ask,
+        version: RoomVersion,
+        plan: &Plan,
+    ) -> Result<(Ask, Pdu), CreateRoomError> {
+        loop {
+            let create = self.build_create(&ask.user_id, ask.now, version, plan.create.clone())?;
+            let room_id = create.room_id().to_owned();
+            let taken = self
+                .inner
+                .store
+                .read(move |snapshot| ROOM_NO_BY_ID.get(snapshot, (&room_id,)))
+                .await?;
+            if taken.is_none() {
+                return Ok((ask, create));
+            }
+            ask.now = MilliSecondsSinceUnixEpoch(ask.now.get().saturating_add(uint!(1)));
+        }
+    }
+
+    /// Builds and signs a create event.
+    pub(crate) fn build_create(
+        &self,
+        creator: &UserId,
+        at: MilliSecondsSinceUnixEpoch,
+        version: RoomVersion,
+        content: CanonicalJsonObject,
+    ) -> Result<Pdu, CreateRoomError> {
+        let room_id =
+            if version.room_id_is_create_event() { None } else { Some(self.random_room_id()?) };
+        let builder = EventBuilder {
+            room_id,
+            sender: creator.to_owned(),
+            event_type: "m.room.create".to_owned(),
+            state_key: Some(String::new()),
+            content,
+            origin_server_ts: at,
+            prev_events: Vec::new(),
+            auth_events: Vec::new(),
+            depth: 1,
+            redacts: None,
+        };
+        Ok(builder.build_and_sign(version, &self.inner.signing_key, &self.inner.server_name)?)
+    }
+
+    fn random_room_id(&self) -> Result<OwnedRoomId, CreateRoomError> {
+        let localpart = self.inner.env.random_text(LETTERS, 18);
+        RoomId::parse(format!("!{localpart}:{}", self.inner.server_name))
+            .map_err(|error| CreateRoomError::BadCreation(error.to_string()))
+    }
+}
+
+const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Everything a room is born from; the closure that uses it may run twice.
+struct Birth {
+    ask: Ask,
+    create: Pdu,
+    plan: Plan,
+    alias: Option<OwnedRoomAliasId>,
+    command: CreateRoom,
+    no: RoomNo,
+}
+
+impl RoomTx<'_, '_> {
+    fn be_born(&mut self, birth: &Birth) -> Result<(), CreateRoomError> {
+        let Birth { ask, create, plan, alias, command, no } = birth;
+        if self.room.is_some() || ROOM_BY_NO.get(&*self.tx, (*no,))?.is_some() {
+            return Err(CreateRoomError::SameMoment);
+        }
+        // Every decision first: one refusal, and there is no room.
+        let permit = self.permit::<kind::CreateRoom>(ask, &Deed::CreateRoom(command.kind()))?;
+        let alias_permit = match alias {
+            Some(alias) => {
+                let deed = Deed::CreateAlias(alias.clone(), self.room_id.clone());
+                Some((alias, self.permit::<kind::CreateAlias>(ask, &deed)?))
+            }
+            None => None,
+        };
+        let publish = if command.published {
+            Some(self.permit::<kind::Publish>(ask, &Deed::Publish(self.room_id.clone()))?)
+        } else {
+            None
+        };
+        let mut invites: Vec<(OwnedUserId, Permit<kind::Invite>)> = Vec::new();
+        for invitee in &plan.invites {
+            let deed = Deed::Invite(self.room_id.clone(), invitee.clone());
+            invites.push((invitee.clone(), self.permit(ask, &deed)?));
+        }
+
+        self.begin(*no, create.version(), ask.now.get().into())?;
+        self.append_create(Authority::Creation(&permit), create.clone())?;
+        self.begin_state(ask, &permit, plan)?;
+        if let Some((alias, alias_permit)) = alias_permit {
+            self.put_alias(ask, alias_permit, alias)?;
+        }
+        if let Some(publish) = publish {
+            self.publish(ask, publish)?;
+        }
+        for (invitee, permit) in invites {
+            self.append_invite(ask, permit, (&invitee, None, command.is_direct))?;
+        }
+        Ok(())
+    }
+
+    /// The creator's join and the state the room begins with.
+    fn begin_state(
+        &mut self,
+        ask: &Ask,
+        permit: &Permit<kind::CreateRoom>,
+        plan: &Plan,
+    ) -> Result<(), CreateRoomError> {
+        let suffix = crate::ask::name_suffix(permit.obligations());
+        let creator = &ask.user_id;
+        let content = member_content_with_profile(&*self.tx, "join", creator, suffix)?;
+        let join = Draft::state(creator, "m.room.member", creator.as_str(), content, ask.now);
+        self.append_local(Authority::Creation(permit), join)?;
+        for step in std::iter::once(&plan.power_levels).chain(&plan.rest) {
+            let Step { event_type, state_key, content } = step.clone();
+            let draft = Draft::state(creator, &event_type, &state_key, content, ask.now);
+            self.append_local(Authority::Creation(permit), draft)?;
+        }
+        Ok(())
+    }
+}

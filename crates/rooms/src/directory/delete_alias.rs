@@ -1,0 +1,93 @@
+//! Taking a name away from a room.
+
+use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, RoomAliasId};
+use vestibule_policy::{Object, Permit, kind};
+use vestibule_storage::tables::{
+    directory::{ALIAS_BY_NAME, ALIAS_BY_ROOM},
+    policy::POLICY_EPOCH,
+};
+use vestibule_types::Actor;
+
+use super::{DirectoryError, create_alias::denied};
+use crate::{
+    RoomTx, Rooms,
+    append::{Authority, Draft},
+    ask::{Ask, Deed},
+};
+
+impl Rooms {
+    /// Takes an alias of this server away. Doors it opened close with the same commit.
+    pub async fn delete_alias(
+        &self,
+        actor: &Actor,
+        alias: OwnedRoomAliasId,
+    ) -> Result<(), DirectoryError> {
+        let name = alias.clone();
+        let row = self
+            .inner
+            .store
+            .read::<_, DirectoryError, _>(
+                move |snapshot| Ok(ALIAS_BY_NAME.get(snapshot, (&name,))?),
+            )
+            .await?
+            .ok_or(DirectoryError::UnknownAlias)?;
+        let room_id = row.room_id;
+        let deed = Deed::DeleteAlias(alias.clone(), room_id.clone());
+        let ask = self.ask(actor, &deed).await?;
+        self.in_room(&room_id.clone(), move |room| {
+            let row = ALIAS_BY_NAME.get(&*room.tx, (&alias,))?;
+            if row.is_none_or(|row| row.room_id != room_id) {
+                return Err(DirectoryError::UnknownAlias);
+            }
+            let permit = room.permit::<kind::DeleteAlias>(&ask, &deed)?;
+            room.remove_alias(&ask, permit, &alias)?;
+            room.drop_canonical(&ask, &alias)
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+impl RoomTx<'_, '_> {
+    fn remove_alias(
+        &mut self,
+        ask: &Ask,
+        permit: Permit<kind::DeleteAlias>,
+        alias: &RoomAliasId,
+    ) -> Result<(), DirectoryError> {
+        let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
+        let object = Object::alias(alias, &self.room_id);
+        permit.verify(&ask.user_id, &object, epoch).map_err(denied)?;
+        ALIAS_BY_NAME.delete(self.tx, (alias,))?;
+        ALIAS_BY_ROOM.delete(self.tx, (&self.room_id, alias))?;
+        self.bump_scope_guard()?;
+        self.scope_changed(ask.now.get().into())?;
+        Ok(())
+    }
+
+    /// Takes the alias out of `m.room.canonical_alias`, when whoever deletes it may do that.
+    fn drop_canonical(&mut self, ask: &Ask, alias: &RoomAliasId) -> Result<(), DirectoryError> {
+        let Some(event) = self.state_event("m.room.canonical_alias", "")? else { return Ok(()) };
+        let Ok(mut content) = event.pdu.content_as::<CanonicalJsonObject>() else { return Ok(()) };
+        let before = content.clone();
+        let is_it = |value: &CanonicalJsonValue| value.as_str() == Some(alias.as_str());
+        if content.get("alias").is_some_and(is_it) {
+            content.remove("alias");
+        }
+        if let Some(CanonicalJsonValue::Array(alternatives)) = content.get_mut("alt_aliases") {
+            alternatives.retain(|value| !is_it(value));
+        }
+        if content == before {
+            return Ok(());
+        }
+        let deed = Deed::SendState(self.room_id.clone(), "m.room.canonical_alias".to_owned());
+        let savepoint = self.savepoint();
+        let Ok(permit) = self.permit::<kind::SendState>(ask, &deed) else { return Ok(()) };
+        let draft = Draft::state(&ask.user_id, "m.room.canonical_alias", "", content, ask.now);
+        if self.append_local(Authority::SendState(permit), draft).is_err() {
+            // The room's rules do not let this user change it; the alias is gone all the same.
+            self.rollback_to(savepoint);
+        }
+        Ok(())
+    }
+}

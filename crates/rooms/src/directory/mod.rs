@@ -1,0 +1,47 @@
+//! Names for rooms, and the public list of rooms.
+
+mod adopt_alias;
+mod create_alias;
+mod delete_alias;
+mod pin;
+mod public_rooms;
+mod publish;
+mod resolve_alias;
+
+use vestibule_storage::StorageError;
+
+pub use self::public_rooms::{PublicRoomsPage, PublicRoomsQuery, RoomSummary};
+pub(crate) use self::resolve_alias::names_of;
+use crate::{UnknownRoom, ask::AskError};
+
+/// Why the directory did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// Somebody already uses this name.
+    #[error("the alias is already taken")]
+    Taken,
+    /// No room has this name.
+    #[error("no room has this alias")]
+    UnknownAlias,
+    /// The name belongs to another server.
+    #[error("the alias belongs to another server")]
+    Foreign,
+    /// The room has as many names as it may have.
+    #[error("the room has too many aliases")]
+    TooManyAliases,
+    /// This server does not know the room.
+    #[error(transparent)]
+    UnknownRoom(#[from] UnknownRoom),
+    /// The caller's power in the room is not enough.
+    #[error("{0}")]
+    Powerless(&'static str),
+    /// The policy or the database refused.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+impl From<StorageError> for DirectoryError {
+    fn from(error: StorageError) -> Self {
+        Self::Ask(AskError::Storage(error))
+    }
+}

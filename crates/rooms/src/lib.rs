@@ -1,0 +1,69 @@
+//! Rooms: the one road by which an event enters a room, and everything read from one.
+//!
+//! Whoever changes a room does it in the room's queue ([`Rooms::in_room`], private): the policy is
+//! asked inside the same transaction, the permit is spent where the event is appended, and what
+//! follows from the event (state, membership index, stream) is in the same batch. There is no other
+//! function that appends.
+
+mod acquaintance;
+mod append;
+mod ask;
+mod audit;
+mod client_event;
+mod content;
+mod create_room;
+mod directory;
+mod doubts;
+mod ephemeral;
+mod explain;
+mod facts;
+mod log;
+mod membership;
+mod points;
+mod queue;
+mod read;
+mod report;
+mod room_tx;
+mod send;
+mod service;
+mod state;
+mod sweep;
+mod timeline_token;
+mod to_device;
+mod upgrade;
+mod view;
+mod visibility;
+
+use self::room_tx::RoomTx;
+pub use self::{
+    append::{AppendError, Appended, ReceiveError, Received},
+    ask::{AskError, Deed},
+    audit::AuditedDenial,
+    client_event::{Showing, name_of},
+    create_room::{CreateRoom, CreateRoomError, CreatedRoom, InitialState, Preset},
+    directory::{DirectoryError, PublicRoomsPage, PublicRoomsQuery, RoomSummary},
+    ephemeral::{NoticeError, ReceiptKind, SendReceipt, SetTyping, Typing, TypingIn},
+    explain::OpenRoomFinding,
+    log::LoggedEvent,
+    membership::{
+        ForgetError, GuardNote, Invite, Join, Knock, Leave, MembershipError, RemoveMember, Unban,
+    },
+    read::{
+        Context, ContextQuery, Direction, EventAt, FoundUser, FoundUsers, Hierarchy,
+        HierarchyQuery, JoinedMember, MembersQuery, Messages, MessagesQuery, ReadError, Relations,
+        RelationsQuery, RoomAccountData, RoomPreview, RoomSnapshot, SpaceRoom, Threads,
+        ThreadsQuery,
+    },
+    report::{FiledReport, Report, ReportError, Reported},
+    room_tx::UnknownRoom,
+    send::{Redact, SendError, SendEvent, SendState},
+    service::{Rooms, RoomsConfig, RoomsParts},
+    state::{StateAt, StateChange, StateKey},
+    sweep::{JOB_KINDS, JobError},
+    timeline_token::BadToken,
+    to_device::{SendToDevice, SendToDeviceError},
+    upgrade::{UpgradeRoom, UpgradeRoomError},
+    view::{OpenRoom, RoomView, TimelinePosition},
+    visibility::Viewer,
+};
+pub use vestibule_storage::tables::room::StoredMembership;

@@ -1,0 +1,64 @@
+//! Reading events by number and by id, parsed once.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use vestibule_events::Pdu;
+use vestibule_storage::{Read, StorageError, tables::room::EVENT_BY_NO};
+use vestibule_types::{EventNo, RoomNo, limits::EVENT_CACHE_BYTES_MAX};
+
+use crate::OpenRoom;
+
+/// A stored event, parsed.
+#[derive(Clone, Debug)]
+pub struct LoggedEvent {
+    /// Its number in the room.
+    pub no: EventNo,
+    /// The event.
+    pub pdu: Arc<Pdu>,
+    /// The events that authorize it.
+    pub auth: Arc<[EventNo]>,
+}
+
+/// Parsed events by room and number. Rows never change, so entries never go stale; only committed
+/// events come in here.
+#[derive(Clone, Debug)]
+pub(crate) struct EventCache(Cache<(RoomNo, EventNo), LoggedEvent>);
+
+impl EventCache {
+    pub(crate) fn new() -> Self {
+        let weigh = |_: &(RoomNo, EventNo), event: &LoggedEvent| {
+            u32::try_from(event.pdu.json().len().saturating_mul(2).saturating_add(512))
+                .unwrap_or(u32::MAX)
+        };
+        Self(Cache::builder().weigher(weigh).max_capacity(EVENT_CACHE_BYTES_MAX).build())
+    }
+
+    /// An event that was committed. Events numbered from `committed` on are read, but not kept.
+    pub(crate) fn event(
+        &self,
+        reader: &impl Read,
+        room: &OpenRoom,
+        no: EventNo,
+    ) -> Result<Option<LoggedEvent>, StorageError> {
+        if no.0 < room.committed
+            && let Some(known) = self.0.get(&(room.no, no))
+        {
+            return Ok(Some(known));
+        }
+        let Some(stored) = EVENT_BY_NO.get(reader, (room.no, no))? else {
+            return Ok(None);
+        };
+        let pdu = Pdu::from_stored(stored.event_id, stored.json, room.version)
+            .map_err(|error| StorageError::corrupt("event_by_no", error.to_string()))?;
+        let event = LoggedEvent {
+            no,
+            pdu: Arc::new(pdu.with_rejected(stored.rejected)),
+            auth: stored.auth.into(),
+        };
+        if no.0 < room.committed {
+            self.0.insert((room.no, no), event.clone());
+        }
+        Ok(Some(event))
+    }
+}

@@ -1,0 +1,47 @@
+//! Not wanting to see a room any more.
+
+use ruma::RoomId;
+use vestibule_storage::{
+    Stamped, StorageError,
+    tables::room::{ROOM_BY_MEMBER, StoredMembership},
+};
+use vestibule_types::Actor;
+
+use crate::{Rooms, UnknownRoom};
+
+/// Why a room was not forgotten.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgetError {
+    /// The user never had anything to do with it.
+    #[error(transparent)]
+    UnknownRoom(#[from] UnknownRoom),
+    /// The user is still in it, or invited.
+    #[error("leave the room before forgetting it")]
+    StillThere,
+    /// The database failed.
+    #[error("could not forget the room")]
+    Storage(#[from] StorageError),
+}
+
+impl Rooms {
+    /// Hides a room the user has left. Their history of it can no longer be read by them.
+    pub async fn forget(&self, actor: &Actor, room_id: &RoomId) -> Result<(), ForgetError> {
+        let user = actor.user_id().to_owned();
+        self.in_room(room_id, move |room| {
+            let no = room.known()?.no;
+            let Some(member) = ROOM_BY_MEMBER.get(&*room.tx, (&user, no))? else {
+                return Err(ForgetError::UnknownRoom(UnknownRoom));
+            };
+            if !matches!(member.value.membership, StoredMembership::Leave | StoredMembership::Ban) {
+                return Err(ForgetError::StillThere);
+            }
+            let mut row = member.value;
+            row.forgotten = true;
+            let forgotten = Stamped { stamp: member.stamp, value: row };
+            ROOM_BY_MEMBER.put(room.tx, (&user, no), &forgotten)?;
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! Asking to be let in.
+
+use ruma::OwnedRoomId;
+use vestibule_policy::kind;
+use vestibule_storage::tables::room::StoredMembership;
+use vestibule_types::Actor;
+
+use super::{MembershipError, member_content, member_draft, put_profile};
+use crate::{
+    RoomTx, Rooms,
+    append::Authority,
+    ask::{Ask, Deed, name_suffix},
+};
+
+/// Knock on a room.
+#[derive(Clone, Debug)]
+pub struct Knock {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// Why, in the user's words.
+    pub reason: Option<String>,
+}
+
+impl Rooms {
+    /// Asks to be let into a room this server has.
+    pub async fn knock(&self, actor: &Actor, command: Knock) -> Result<(), MembershipError> {
+        let ask = self.ask(actor, &Deed::Knock(command.room_id.clone())).await?;
+        let room_id = command.room_id.clone();
+        self.in_room(&room_id, move |room| room.knock(&ask, command.reason.as_deref())).await?;
+        Ok(())
+    }
+}
+
+impl RoomTx<'_, '_> {
+    /// The handler behind every road to `knock`.
+    pub(crate) fn knock(&mut self, ask: &Ask, reason: Option<&str>) -> Result<(), MembershipError> {
+        self.known()?;
+        let user = &ask.user_id;
+        let permit = self.permit::<kind::Knock>(ask, &Deed::Knock(self.room_id.clone()))?;
+        match self.member(user)?.map(|member| member.membership) {
+            Some(StoredMembership::Join) => {
+                return Err(MembershipError::WrongMembership("you are in this room already"));
+            }
+            Some(StoredMembership::Invite) => {
+                return Err(MembershipError::WrongMembership("you are invited to this room"));
+            }
+            Some(StoredMembership::Ban) => {
+                return Err(MembershipError::WrongMembership("you are banned from this room"));
+            }
+            Some(StoredMembership::Knock | StoredMembership::Leave) | None => {}
+        }
+        let mut content = member_content("knock", reason);
+        put_profile(&*self.tx, &mut content, user, name_suffix(permit.obligations()))?;
+        let draft = member_draft((user, user), content, ask.now);
+        self.append_local(Authority::Knock(permit), draft)?;
+        Ok(())
+    }
+}

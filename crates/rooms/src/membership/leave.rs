@@ -1,0 +1,57 @@
+//! Leaving, and declining an invitation or taking back a knock. The policy never forbids it.
+
+use ruma::OwnedRoomId;
+use vestibule_policy::kind;
+use vestibule_storage::tables::room::StoredMembership;
+use vestibule_types::Actor;
+
+use super::{GuardNote, MembershipError, member_content, member_draft};
+use crate::{
+    RoomTx, Rooms,
+    append::Authority,
+    ask::{Ask, Deed, strips_reason},
+};
+
+/// Leave a room.
+#[derive(Clone, Debug)]
+pub struct Leave {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// Why, in the user's words.
+    pub reason: Option<String>,
+}
+
+impl Rooms {
+    /// Takes a local user out of a room. Leaving again changes nothing.
+    pub async fn leave(&self, actor: &Actor, command: Leave) -> Result<GuardNote, MembershipError> {
+        let ask = self.ask(actor, &Deed::Leave(command.room_id.clone())).await?;
+        let room_id = command.room_id.clone();
+        let left = self.in_room(&room_id, move |room| {
+            let note = room.guard_last_admin(&ask, None)?;
+            room.leave(&ask, command.reason.as_deref())?;
+            Ok::<_, MembershipError>(note)
+        });
+        Ok(left.await?.0)
+    }
+}
+
+impl RoomTx<'_, '_> {
+    /// The handler behind every road by which somebody leaves.
+    pub(crate) fn leave(&mut self, ask: &Ask, reason: Option<&str>) -> Result<(), MembershipError> {
+        self.known()?;
+        let user = &ask.user_id;
+        match self.member(user)?.map(|member| member.membership) {
+            Some(StoredMembership::Leave) => return Ok(()),
+            Some(StoredMembership::Ban) => {
+                return Err(MembershipError::WrongMembership("you are banned from this room"));
+            }
+            None => return Err(MembershipError::WrongMembership("you are not in this room")),
+            Some(_) => {}
+        }
+        let permit = self.permit::<kind::Leave>(ask, &Deed::Leave(self.room_id.clone()))?;
+        let reason = reason.filter(|_| !strips_reason(permit.obligations()));
+        let draft = member_draft((user, user), member_content("leave", reason), ask.now);
+        self.append_local(Authority::Leave(permit), draft)?;
+        Ok(())
+    }
+}

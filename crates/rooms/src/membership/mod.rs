@@ -1,0 +1,136 @@
+//! Who is in a room: joining, leaving, inviting, knocking, removing, banning. One file per road.
+//!
+//! Every road to `join` goes through [`RoomTx::join`], whatever endpoint it came from.
+
+mod ban;
+mod forget;
+mod invite;
+mod join;
+mod kick;
+mod knock;
+mod last_admin;
+mod leave;
+mod member_state;
+
+use ruma::{CanonicalJsonObject, CanonicalJsonValue, MilliSecondsSinceUnixEpoch, UserId};
+use vestibule_accounts::facts::member_profile;
+use vestibule_policy::with_suffix;
+use vestibule_storage::{Read, StorageError, tables::room::StoredMembership};
+
+pub(crate) use self::last_admin::Refusals;
+pub use self::{
+    ban::Unban, forget::ForgetError, invite::Invite, join::Join, kick::RemoveMember, knock::Knock,
+    last_admin::GuardNote, leave::Leave,
+};
+use crate::{
+    AppendError, LoggedEvent, RoomTx, UnknownRoom,
+    append::{Draft, membership_of},
+    ask::AskError,
+};
+
+/// Why a membership did not change.
+#[derive(Debug, thiserror::Error)]
+pub enum MembershipError {
+    /// This server does not know the room.
+    #[error(transparent)]
+    UnknownRoom(#[from] UnknownRoom),
+    /// The policy or the database refused.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The room's rules refused, or the event could not be made.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The membership the user has now does not allow it.
+    #[error("{0}")]
+    WrongMembership(&'static str),
+    /// The room is restricted, and nobody here can vouch for the user.
+    #[error("none of the rooms that let people in here has this user")]
+    NotAllowedIn,
+    /// Nobody else can change the room's power levels. Asking again within ten minutes goes through.
+    #[error(
+        "nobody else in this room can change its power levels; \
+         ask again within 10 minutes to do it all the same"
+    )]
+    LastAdmin,
+    /// The request says something that cannot be.
+    #[error("{0}")]
+    Invalid(&'static str),
+}
+
+impl From<StorageError> for MembershipError {
+    fn from(error: StorageError) -> Self {
+        Self::Ask(AskError::Storage(error))
+    }
+}
+
+/// A user's membership right now, and the event that says so.
+pub(crate) struct MemberNow {
+    pub(crate) membership: StoredMembership,
+    pub(crate) event: LoggedEvent,
+}
+
+impl RoomTx<'_, '_> {
+    /// The membership of any user, if they ever had one.
+    pub(crate) fn member(&self, user: &UserId) -> Result<Option<MemberNow>, StorageError> {
+        let event = self.state_event("m.room.member", user.as_str())?;
+        Ok(event.map(|event| MemberNow { membership: membership_of(&event.pdu), event }))
+    }
+}
+
+/// A membership event about `target`.
+fn member_draft(
+    (sender, target): (&UserId, &UserId),
+    content: CanonicalJsonObject,
+    at: MilliSecondsSinceUnixEpoch,
+) -> Draft {
+    Draft::state(sender, "m.room.member", target.as_str(), content, at)
+}
+
+/// The beginning of a membership event's content.
+fn member_content(membership: &str, reason: Option<&str>) -> CanonicalJsonObject {
+    let mut content = CanonicalJsonObject::new();
+    put_text(&mut content, "membership", membership);
+    if let Some(reason) = reason {
+        put_text(&mut content, "reason", reason);
+    }
+    content
+}
+
+fn put_text(content: &mut CanonicalJsonObject, key: &str, text: &str) {
+    content.insert(key.to_owned(), CanonicalJsonValue::String(text.to_owned()));
+}
+
+/// Adds the profile of a local user, with the suffix of their class.
+pub(crate) fn put_profile(
+    reader: &impl Read,
+    content: &mut CanonicalJsonObject,
+    user: &UserId,
+    suffix: Option<&str>,
+) -> Result<(), StorageError> {
+    let profile = member_profile(reader, user)?;
+    let name = match (profile.displayname, suffix) {
+        (name, None) => name,
+        (name, Some(suffix)) => {
+            Some(with_suffix(name.as_deref().unwrap_or_else(|| user.localpart()), suffix))
+        }
+    };
+    if let Some(name) = name {
+        put_text(content, "displayname", &name);
+    }
+    if let Some(avatar) = profile.avatar_url.filter(|url| !url.is_empty()) {
+        put_text(content, "avatar_url", &avatar);
+    }
+    Ok(())
+}
+
+/// The content of a membership event with the user's profile.
+pub(crate) fn member_content_with_profile(
+    reader: &impl Read,
+    membership: &str,
+    user: &UserId,
+    suffix: Option<&str>,
+) -> Result<CanonicalJsonObject, StorageError> {
+    let mut content = member_content(membership, None);
+    put_profile(reader, &mut content, user, suffix)?;
+    Ok(content)
+}

@@ -1,0 +1,164 @@
+//! One writer per room: whoever changes a room waits in its queue, and everything that waits is
+//! committed as one batch.
+//!
+//! The queue is scheduling only. Correctness comes from the assertions of the batch: a second
+//! process writing to the same room would make the batch run again, not corrupt it.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use parking_lot::Mutex;
+use ruma::{OwnedRoomId, RoomId};
+use tokio::sync::oneshot;
+use vestibule_storage::StorageError;
+use vestibule_types::limits::{ROOM_BATCH_MAX, ROOM_QUEUE_MAX};
+
+use crate::{RoomTx, Rooms};
+
+/// One piece of work on a room, with its answer's way back.
+trait Job: Send {
+    /// Runs against the room; undoes its own writes when it fails. May run several times.
+    fn run(&mut self, room: &mut RoomTx<'_, '_>);
+    /// Sends the answer: its own, or that the whole batch could not be stored.
+    fn answer(self: Box<Self>, stored: Result<u64, StorageError>);
+}
+
+struct Ticket<T, E, F> {
+    work: F,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<(T, u64), E>>,
+}
+
+impl<T, E, F> Job for Ticket<T, E, F>
+where
+    T: Send,
+    E: From<StorageError> + Send,
+    F: FnMut(&mut RoomTx<'_, '_>) -> Result<T, E> + Send,
+{
+    fn run(&mut self, room: &mut RoomTx<'_, '_>) {
+        let before = room.savepoint();
+        let outcome = (self.work)(room);
+        if outcome.is_err() {
+            room.rollback_to(before);
+        }
+        self.outcome = Some(outcome);
+    }
+
+    fn answer(self: Box<Self>, stored: Result<u64, StorageError>) {
+        let answer = match (self.outcome, stored) {
+            (Some(Err(refused)), _) => Err(refused),
+            (Some(Ok(value)), Ok(position)) => Ok((value, position)),
+            (None, Ok(_)) => Err(StorageError::Closed.into()),
+            (_, Err(failed)) => Err(failed.into()),
+        };
+        // Whoever asked may have hung up; the room changed all the same.
+        drop(self.reply.send(answer));
+    }
+}
+
+/// The jobs waiting for one room.
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Box<dyn Job>>,
+    served: bool,
+    /// Taken off the map: whoever still holds it must look the room up again.
+    closed: bool,
+}
+
+/// The queues of all rooms that somebody is changing right now.
+#[derive(Clone, Default)]
+pub(crate) struct Queues(Arc<papaya::HashMap<OwnedRoomId, Arc<Mutex<Line>>>>);
+
+impl std::fmt::Debug for Queues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queues").finish_non_exhaustive()
+    }
+}
+
+impl Rooms {
+    /// Runs `work` as part of the room's next batch and waits until it is durable. Returns the
+    /// commit it became part of. `work` may run more than once and must only touch its arguments.
+    pub(crate) async fn in_room<T, E, F>(&self, room_id: &RoomId, work: F) -> Result<(T, u64), E>
+    where
+        F: FnMut(&mut RoomTx<'_, '_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let ticket = Box::new(Ticket { work, outcome: None, reply });
+        self.enqueue(room_id, ticket)?;
+        answer.await.unwrap_or_else(|_| Err(StorageError::Closed.into()))
+    }
+
+    fn enqueue(&self, room_id: &RoomId, job: Box<dyn Job>) -> Result<(), StorageError> {
+        let queues = self.inner.queues.0.pin();
+        let line = loop {
+            let line = queues.get_or_insert_with(room_id.to_owned(), Arc::default);
+            let mut open = line.lock();
+            if open.closed {
+                continue;
+            }
+            if open.waiting.len() >= ROOM_QUEUE_MAX {
+                return Err(StorageError::Contended);
+            }
+            open.waiting.push_back(job);
+            if open.served {
+                return Ok(());
+            }
+            open.served = true;
+            drop(open);
+            break Arc::clone(line);
+        };
+        let (rooms, room_id) = (self.clone(), room_id.to_owned());
+        let serving = async move { rooms.serve(room_id, line).await };
+        self.inner.env.spawner.spawn("rooms.queue", Box::pin(serving));
+        Ok(())
+    }
+
+    /// Works the line off, batch after batch, and leaves when nobody waits.
+    async fn serve(&self, room_id: OwnedRoomId, line: Arc<Mutex<Line>>) {
+        loop {
+            let batch: Vec<Box<dyn Job>> = {
+                let mut line = line.lock();
+                let take = line.waiting.len().min(ROOM_BATCH_MAX);
+                if take == 0 {
+                    line.closed = true;
+                    self.inner.queues.0.pin().remove(&room_id);
+                    return;
+                }
+                line.waiting.drain(..take).collect()
+            };
+            self.run_batch(&room_id, batch).await;
+        }
+    }
+
+    async fn run_batch(&self, room_id: &RoomId, batch: Vec<Box<dyn Job>>) {
+        let jobs = Arc::new(Mutex::new(batch));
+        let (rooms, id, at_work) = (self.clone(), room_id.to_owned(), Arc::clone(&jobs));
+        let slot = self.inner.store.slot_of_room(room_id);
+        let stored: Result<_, StorageError> = self
+            .inner
+            .store
+            .write(slot, move |tx| {
+                let mut room = RoomTx::open(&rooms, tx, &id)?;
+                for job in at_work.lock().iter_mut() {
+                    job.run(&mut room);
+                }
+                room.close()
+            })
+            .await;
+
+        let jobs = std::mem::take(&mut *jobs.lock());
+        match stored {
+            Ok(committed) => {
+                for job in jobs {
+                    job.answer(Ok(committed.position));
+                }
+            }
+            Err(failed) => {
+                for job in jobs {
+                    job.answer(Err(failed.clone()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! One event.
+
+use ruma::{EventId, RoomId};
+use serde_json::value::RawValue;
+use vestibule_types::Actor;
+
+use super::ReadError;
+use crate::{Rooms, Showing};
+
+impl Rooms {
+    /// One event, if the reader may see it.
+    pub async fn event(
+        &self,
+        actor: &Actor,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<Box<RawValue>, ReadError> {
+        let (actor_, event_id, now) = (actor.clone(), event_id.to_owned(), self.inner.env.now());
+        let read = self.read_as(actor, room_id, move |view, mut access| {
+            let event = view.event_by_id(&event_id)?.ok_or(ReadError::NotFound)?;
+            if !access.viewer.may_see(view, event.no)? {
+                return Err(ReadError::NotFound);
+            }
+            let showing = Showing { actor: Some(&actor_), with_room_id: true, now };
+            Ok(view.show(&mut access.viewer, &event, showing)?)
+        });
+        match read.await {
+            // Whether the event exists is not told to those who may not see it.
+            Err(ReadError::NotMember) => Err(ReadError::NotFound),
+            other => other,
+        }
+    }
+}

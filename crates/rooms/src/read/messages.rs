@@ -1,0 +1,248 @@
+//! Pages of history.
+
+use std::collections::BTreeSet;
+
+use ruma::{
+    OwnedRoomId,
+    api::client::filter::{RoomEventFilter, UrlFilter},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use vestibule_storage::Snapshot;
+use vestibule_types::{
+    Actor, EventNo,
+    limits::{HISTORY_SCAN_MAX, MESSAGES_PAGE_MAX},
+};
+
+use super::{ReadError, access::Access};
+use crate::{LoggedEvent, RoomView, Rooms, Showing, StateAt, TimelinePosition};
+
+/// Which way to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Towards the past.
+    Backward,
+    /// Towards the present.
+    Forward,
+}
+
+/// Which page is wanted.
+#[derive(Clone, Debug)]
+pub struct MessagesQuery {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// Which way.
+    pub direction: Direction,
+    /// Where to begin; at the end that lies opposite to the direction when it is not given.
+    pub from: Option<String>,
+    /// Where to stop.
+    pub to: Option<String>,
+    /// At most so many events.
+    pub limit: usize,
+    /// Which events.
+    pub filter: RoomEventFilter,
+}
+
+/// A page of history.
+#[derive(Debug)]
+pub struct Messages {
+    /// Where it begins.
+    pub start: String,
+    /// Where the next one begins; `None` when there is nothing more.
+    pub end: Option<String>,
+    /// The events, in the direction of reading.
+    pub chunk: Vec<Box<RawValue>>,
+    /// State that helps to show them: the members who sent them, when they are loaded lazily.
+    pub state: Vec<Box<RawValue>>,
+}
+
+impl Rooms {
+    /// A page of a room's history, as far as the reader may see it.
+    pub async fn messages(
+        &self,
+        actor: &Actor,
+        query: MessagesQuery,
+    ) -> Result<Messages, ReadError> {
+        let slot = self.inner.store.slot_of_room(&query.room_id).0;
+        let token = |text: &Option<String>| {
+            text.as_deref().map(|text| TimelinePosition::of_token(text, slot)).transpose()
+        };
+        let (from, to) = (token(&query.from)?, token(&query.to)?);
+        let (asker, now) = (actor.clone(), self.inner.env.now());
+        let room_id = query.room_id.clone();
+        self.read_as(actor, &room_id, move |view, access| {
+            let showing = Showing { actor: Some(&asker), with_room_id: true, now };
+            Page { view, access, showing, query: &query }.read(from, to)
+        })
+        .await
+    }
+}
+
+/// One page while it is read.
+struct Page<'p, 'a, 's> {
+    view: &'p RoomView<'a, &'p Snapshot<'s>>,
+    access: Access,
+    showing: Showing<'p>,
+    query: &'p MessagesQuery,
+}
+
+impl Page<'_, '_, '_> {
+    fn read(
+        mut self,
+        from: Option<TimelinePosition>,
+        to: Option<TimelinePosition>,
+    ) -> Result<Messages, ReadError> {
+        let limit = self.query.limit.clamp(1, MESSAGES_PAGE_MAX);
+        let mut at = from;
+        let mut found: Vec<LoggedEvent> = Vec::new();
+        let mut exhausted = false;
+        let mut looked_at = 0;
+        // Events that are filtered out or hidden count as looked at: the page may end before it is
+        // full, with a token to go on from.
+        while found.len() < limit && !exhausted && looked_at < HISTORY_SCAN_MAX {
+            let rows = self.rows(at, to, limit)?;
+            exhausted = rows.len() < limit;
+            for (position, no) in rows {
+                looked_at += 1;
+                at = Some(position);
+                if let Some(event) = self.visible(no)? {
+                    found.push(event);
+                }
+                if found.len() == limit {
+                    exhausted = false;
+                    break;
+                }
+            }
+        }
+        let state = self.senders(&found)?;
+        let mut chunk = Vec::with_capacity(found.len());
+        for event in &found {
+            chunk.push(self.view.show(&mut self.access.viewer, event, self.showing)?);
+        }
+        let start = from.map_or_else(|| self.outermost(), |position| position.to_string());
+        let end = at.filter(|_| !exhausted).map(|position| position.to_string());
+        Ok(Messages { start, end, chunk, state })
+    }
+
+    /// The token of where a page without `from` begins.
+    fn outermost(&self) -> String {
+        let stamp = match self.query.direction {
+            Direction::Backward => vestibule_storage::Stamp::end_of(u64::MAX - 1),
+            Direction::Forward => vestibule_storage::Stamp { commit: 0, index: 0 },
+        };
+        let side = u8::from(self.query.direction == Direction::Backward);
+        TimelinePosition { side, stamp }.to_string()
+    }
+
+    fn rows(
+        &self,
+        at: Option<TimelinePosition>,
+        to: Option<TimelinePosition>,
+        limit: usize,
+    ) -> Result<Vec<(TimelinePosition, EventNo)>, ReadError> {
+        let rows = match self.query.direction {
+            // A token lies behind the event it was made from: going back begins with that event
+            // only when the token came from elsewhere, so it is left out.
+            Direction::Backward => self.view.timeline_back(at, to, limit),
+            Direction::Forward => self.view.timeline_forward(at, to, limit),
+        };
+        Ok(rows?)
+    }
+
+    fn visible(&mut self, no: EventNo) -> Result<Option<LoggedEvent>, ReadError> {
+        let Some(event) = self.view.event(no)? else { return Ok(None) };
+        if !wanted(&self.query.filter, &event) {
+            return Ok(None);
+        }
+        let seen = self.access.viewer.may_see(self.view, no)?;
+        Ok(seen.then_some(event))
+    }
+
+    /// The membership events of those who sent the page, for clients that load members lazily.
+    fn senders(&mut self, events: &[LoggedEvent]) -> Result<Vec<Box<RawValue>>, ReadError> {
+        if self.query.filter.lazy_load_options.is_disabled() {
+            return Ok(Vec::new());
+        }
+        let at: StateAt = self.access.at;
+        let senders: BTreeSet<&str> = events.iter().map(|it| it.pdu.sender().as_str()).collect();
+        let mut members = Vec::new();
+        for sender in senders {
+            if let Some(member) = self.view.state_event_at(at, "m.room.member", sender)? {
+                members.push(self.view.show(&mut self.access.viewer, &member, self.showing)?);
+            }
+        }
+        Ok(members)
+    }
+}
+
+#[derive(Deserialize)]
+struct HasUrl {
+    url: Option<serde::de::IgnoredAny>,
+}
+
+/// Whether a filter lets an event through.
+#[must_use]
+pub(crate) fn wanted(filter: &RoomEventFilter, event: &LoggedEvent) -> bool {
+    let kind = event.pdu.kind();
+    let sender = event.pdu.sender();
+    if filter.not_types.iter().any(|pattern| matches(pattern, kind))
+        || filter.not_senders.iter().any(|not| not == sender)
+        || filter.not_rooms.iter().any(|not| not == event.pdu.room_id())
+    {
+        return false;
+    }
+    let of_type =
+        filter.types.as_ref().is_none_or(|types| types.iter().any(|it| matches(it, kind)));
+    let of_sender = filter.senders.as_ref().is_none_or(|all| all.iter().any(|it| it == sender));
+    let of_room =
+        filter.rooms.as_ref().is_none_or(|all| all.iter().any(|it| it == event.pdu.room_id()));
+    let has_url = || event.pdu.content_as::<HasUrl>().is_ok_and(|it| it.url.is_some());
+    let of_url = match filter.url_filter {
+        Some(UrlFilter::EventsWithUrl) => has_url(),
+        Some(UrlFilter::EventsWithoutUrl) => !has_url(),
+        None => true,
+    };
+    of_type && of_sender && of_room && of_url
+}
+
+/// Filters name types with `*` for any run of characters.
+fn matches(pattern: &str, kind: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = kind.strip_prefix(first) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_in_a_type_stands_for_anything() {
+        for (pattern, kind, expected) in [
+            ("m.room.message", "m.room.message", true),
+            ("m.room.message", "m.room.messages", false),
+            ("m.room.*", "m.room.name", true),
+            ("*", "anything", true),
+            ("m.*.start", "m.call.start", true),
+            ("m.*.start", "m.call.started", false),
+            ("*a*b", "xaxxb", true),
+            ("*a*b", "xb", false),
+        ] {
+            assert_eq!(matches(pattern, kind), expected, "{pattern} {kind}");
+        }
+    }
+}

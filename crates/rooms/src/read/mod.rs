@@ -1,0 +1,57 @@
+//! What somebody reads of a room, as far as they may see it.
+
+mod access;
+mod context;
+mod event;
+mod event_at;
+mod hierarchy;
+mod initial_sync;
+mod joined;
+mod members;
+mod messages;
+mod preview;
+mod relations;
+mod room_summary;
+mod search_users;
+mod state;
+mod threads;
+
+use vestibule_storage::StorageError;
+
+pub use self::{
+    context::{Context, ContextQuery},
+    event_at::EventAt,
+    hierarchy::{Hierarchy, HierarchyQuery, SpaceRoom},
+    initial_sync::{RoomAccountData, RoomSnapshot},
+    joined::JoinedMember,
+    members::MembersQuery,
+    messages::{Direction, Messages, MessagesQuery},
+    relations::{Relations, RelationsQuery},
+    room_summary::RoomPreview,
+    search_users::{FoundUser, FoundUsers},
+    threads::{Threads, ThreadsQuery},
+};
+use crate::{BadToken, ask::AskError};
+
+/// Why something was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The reader is not, and was not, in the room, or there is none: the same answer for both.
+    #[error("you are not in this room")]
+    NotMember,
+    /// There is no such event or state, or the reader may not see it.
+    #[error("not found")]
+    NotFound,
+    /// The pagination token is not one of ours.
+    #[error(transparent)]
+    BadToken(#[from] BadToken),
+    /// The policy or the database refused.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+impl From<StorageError> for ReadError {
+    fn from(error: StorageError) -> Self {
+        Self::Ask(AskError::Storage(error))
+    }
+}

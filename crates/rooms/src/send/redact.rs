@@ -1,0 +1,80 @@
+//! Redacting an event.
+
+use ruma::{CanonicalJsonObject, OwnedEventId, OwnedRoomId};
+use vestibule_policy::kind;
+use vestibule_state_res::Power;
+use vestibule_types::Actor;
+
+use super::{SendError, transaction::Transaction};
+use crate::{
+    RoomTx, Rooms,
+    append::{AppendError, Authority, Draft, power_levels},
+    ask::{Ask, Deed},
+};
+
+/// Redact an event.
+#[derive(Clone, Debug)]
+pub struct Redact {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// The event to redact.
+    pub event_id: OwnedEventId,
+    /// The content of the redaction: a reason, if any.
+    pub content: CanonicalJsonObject,
+    /// The client's transaction id.
+    pub transaction_id: Option<String>,
+}
+
+impl Rooms {
+    /// Redacts an event, one's own or, with the power for it, somebody else's.
+    pub async fn redact(&self, actor: &Actor, command: Redact) -> Result<OwnedEventId, SendError> {
+        let deed = Deed::Redact(command.room_id.clone(), true);
+        let ask = self.ask(actor, &deed).await?;
+        let scope = format!("redact/{}/{}", command.room_id, command.event_id);
+        let transaction = Transaction::new(actor, scope, command.transaction_id.as_deref());
+        let room_id = command.room_id.clone();
+        let sent = self
+            .in_room(&room_id, move |room| {
+                if let Some(known) = room.seen(transaction.as_ref())? {
+                    return Ok(known);
+                }
+                let event_id = room.redact(&ask, &command)?;
+                room.remember(transaction.as_ref(), &event_id, ask.now.get().into())?;
+                Ok::<_, SendError>(event_id)
+            })
+            .await?;
+        Ok(sent.0)
+    }
+}
+
+impl RoomTx<'_, '_> {
+    fn redact(&mut self, ask: &Ask, command: &Redact) -> Result<OwnedEventId, SendError> {
+        let at = self.known()?.head.state;
+        let target = self.view()?.event_by_id(&command.event_id)?.ok_or(SendError::UnknownEvent)?;
+        let own = target.pdu.sender() == ask.user_id;
+        let deed = Deed::Redact(self.room_id.clone(), own);
+        let permit = self.permit::<kind::Redact>(ask, &deed)?;
+        if !own {
+            let power = power_levels(&self.view()?, at)?;
+            let level = power.user(&ask.user_id).map_err(malformed)?;
+            if level < Power::Int(power.to_redact().map_err(malformed)?) {
+                let message = "you may only redact your own events in this room";
+                return Err(AppendError::Forbidden(message.to_owned()).into());
+            }
+        }
+        let draft = Draft {
+            sender: ask.user_id.clone(),
+            event_type: "m.room.redaction".to_owned(),
+            state_key: None,
+            content: command.content.clone(),
+            redacts: Some(command.event_id.clone()),
+            at: ask.now,
+        };
+        let appended = self.append_local(Authority::Redact(permit), draft)?;
+        Ok(appended.pdu.event_id().to_owned())
+    }
+}
+
+fn malformed(error: vestibule_state_res::AuthError) -> AppendError {
+    AppendError::Forbidden(error.reason)
+}

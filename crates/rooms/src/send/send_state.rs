@@ -1,0 +1,157 @@
+//! Setting state.
+
+use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomAliasId};
+use vestibule_policy::kind;
+use vestibule_storage::tables::directory::ALIAS_BY_NAME;
+use vestibule_types::Actor;
+
+use super::SendError;
+use crate::{
+    RoomTx, Rooms,
+    append::{Authority, Draft},
+    ask::{Ask, Deed},
+};
+
+/// Set a key of a room's state.
+#[derive(Clone, Debug)]
+pub struct SendState {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// The event type.
+    pub event_type: String,
+    /// The state key.
+    pub state_key: String,
+    /// The content.
+    pub content: CanonicalJsonObject,
+    /// When it is said to have been sent, for application services.
+    pub timestamp: Option<ruma::MilliSecondsSinceUnixEpoch>,
+}
+
+impl Rooms {
+    /// Sets state. Setting what is already set makes no new event. A membership goes to the handler
+    /// of its road: a guest that writes its own `join` meets the same rules as one that joins.
+    pub async fn send_state(
+        &self,
+        actor: &Actor,
+        command: SendState,
+    ) -> Result<OwnedEventId, SendError> {
+        let deed = deed_of(actor, &command);
+        let ask = self.ask(actor, &deed).await?;
+        let room_id = command.room_id.clone();
+        let sent =
+            self.in_room(&room_id, move |room| room.set_state(&ask, &deed, &command)).await?;
+        Ok(sent.0)
+    }
+}
+
+/// What the rates are charged for: the road a membership takes, or state.
+fn deed_of(actor: &Actor, command: &SendState) -> Deed {
+    let room = command.room_id.clone();
+    if command.event_type != "m.room.member" {
+        return Deed::SendState(room, command.event_type.clone());
+    }
+    let own = command.state_key == actor.user_id().as_str();
+    let target = ruma::OwnedUserId::try_from(command.state_key.as_str());
+    let membership = match command.content.get("membership") {
+        Some(CanonicalJsonValue::String(membership)) => membership.as_str(),
+        _ => "",
+    };
+    match (membership, own, target) {
+        ("join", true, _) => Deed::Join(room),
+        ("knock", true, _) => Deed::Knock(room),
+        ("leave", true, _) => Deed::Leave(room),
+        ("invite", false, Ok(target)) => Deed::Invite(room, target),
+        ("ban", _, Ok(target)) => Deed::Ban(room, target),
+        (_, _, Ok(target)) if !own => Deed::Kick(room, target),
+        _ => Deed::SendState(room, command.event_type.clone()),
+    }
+}
+
+impl RoomTx<'_, '_> {
+    fn set_state(
+        &mut self,
+        ask: &Ask,
+        deed: &Deed,
+        command: &SendState,
+    ) -> Result<OwnedEventId, SendError> {
+        self.known()?;
+        let (event_type, state_key) = (command.event_type.as_str(), command.state_key.as_str());
+        if event_type == "m.room.member" {
+            self.set_member(ask, state_key, &command.content)?;
+            let member = self.state_event(event_type, state_key)?;
+            return member.map(|it| it.pdu.event_id().to_owned()).ok_or(SendError::UnknownEvent);
+        }
+        let permit = self.permit::<kind::SendState>(ask, deed)?;
+        if let Some(known) = self.unchanged(ask, command)? {
+            return Ok(known);
+        }
+        if event_type == "m.room.canonical_alias" {
+            self.check_aliases(command)?;
+        }
+        if event_type == "m.room.power_levels" {
+            // What it says beside a refusal, a client can see for itself: it wrote the levels.
+            self.guard_last_admin(ask, Some(&command.content))?;
+        }
+        let at = command.timestamp.unwrap_or(ask.now);
+        let content = command.content.clone();
+        let draft = Draft::state(&ask.user_id, event_type, state_key, content, at);
+        let appended = self.append_local(Authority::SendState(permit), draft)?;
+        Ok(appended.pdu.event_id().to_owned())
+    }
+
+    /// The event that already says the same, sent by the same user.
+    fn unchanged(&self, ask: &Ask, command: &SendState) -> Result<Option<OwnedEventId>, SendError> {
+        let Some(known) = self.state_event(&command.event_type, &command.state_key)? else {
+            return Ok(None);
+        };
+        let same =
+            known.pdu.content_as::<CanonicalJsonObject>().is_ok_and(|it| it == command.content);
+        let own = known.pdu.sender() == ask.user_id;
+        Ok((same && own).then(|| known.pdu.event_id().to_owned()))
+    }
+
+    /// New aliases in `m.room.canonical_alias` must lead here; those it had may stay.
+    fn check_aliases(&self, command: &SendState) -> Result<(), SendError> {
+        let before = self.state_event("m.room.canonical_alias", "")?;
+        let before = before
+            .and_then(|event| event.pdu.content_as::<CanonicalJsonObject>().ok())
+            .map(|content| named_aliases(&content))
+            .transpose()
+            .unwrap_or_default()
+            .unwrap_or_default();
+        for alias in named_aliases(&command.content)? {
+            if before.contains(&alias) {
+                continue;
+            }
+            let name = <&RoomAliasId>::try_from(alias.as_str())
+                .map_err(|_| SendError::BadContent("not a room alias"))?;
+            let row = ALIAS_BY_NAME.get(&*self.tx, (name,))?;
+            if row.is_none_or(|row| row.room_id != self.room_id) {
+                return Err(SendError::BadAlias(alias));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named_aliases(content: &CanonicalJsonObject) -> Result<Vec<String>, SendError> {
+    let mut aliases = Vec::new();
+    match content.get("alias") {
+        Some(CanonicalJsonValue::String(alias)) if !alias.is_empty() => aliases.push(alias.clone()),
+        Some(CanonicalJsonValue::String(_) | CanonicalJsonValue::Null) | None => {}
+        Some(_) => return Err(SendError::BadContent("`alias` must be a room alias")),
+    }
+    match content.get("alt_aliases") {
+        None => {}
+        Some(CanonicalJsonValue::Array(alternatives)) => {
+            for alternative in alternatives {
+                let CanonicalJsonValue::String(alias) = alternative else {
+                    return Err(SendError::BadContent("`alt_aliases` must be room aliases"));
+                };
+                aliases.push(alias.clone());
+            }
+        }
+        Some(_) => return Err(SendError::BadContent("`alt_aliases` must be a list")),
+    }
+    Ok(aliases)
+}

@@ -1,0 +1,132 @@
+//! The service and what it is made of.
+
+use std::{fmt, sync::Arc};
+
+use ruma::{OwnedServerName, RoomId, ServerName};
+use tokio::sync::Notify;
+use vestibule_events::{RoomVersion, SigningKey};
+use vestibule_policy::{PolicyHandle, RateBuckets};
+use vestibule_storage::{Snapshot, StorageError, Store};
+use vestibule_types::Environment;
+
+use crate::{
+    OpenRoom, RoomView, Typing, log::EventCache, membership::Refusals, points::PointCache,
+    queue::Queues,
+};
+
+/// What the operator decided about rooms.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomsConfig {
+    /// The version of new rooms whose creator names none.
+    pub default_version: RoomVersion,
+}
+
+impl Default for RoomsConfig {
+    fn default() -> Self {
+        Self { default_version: RoomVersion::DEFAULT }
+    }
+}
+
+/// What [`Rooms`] is made of.
+pub struct RoomsParts {
+    /// Where rooms are kept.
+    pub store: Store,
+    /// The policy in force.
+    pub policy: PolicyHandle,
+    /// The rate buckets all services share.
+    pub rates: Arc<RateBuckets>,
+    /// Time, randomness, spawning.
+    pub environment: Environment,
+    /// Our name.
+    pub server_name: OwnedServerName,
+    /// The key our events are signed with.
+    pub signing_key: SigningKey,
+    /// What the operator decided.
+    pub config: RoomsConfig,
+    /// Rung when a durable job was enqueued that is due now.
+    pub job_bell: Arc<Notify>,
+}
+
+/// The rooms of this server. Cloning is cheap.
+#[derive(Clone)]
+pub struct Rooms {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What every operation on rooms shares.
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) policy: PolicyHandle,
+    pub(crate) rates: Arc<RateBuckets>,
+    pub(crate) env: Environment,
+    pub(crate) server_name: OwnedServerName,
+    pub(crate) signing_key: SigningKey,
+    pub(crate) config: RoomsConfig,
+    pub(crate) job_bell: Arc<Notify>,
+    pub(crate) events: EventCache,
+    pub(crate) points: PointCache,
+    pub(crate) queues: Queues,
+    pub(crate) refusals: Refusals,
+    pub(crate) typing: Typing,
+}
+
+impl fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rooms").finish_non_exhaustive()
+    }
+}
+
+impl Rooms {
+    /// The service over a store.
+    #[must_use]
+    pub fn new(parts: RoomsParts) -> Self {
+        // Later than the numbers of every process before: they do not count up that fast.
+        let typing = Typing::new(parts.environment.now_ms() << 16);
+        Self {
+            inner: Arc::new(Inner {
+                store: parts.store,
+                policy: parts.policy,
+                rates: parts.rates,
+                env: parts.environment,
+                server_name: parts.server_name,
+                signing_key: parts.signing_key,
+                config: parts.config,
+                job_bell: parts.job_bell,
+                events: EventCache::new(),
+                points: PointCache::new(),
+                queues: Queues::default(),
+                refusals: Refusals::new(),
+                typing,
+            }),
+        }
+    }
+
+    /// Our name.
+    #[must_use]
+    pub fn server_name(&self) -> &ServerName {
+        &self.inner.server_name
+    }
+
+    /// Where rooms are kept.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Reads a room at one moment. `None` for a room this server does not have.
+    pub async fn with_view<T, E, F>(&self, room_id: &RoomId, look: F) -> Result<Option<T>, E>
+    where
+        F: FnOnce(RoomView<'_, &Snapshot<'_>>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let (rooms, room_id) = (self.clone(), room_id.to_owned());
+        self.inner
+            .store
+            .read(move |snapshot| {
+                let Some(room) = OpenRoom::load(snapshot, &room_id)? else { return Ok(None) };
+                look(RoomView::new(&rooms, snapshot, &room)).map(Some)
+            })
+            .await
+    }
+}

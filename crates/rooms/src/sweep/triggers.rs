@@ -1,0 +1,108 @@
+//! Noticing, inside the batch that changes it, that a door may have closed.
+
+use ruma::{OwnedRoomId, UserId};
+use serde::{Deserialize, Serialize};
+use vestibule_storage::{
+    StorageError, jobs,
+    tables::{
+        account::ACCOUNT_BY_ID,
+        directory::{SPACE_EDGE_FIRST, StoredSpaceEdge},
+    },
+};
+
+use super::jobs::{GUEST_ACCESS, SCOPE};
+use crate::{AppendError, RoomTx, StateChange, facts::has_host};
+
+/// The room a job is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct AboutRoom {
+    pub(super) room_id: OwnedRoomId,
+}
+
+#[derive(Deserialize)]
+struct ChildContent {
+    #[serde(default)]
+    via: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct GuestAccess {
+    guest_access: String,
+}
+
+impl RoomTx<'_, '_> {
+    /// Something changed that decides whether scoped members may stay in this room.
+    pub(crate) fn scope_changed(&mut self, now_ms: u64) -> Result<(), StorageError> {
+        self.room_job(SCOPE, now_ms)
+    }
+
+    /// A member of ours went: when nobody is left who hosts guests, they may not stay either.
+    pub(crate) fn local_member_went(&mut self) -> Result<(), AppendError> {
+        let policy = self.rooms.inner.policy.current();
+        if policy.has_scoped_classes() && !has_host(&policy, &*self.tx, self.known()?)? {
+            let now = self.rooms.inner.env.now_ms();
+            self.scope_changed(now)?;
+        }
+        Ok(())
+    }
+
+    fn room_job(&mut self, kind: &str, due_ms: u64) -> Result<(), StorageError> {
+        if !self.rooms.inner.policy.current().has_scoped_classes() {
+            return Ok(());
+        }
+        let about = AboutRoom { room_id: self.room_id.clone() };
+        let payload = serde_json::to_vec(&about).unwrap_or_default();
+        jobs::enqueue(self.tx, kind, payload, due_ms)?;
+        self.rooms.inner.job_bell.notify_one();
+        Ok(())
+    }
+
+    /// The room's guest access changed in resolved state: guests may have to go.
+    pub(crate) fn guest_access_changed(&mut self, change: &StateChange) -> Result<(), AppendError> {
+        let event = match change.new {
+            Some(no) => self.event(no)?,
+            None => None,
+        };
+        let access = event.and_then(|event| event.pdu.content_as::<GuestAccess>().ok());
+        self.bump_scope_guard()?;
+        if access.is_none_or(|access| access.guest_access != "can_join") {
+            let now = self.rooms.inner.env.now_ms();
+            self.room_job(GUEST_ACCESS, now)?;
+        }
+        Ok(())
+    }
+
+    /// A space's edge changed: remember who first set it since it was last unset.
+    pub(crate) fn index_space_edge(&mut self, change: &StateChange) -> Result<(), AppendError> {
+        let Ok(child) = OwnedRoomId::try_from(change.key.1.as_str()) else { return Ok(()) };
+        let event = match change.new {
+            Some(no) => self.event(no)?,
+            None => None,
+        };
+        let set = event.filter(|event| {
+            event.pdu.content_as::<ChildContent>().is_ok_and(|content| !content.via.is_empty())
+        });
+        let space = self.room_id.clone();
+        match set {
+            Some(event) => {
+                if SPACE_EDGE_FIRST.get(&*self.tx, (&space, &child))?.is_none() {
+                    let sender = event.pdu.sender().to_owned();
+                    let class = self.class_of(&sender)?;
+                    let first = StoredSpaceEdge { sender, class };
+                    SPACE_EDGE_FIRST.put(self.tx, (&space, &child), &first)?;
+                }
+            }
+            None => SPACE_EDGE_FIRST.delete(self.tx, (&space, &child))?,
+        }
+        let now = self.rooms.inner.env.now_ms();
+        self.scope_changed(now)?;
+        Ok(())
+    }
+
+    fn class_of(&self, user: &UserId) -> Result<Option<vestibule_types::ClassName>, StorageError> {
+        if user.server_name() != self.rooms.inner.server_name {
+            return Ok(None);
+        }
+        Ok(ACCOUNT_BY_ID.get(&*self.tx, (user,))?.map(|account| account.class))
+    }
+}

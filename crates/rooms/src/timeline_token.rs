@@ -1,0 +1,75 @@
+//! A place in a room's timeline as clients carry it.
+
+use std::{fmt, str::FromStr};
+
+use vestibule_storage::Stamp;
+
+use crate::TimelinePosition;
+
+/// The text is not a place in a timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a pagination token of this server")]
+pub struct BadToken;
+
+impl fmt::Display for TimelinePosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}_{}_{}", self.side, self.stamp.commit, self.stamp.index)
+    }
+}
+
+impl FromStr for TimelinePosition {
+    type Err = BadToken;
+
+    fn from_str(text: &str) -> Result<Self, BadToken> {
+        let mut parts = text.strip_prefix('t').ok_or(BadToken)?.split('_');
+        let mut number = || parts.next().and_then(|part| part.parse::<u64>().ok()).ok_or(BadToken);
+        let (side, commit, index) = (number()?, number()?, number()?);
+        if parts.next().is_some() || side > 1 {
+            return Err(BadToken);
+        }
+        let index = u16::try_from(index).map_err(|_| BadToken)?;
+        let side = u8::try_from(side).map_err(|_| BadToken)?;
+        Ok(Self { side, stamp: Stamp { commit, index } })
+    }
+}
+
+impl TimelinePosition {
+    /// The place a token names in a room of this slot: one of our own, or one that `/sync` gave
+    /// out (`s`, and one commit per slot), which stands for the end of that commit.
+    pub fn of_token(text: &str, slot: u16) -> Result<Self, BadToken> {
+        if text.starts_with('t') {
+            return text.parse();
+        }
+        let commits = text.strip_prefix('s').ok_or(BadToken)?.split('_');
+        let commit = commits.clone().nth(usize::from(slot)).ok_or(BadToken)?;
+        let commit = commit.parse::<u64>().map_err(|_| BadToken)?;
+        Ok(Self { side: 1, stamp: Stamp::end_of(commit) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_survives_being_carried() {
+        let place = TimelinePosition { side: 1, stamp: Stamp { commit: 7, index: 65_535 } };
+        assert_eq!(place.to_string().parse(), Ok(place));
+        assert_eq!(TimelinePosition::of_token("t1_7_65535", 0), Ok(place));
+    }
+
+    #[test]
+    fn a_sync_token_stands_for_the_end_of_its_commit_in_the_rooms_slot() {
+        let place = TimelinePosition { side: 1, stamp: Stamp::end_of(9) };
+        assert_eq!(TimelinePosition::of_token("s4_9_2", 1), Ok(place));
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in
+            ["", "t", "t1", "t1_2", "t2_1_1", "t1_1_70000", "t1_1_1_1", "x", "s", "sx", "s1"]
+        {
+            assert_eq!(TimelinePosition::of_token(text, 1), Err(BadToken), "{text}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Messages from device to device. They reach those whom the sender's class may reach: for scoped
+//! classes, people with whom a room in their scope is shared. What does not get through is dropped
+//! without a word to the sender, and noted for the operator.
+
+use std::collections::BTreeMap;
+
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use serde_json::value::RawValue;
+use vestibule_accounts::Acquaintance;
+use vestibule_policy::{Action, Decision, Facts, Object, RateFact, Request, kind};
+use vestibule_storage::{
+    StorageError, Tx,
+    tables::{
+        account::DEVICE_BY_USER,
+        policy::POLICY_EPOCH,
+        room::{STREAM, StoredNews},
+        to_device::{
+            StoredToDevice, TO_DEVICE, TO_DEVICE_COUNT, TO_DEVICE_SENT, TO_DEVICE_SENT_BY_TIME,
+        },
+    },
+};
+use vestibule_types::{
+    Actor,
+    limits::{DEVICES_PER_USER_MAX, TO_DEVICE_RECEIVERS_MAX, TO_DEVICE_WAITING_MAX},
+};
+
+use crate::{Rooms, ask::subject};
+
+/// Send messages to devices.
+#[derive(Debug)]
+pub struct SendToDevice {
+    /// The type of all of them.
+    pub event_type: String,
+    /// The client's transaction id.
+    pub transaction_id: String,
+    /// The content for each device of each user; `*` stands for all of a user's devices.
+    pub messages: BTreeMap<OwnedUserId, BTreeMap<String, Box<RawValue>>>,
+}
+
+/// Why nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendToDeviceError {
+    /// More receivers than one request may name.
+    #[error("one request may not name so many devices")]
+    TooMany,
+    /// Too fast.
+    #[error(transparent)]
+    Limited(vestibule_policy::Denial),
+    /// The database failed.
+    #[error("could not store the messages")]
+    Storage(#[from] StorageError),
+}
+
+impl Rooms {
+    /// Sends messages to devices of this server. A transaction id that was spent sends nothing.
+    pub async fn send_to_device(
+        &self,
+        actor: &Actor,
+        command: SendToDevice,
+    ) -> Result<(), SendToDeviceError> {
+        let receivers: usize = command.messages.values().map(BTreeMap::len).sum();
+        if receivers > TO_DEVICE_RECEIVERS_MAX {
+            return Err(SendToDeviceError::TooMany);
+        }
+        if self.to_device_was_sent(actor, &command.transaction_id).await? {
+            return Ok(());
+        }
+        for (receiver, messages) in command.messages {
+            if receiver.server_name() != self.inner.server_name {
+                continue;
+            }
+            let letter = Letter {
+                sender: actor.user_id().to_owned(),
+                receiver,
+                event_type: command.event_type.clone(),
+                messages,
+            };
+            self.deliver(actor, letter).await?;
+        }
+        // Last: a request that broke off on the way is sent again by its client, and what it did
+        // not deliver then is delivered.
+        self.spend_to_device(actor, &command.transaction_id).await?;
+        Ok(())
+    }
+
+    async fn deliver(&self, actor: &Actor, letter: Letter) -> Result<(), SendToDeviceError> {
+        let known = self.share_room(actor.user_id(), &letter.receiver).await?;
+        let policy = self.inner.policy.current();
+        let (now, address) = (self.inner.env.now(), actor.address());
+        let facts = Facts { shares_room: Some(known), ..Facts::default() };
+        let asked = (actor.user_id().to_owned(), letter.receiver.clone());
+        let decide = move |tx: &dyn Fn(&UserId) -> Result<_, StorageError>, rate: RateFact| {
+            let subject = tx(&asked.0)?;
+            let request =
+                Request::new(&subject, Action::ToDevice { target: &asked.1 }, now, address);
+            let facts = Facts { rate, ..facts.clone() };
+            Ok::<Decision, StorageError>(policy.decide(&facts, &request))
+        };
+        let first = decide.clone();
+        let decision = self
+            .inner
+            .store
+            .read::<_, StorageError, _>(move |snapshot| {
+                first(&|user| subject(snapshot, user), RateFact::NotCharged)
+            })
+            .await?;
+        if decision.denial().is_some() {
+            self.note_denial(&decision, address).await;
+            return Ok(());
+        }
+        let rate = self.inner.rates.take(decision.charges(), self.inner.env.clock.monotonic());
+        if let RateFact::Exhausted { retry_after_ms } = rate {
+            let denial = vestibule_policy::Denial::limited(retry_after_ms);
+            return Err(SendToDeviceError::Limited(denial));
+        }
+        let slot = self.inner.store.slot_of_user(&letter.receiver);
+        let stored = self.inner.store.write(slot, move |tx| {
+            let decision = decide(&|user| subject(&*tx, user), rate)?;
+            // A permit that is not to be had any more drops the message like any refusal.
+            let Ok(permit) = decision.permit::<kind::ToDevice>() else { return Ok(()) };
+            let epoch = POLICY_EPOCH.get(tx, (0,))?.unwrap_or_default();
+            let object = Object::User(letter.receiver.clone());
+            if permit.verify(&letter.sender, &object, epoch).is_err() {
+                return Ok(());
+            }
+            letter.put(tx)
+        });
+        stored.await?;
+        Ok(())
+    }
+
+    /// Whether everything of this transaction was delivered before.
+    async fn to_device_was_sent(&self, actor: &Actor, id: &str) -> Result<bool, StorageError> {
+        let Some(device) = actor.device_id().map(ToOwned::to_owned) else { return Ok(false) };
+        let (user, id) = (actor.user_id().to_owned(), id.to_owned());
+        let seen = move |snapshot: &vestibule_storage::Snapshot<'_>| {
+            TO_DEVICE_SENT.contains(snapshot, (&user, &device, &id))
+        };
+        self.inner.store.read(seen).await
+    }
+
+    /// Remembers that everything of this transaction was delivered.
+    async fn spend_to_device(&self, actor: &Actor, id: &str) -> Result<(), StorageError> {
+        let Some(device) = actor.device_id().map(ToOwned::to_owned) else { return Ok(()) };
+        let (user, id, at) = (actor.user_id().to_owned(), id.to_owned(), self.inner.env.now_ms());
+        let slot = self.inner.store.slot_of_user(&user);
+        let spent = self.inner.store.write(slot, move |tx| {
+            TO_DEVICE_SENT.put(tx, (&user, &device, &id), &at)?;
+            TO_DEVICE_SENT_BY_TIME.put(tx, (at, &user, &device, &id), &())
+        });
+        spent.await?;
+        Ok(())
+    }
+}
+
+/// Messages for one user.
+struct Letter {
+    sender: OwnedUserId,
+    receiver: OwnedUserId,
+    event_type: String,
+    messages: BTreeMap<String, Box<RawValue>>,
+}
+
+impl Letter {
+    fn put(&self, tx: &mut Tx<'_>) -> Result<(), StorageError> {
+        let devices = DEVICE_BY_USER.scan(tx, (&self.receiver,), DEVICES_PER_USER_MAX)?;
+        let mut delivered = false;
+        for ((_, device), _) in devices {
+            let own = self.messages.get(device.as_str()).or_else(|| self.messages.get("*"));
+            let Some(content) = own else { continue };
+            if TO_DEVICE_COUNT.get(tx, (&self.receiver, &device))? >= TO_DEVICE_WAITING_MAX {
+                tracing::warn!("a device that reads nothing loses messages");
+                continue;
+            }
+            self.put_for(tx, &device, content)?;
+            delivered = true;
+        }
+        if delivered {
+            let (slot, stamp) = (tx.slot().0, tx.next_stamp());
+            STREAM.put(tx, (slot, stamp), &StoredNews::User { user: self.receiver.clone() })?;
+        }
+        Ok(())
+    }
+
+    fn put_for(
+        &self,
+        tx: &mut Tx<'_>,
+        device: &OwnedDeviceId,
+        content: &RawValue,
+    ) -> Result<(), StorageError> {
+        let row = StoredToDevice {
+            sender: self.sender.clone(),
+            event_type: self.event_type.clone(),
+            content: content.get().to_owned(),
+        };
+        let stamp = tx.next_stamp();
+        TO_DEVICE.put(tx, (&self.receiver, device, stamp), &row)?;
+        TO_DEVICE_COUNT.add(tx, (&self.receiver, device), 1)
+    }
+}

@@ -1,0 +1,154 @@
+//! Who may see which event: history visibility, per event.
+
+use std::collections::HashMap;
+
+use ruma::{OwnedUserId, UserId};
+use serde::Deserialize;
+use vestibule_storage::{
+    Read, Stamp, StorageError,
+    tables::room::{StateAt, StoredMembership},
+};
+use vestibule_types::EventNo;
+
+use crate::{LoggedEvent, RoomView, append::membership_of};
+
+/// What a room's history visibility said at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Visibility {
+    WorldReadable,
+    Shared,
+    Invited,
+    Joined,
+}
+
+/// What decides at one moment of the room's state.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    visibility: Visibility,
+    membership: Option<StoredMembership>,
+}
+
+/// Somebody looking at a room's history. Remembers what it found out about moments of the state,
+/// so that a page of events costs what its state changes cost.
+#[derive(Debug)]
+pub struct Viewer {
+    user_id: Option<OwnedUserId>,
+    /// Up to where the viewer's own joins reach: everything while joined, the moment they left
+    /// afterwards, nothing for those who were never in.
+    joined_until: Option<Stamp>,
+    moments: HashMap<StateAt, Moment>,
+}
+
+/// Later than every stamp.
+const FOREVER: Stamp = Stamp { commit: u64::MAX, index: u16::MAX };
+
+#[derive(Deserialize)]
+struct Content {
+    history_visibility: String,
+}
+
+impl Viewer {
+    /// A user of ours looking at a room.
+    pub fn new<R: Read>(view: &RoomView<'_, R>, user_id: &UserId) -> Result<Self, StorageError> {
+        let member = view.local_member(user_id)?;
+        let joined_until = member.and_then(|row| match row.value.membership {
+            StoredMembership::Join => Some(FOREVER),
+            _ if row.value.previous == Some(StoredMembership::Join) => Some(row.stamp),
+            _ => None,
+        });
+        let user_id = Some(user_id.to_owned());
+        Ok(Self { user_id, joined_until, moments: HashMap::new() })
+    }
+
+    /// Somebody who is not logged in.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self { user_id: None, joined_until: None, moments: HashMap::new() }
+    }
+
+    /// Who is looking.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&UserId> {
+        self.user_id.as_deref()
+    }
+
+    /// Whether the viewer may see an event of the timeline.
+    pub fn may_see<R: Read>(
+        &mut self,
+        view: &RoomView<'_, R>,
+        no: EventNo,
+    ) -> Result<bool, StorageError> {
+        let (Some(event), Some(around)) = (view.event(no)?, view.around(no)?) else {
+            return Ok(false);
+        };
+        if event.pdu.rejected() || around.value.soft_failed {
+            return Ok(false);
+        }
+        let before = self.moment(view, around.value.before)?;
+        if self.shows(before, around.stamp) {
+            return Ok(true);
+        }
+        // A change of visibility, and of the viewer's own membership, is seen from either side.
+        if !self.has_two_sides(&event) {
+            return Ok(false);
+        }
+        let after = self.moment(view, around.value.after)?;
+        Ok(self.shows(after, around.stamp))
+    }
+
+    /// The viewer's membership when an event was sent.
+    pub fn membership_at<R: Read>(
+        &mut self,
+        view: &RoomView<'_, R>,
+        no: EventNo,
+    ) -> Result<Option<StoredMembership>, StorageError> {
+        let Some(around) = view.around(no)? else { return Ok(None) };
+        Ok(self.moment(view, around.value.after)?.membership)
+    }
+
+    fn has_two_sides(&self, event: &LoggedEvent) -> bool {
+        let own = self
+            .user_id
+            .as_ref()
+            .is_some_and(|user| event.pdu.is_state_of("m.room.member", user.as_str()));
+        own || event.pdu.is_state_of("m.room.history_visibility", "")
+    }
+
+    fn shows(&self, moment: Moment, at: Stamp) -> bool {
+        let joined = moment.membership == Some(StoredMembership::Join);
+        match moment.visibility {
+            Visibility::WorldReadable => true,
+            _ if joined => true,
+            Visibility::Shared => self.joined_until.is_some_and(|until| at <= until),
+            Visibility::Invited => moment.membership == Some(StoredMembership::Invite),
+            Visibility::Joined => false,
+        }
+    }
+
+    fn moment<R: Read>(
+        &mut self,
+        view: &RoomView<'_, R>,
+        at: StateAt,
+    ) -> Result<Moment, StorageError> {
+        if let Some(known) = self.moments.get(&at) {
+            return Ok(*known);
+        }
+        let event = view.state_event_at(at, "m.room.history_visibility", "")?;
+        let content = event.and_then(|event| event.pdu.content_as::<Content>().ok());
+        let visibility = match content.as_ref().map(|it| it.history_visibility.as_str()) {
+            Some("world_readable") => Visibility::WorldReadable,
+            Some("invited") => Visibility::Invited,
+            Some("joined") => Visibility::Joined,
+            _ => Visibility::Shared,
+        };
+        let membership = match &self.user_id {
+            Some(user) => view
+                .state_event_at(at, "m.room.member", user.as_str())?
+                .map(|event| membership_of(&event.pdu)),
+            None => None,
+        };
+        let moment = Moment { visibility, membership };
+        self.moments.insert(at, moment);
+        Ok(moment)
+    }
+}

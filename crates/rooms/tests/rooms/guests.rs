@@ -1,0 +1,213 @@
+//! The policy's cases as the join handler meets them.
+
+use serde_json::json;
+use vestibule_rooms::{AskError, MembershipError, SendError};
+
+use crate::support::{House, open_by_alias};
+
+fn reason(refused: Result<(), MembershipError>) -> &'static str {
+    match refused {
+        Err(MembershipError::Ask(AskError::Denied(denial))) => denial.reason.code(),
+        other => panic!("not a refusal of the policy: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_guest_joins_where_a_door_is_open_and_talks_and_nowhere_else() {
+    for slots in [1, 3] {
+        let house = House::new(&open_by_alias(), slots);
+        let alice = house.account("alice", "moderator").await;
+        let guest = house.account("guest-aaaa", "guest").await;
+        let (open, closed) = (house.open_room(&alice).await, house.open_room(&alice).await);
+        house.alias(&alice, "welcome", &open).await.expect("named");
+
+        house.join(&guest, &open).await.expect("the door is open");
+        house.say(&guest, &open, "hello").await.expect("heard");
+        assert_eq!(reason(house.join(&guest, &closed).await), "out_of_scope");
+        let back_door = house
+            .set(
+                &guest,
+                &closed,
+                ("m.room.member", guest.user_id().as_str()),
+                json!({
+                    "membership": "join",
+                }),
+            )
+            .await;
+        assert!(matches!(back_door, Err(SendError::Membership(_) | SendError::Ask(_))));
+        assert_eq!(house.membership(&closed, &guest).await, None);
+        let name = house.state(&open, "m.room.member", guest.user_id().as_str()).await;
+        assert_eq!(name.expect("a member")["displayname"], json!("guest-aaaa (guest)"));
+        let kinds = house.timeline(&open).await;
+        assert_eq!(kinds.last().map(String::as_str), Some("m.room.message"));
+    }
+}
+
+#[tokio::test]
+async fn an_alias_added_after_a_refusal_works_at_once_and_its_removal_freezes_then_evicts() {
+    let house = House::new(&open_by_alias(), 1);
+    let alice = house.account("alice", "moderator").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&alice).await;
+
+    assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
+    house.alias(&alice, "late", &room).await.expect("named");
+    house.join(&guest, &room).await.expect("the door is open now");
+
+    house.rooms.delete_alias(&alice, crate::support::alias("late")).await.expect("removed");
+    house.run_jobs().await;
+    assert_eq!(house.membership(&room, &guest).await.as_deref(), Some("join"));
+    house.say(&guest, &room, "still there?").await.expect_err("frozen");
+
+    house.test.clock.advance(std::time::Duration::from_hours(24));
+    house.run_jobs().await;
+    assert_eq!(house.membership(&room, &guest).await.as_deref(), Some("leave"));
+}
+
+#[tokio::test]
+async fn guests_leave_at_once_when_the_room_stops_admitting_guests() {
+    let house = House::new(&open_by_alias(), 1);
+    let alice = house.account("alice", "moderator").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&alice).await;
+    house.alias(&alice, "welcome", &room).await.expect("named");
+    house.join(&guest, &room).await.expect("open");
+
+    house
+        .set(&alice, &room, ("m.room.guest_access", ""), json!({ "guest_access": "forbidden" }))
+        .await
+        .expect("set");
+    house.run_jobs().await;
+    assert_eq!(house.membership(&room, &guest).await.as_deref(), Some("leave"));
+    assert_eq!(house.membership(&room, &alice).await.as_deref(), Some("join"));
+}
+
+#[tokio::test]
+async fn an_alias_by_somebody_without_the_right_is_refused_and_opens_nothing() {
+    let house = House::new(&open_by_alias(), 1);
+    let bob = house.account("bob", "member").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&bob).await;
+
+    house.alias(&bob, "mine", &room).await.expect_err("members may not");
+    assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
+}
+
+#[tokio::test]
+async fn an_invitation_does_not_open_a_door() {
+    let house = House::new(&open_by_alias(), 1);
+    let alice = house.account("alice", "moderator").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&alice).await;
+    let invite = vestibule_rooms::Invite {
+        room_id: room.clone(),
+        user_id: guest.user_id().to_owned(),
+        reason: None,
+    };
+    house.rooms.invite(&alice, invite).await.expect_err("out of scope");
+    assert_eq!(house.membership(&room, &guest).await, None);
+}
+
+#[tokio::test]
+async fn a_door_that_opens_again_thaws_at_once_and_nobody_is_evicted() {
+    let house = House::new(&open_by_alias(), 1);
+    let alice = house.account("alice", "moderator").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&alice).await;
+    house.alias(&alice, "door", &room).await.expect("named");
+    house.join(&guest, &room).await.expect("open");
+    house.rooms.delete_alias(&alice, crate::support::alias("door")).await.expect("removed");
+    house.run_jobs().await;
+    house.say(&guest, &room, "frozen").await.expect_err("no door");
+
+    house.alias(&alice, "door", &room).await.expect("named again");
+    house.say(&guest, &room, "thawed").await.expect("the door is open");
+    house.run_jobs().await;
+    house.test.clock.advance(std::time::Duration::from_hours(25));
+    house.run_jobs().await;
+    assert_eq!(house.membership(&room, &guest).await.as_deref(), Some("join"));
+}
+
+#[tokio::test]
+async fn an_alias_under_a_members_own_prefix_opens_nothing_even_adopted() {
+    let config = crate::support::policy(
+        r##"
+        [guests]
+        enabled = true
+        [aliases]
+        create = "moderator"
+        members_may = ["#~{localpart}~*:home.test"]
+        "##,
+    );
+    let house = House::new(&config, 1);
+    let bob = house.account("bob", "member").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&bob).await;
+    house.alias(&bob, "~bob~tea", &room).await.expect("his own prefix");
+    assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
+    // Aliases under `members_may` never open, whoever vouches for them.
+    house.rooms.adopt_alias(crate::support::alias("~bob~tea")).await.expect("known");
+    assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
+    house.rooms.adopt_alias(crate::support::alias("nothing")).await.expect_err("unknown");
+}
+
+#[tokio::test]
+async fn an_alias_that_later_rules_would_refuse_closes_until_an_operator_adopts_it() {
+    let house = House::new(&open_by_alias(), 1);
+    let alice = house.account("alice", "moderator").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&alice).await;
+    house.alias(&alice, "tea", &room).await.expect("named");
+
+    let stricter =
+        crate::support::policy("[guests]\nenabled = true\n[aliases]\ncreate = \"admin\"\n");
+    let home = ruma::ServerName::parse(crate::support::HOME).expect("a server name");
+    let (stricter, _) = vestibule_policy::compile(&stricter, &home).expect("a policy");
+    house.policy.swap(stricter);
+    assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
+    house.rooms.adopt_alias(crate::support::alias("tea")).await.expect("adopted");
+    house.join(&guest, &room).await.expect("the operator vouches for it");
+}
+
+#[tokio::test]
+async fn a_space_we_are_not_in_is_a_doubt_and_nothing_in_it_can_be_approved() {
+    let space = "!space:home.test";
+    let config = crate::support::policy(&format!(
+        "[guests]\nenabled = true\nopen_rooms_by = [\"space\"]\n\
+         [[guests.space]]\nid = \"{space}\"\ndepth = 1\n[rooms]\n"
+    ));
+    let house = House::new(&config, 1);
+    let doubts = house.rooms.doubts(false).await.expect("read");
+    assert!(doubts.iter().any(|doubt| doubt.message.contains(space)), "{doubts:?}");
+    let child = ruma::room_id!("!child:home.test").to_owned();
+    let unknown =
+        house.rooms.approve_space_child(ruma::room_id!("!space:home.test").to_owned(), child);
+    unknown.await.expect_err("there is no such space");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_made_in_the_same_moment_are_different_rooms() {
+    let house = std::sync::Arc::new(House::threaded(&open_by_alias()));
+    let alice = house.account("alice", "moderator").await;
+    let mut making = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let (house, alice) = (std::sync::Arc::clone(&house), alice.clone());
+        making.spawn(async move { house.open_room(&alice).await });
+    }
+    let rooms: std::collections::BTreeSet<_> = making.join_all().await.into_iter().collect();
+    assert_eq!(rooms.len(), 16);
+}
+
+#[tokio::test]
+async fn a_members_refused_alias_is_in_the_ring_of_refusals() {
+    let house = House::new(&open_by_alias(), 1);
+    let bob = house.account("bob", "member").await;
+    let room = house.open_room(&bob).await;
+    house.alias(&bob, "mine", &room).await.expect_err("members may not");
+    let denials = house.rooms.denials(10).await.expect("read");
+    assert!(
+        denials
+            .iter()
+            .any(|it| it.action == "create_alias" && it.user_id == bob.user_id().as_str())
+    );
+}

@@ -1,0 +1,17 @@
+//! Rooms as the services above them use them, over a store in memory.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test that called them"
+)]
+
+mod forks;
+mod guests;
+mod invariants;
+mod last_admin;
+mod previews;
+mod receipts;
+mod simulation;
+mod support;
+mod visibility;

@@ -1,0 +1,174 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A Matrix homeserver that lets guests in only where a door is open.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, propagate_version = true)]
+pub(super) struct Arguments {
+    /// The configuration file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "VESTIBULE_CONFIG",
+        default_value = "/etc/vestibule/vestibule.toml"
+    )]
+    pub(super) config: PathBuf,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the server.
+    Serve,
+    /// Check the configuration, or write an example of it.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Make and change accounts.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Registration tokens: invitations to make an account.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Vouch for an alias that somebody else made.
+    #[command(subcommand)]
+    Alias(AliasCommand),
+    /// Vouch for a space's child that somebody else added.
+    #[command(subcommand)]
+    Space(SpaceCommand),
+    /// Ask the policy what it allows, and why.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Look after the database.
+    #[command(subcommand)]
+    Db(DbCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Say everything that is wrong with the file. Fails if anything is.
+    Check,
+    /// Write a file with every key, its meaning and its default to standard output.
+    Example,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Make an account. The password is read from standard input.
+    Create {
+        /// A localpart, or a full user id of this server.
+        name: String,
+        /// The class of the account. Without it: what the policy gives to new accounts.
+        #[arg(long)]
+        class: Option<String>,
+    },
+    /// Change a password; it is read from standard input. Sessions end.
+    Password {
+        /// A localpart, or a full user id of this server.
+        name: String,
+        /// Let the person stay logged in where they are.
+        #[arg(long)]
+        keep_sessions: bool,
+    },
+    /// Give an account another class, at once and for live sessions too.
+    Class {
+        /// A localpart, or a full user id of this server.
+        name: String,
+        /// The new class.
+        class: String,
+    },
+    /// List accounts.
+    List {
+        /// Only those of this class.
+        #[arg(long)]
+        class: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AliasCommand {
+    /// Let an alias open doors as if an admin had made it.
+    Adopt {
+        /// The alias.
+        alias: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SpaceCommand {
+    /// Let a child count that somebody who is no curator added first.
+    Approve {
+        /// The room id of the space.
+        space: String,
+        /// The room id of the child.
+        child: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a registration token.
+    Create(NewToken),
+    /// List registration tokens.
+    List,
+    /// Withdraw a registration token.
+    Delete {
+        /// The token.
+        token: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewToken {
+    /// The token itself; a random one when left out.
+    pub(super) token: Option<String>,
+    /// How many accounts it makes; as many as wanted when left out.
+    #[arg(long)]
+    pub(super) uses: Option<u64>,
+    /// How long it is good for: 12h, 7d; for ever when left out.
+    #[arg(long, value_name = "PERIOD")]
+    pub(super) expires: Option<String>,
+    /// The class of the accounts it makes.
+    #[arg(long)]
+    pub(super) class: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Say everything that is wrong or doubtful in the policy. Fails if anything is wrong.
+    Check,
+    /// Show each layer's answer, its evidence, and what would make it allowed.
+    Explain {
+        /// A localpart, or a full user id.
+        user: String,
+        /// What they want to do: join, knock, `send_event`, …
+        action: String,
+        /// The room's id or alias.
+        room: String,
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the newest refusals.
+    Denials {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// List the rooms that are open to a class, and why.
+    Rooms {
+        /// The class.
+        #[arg(long, default_value = "guest")]
+        class: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DbCommand {
+    /// Read everything and say what does not fit together. Fails if anything does not.
+    Check,
+}

@@ -1,0 +1,139 @@
+//! Every service of a server, each given exactly the collaborators it uses.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use tokio::sync::Notify;
+use vestibule_accounts::{
+    AccountLimits, Accounts, AccountsConfig, AccountsParts, RegistrationConfig, RegistrationMode,
+    SessionConfig, Terms,
+};
+use vestibule_client_api::{ClientApi, ClientApiSettings};
+use vestibule_config::{Config, Loaded, RegistrationMode as WrittenMode};
+use vestibule_events::RoomVersion;
+use vestibule_policy::{PolicyHandle, RateBuckets};
+use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
+use vestibule_storage::{Executor, Store};
+use vestibule_sync::{Sync, SyncParts};
+use vestibule_types::Environment;
+
+use crate::identity::{next_policy_epoch, policy_epoch, signing_key};
+
+/// The services.
+#[derive(Clone)]
+pub(crate) struct House {
+    pub(crate) store: Store,
+    pub(crate) policy: PolicyHandle,
+    pub(crate) environment: Environment,
+    pub(crate) accounts: Accounts,
+    pub(crate) rooms: Rooms,
+    pub(crate) sync: Sync,
+    pub(crate) job_bell: Arc<Notify>,
+    settings: Arc<ClientApiSettings>,
+}
+
+/// Whether this process serves, or only answers one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It serves: its policy is a new one.
+    Serve,
+    /// It answers and ends: permits of the last policy stay good.
+    Answer,
+}
+
+impl House {
+    /// Brings the database up to date and builds the services over it.
+    pub(crate) async fn build(
+        loaded: Loaded,
+        (store, executor): (Store, Arc<dyn Executor>),
+        environment: &Environment,
+        purpose: Purpose,
+    ) -> anyhow::Result<(Self, Config)> {
+        let Loaded { config, policy, .. } = loaded;
+        vestibule_migrations::run(&store, config.server_name(), environment.now_ms())
+            .await
+            .context("cannot use the database")?;
+        let signing_key = signing_key(&store, environment).await?;
+        let epoch = match purpose {
+            Purpose::Serve => next_policy_epoch(&store).await?,
+            Purpose::Answer => policy_epoch(&store).await?,
+        };
+        let policy = PolicyHandle::new(policy.at_epoch(epoch));
+        let rates = Arc::new(RateBuckets::default());
+        let job_bell = Arc::new(Notify::new());
+        let accounts = Accounts::new(AccountsParts {
+            store: store.clone(),
+            policy: policy.clone(),
+            rates: rates.clone(),
+            environment: environment.clone(),
+            executor,
+            config: accounts_config(&config),
+        });
+        let rooms = Rooms::new(RoomsParts {
+            store: store.clone(),
+            policy: policy.clone(),
+            rates,
+            environment: environment.clone(),
+            server_name: config.server_name().to_owned(),
+            signing_key,
+            config: RoomsConfig {
+                default_version: RoomVersion::try_from(&config.rooms.default_version)?,
+            },
+            job_bell: job_bell.clone(),
+        });
+        accounts.set_acquaintance(Arc::new(rooms.clone()));
+        accounts.set_job_bell(job_bell.clone());
+        let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
+        let settings = Arc::new(ClientApiSettings {
+            public_base_url: config.server.public_url.clone(),
+            default_room_version: config.rooms.default_version.clone(),
+        });
+        let environment = environment.clone();
+        Ok((Self { store, policy, environment, accounts, rooms, sync, job_bell, settings }, config))
+    }
+
+    /// The client-server API.
+    pub(crate) fn client_router(&self) -> Router {
+        vestibule_client_api::router(ClientApi {
+            accounts: self.accounts.clone(),
+            rooms: self.rooms.clone(),
+            sync: self.sync.clone(),
+            policy: self.policy.clone(),
+            settings: self.settings.clone(),
+        })
+    }
+}
+
+fn accounts_config(config: &Config) -> AccountsConfig {
+    let registration = RegistrationConfig {
+        mode: match config.registration.mode {
+            WrittenMode::Closed => RegistrationMode::Closed,
+            WrittenMode::Token => RegistrationMode::Token,
+            WrittenMode::Open => RegistrationMode::Open,
+        },
+        shared_secret: config.shared_secret().cloned(),
+        terms: config.registration.terms.iter().map(terms).collect(),
+    };
+    AccountsConfig {
+        registration,
+        sessions: SessionConfig {
+            access_token_life: config.limits.access_token_life.duration(),
+            ..SessionConfig::default()
+        },
+        limits: AccountLimits {
+            hashes_at_once: usize::from(config.limits.password_checks_max),
+            ..AccountLimits::default()
+        },
+        ..AccountsConfig::new(config.server_name().to_owned())
+    }
+}
+
+fn terms(written: &vestibule_config::Terms) -> Terms {
+    Terms {
+        name: written.id.clone(),
+        version: written.version.clone(),
+        title: written.name.clone(),
+        url: written.url.clone(),
+    }
+}

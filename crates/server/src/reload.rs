@@ -1,0 +1,126 @@
+//! A new configuration for a running server: policy, log level and certificates, all or nothing.
+
+use std::{
+    fmt::{self, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::bail;
+use ruma::ServerName;
+use tokio::sync::Notify;
+use vestibule_config::{Config, LoadError, Loaded, load};
+use vestibule_http::Certificates;
+use vestibule_policy::PolicyHandle;
+use vestibule_storage::Store;
+
+use crate::{
+    identity::next_policy_epoch,
+    telemetry::{self, LogLevel},
+};
+
+type Source = Arc<dyn Fn() -> Result<Loaded, LoadError> + Send + Sync>;
+
+/// Where a new configuration comes from, and the log level it may change.
+#[derive(Clone)]
+pub struct Reload {
+    source: Source,
+    level: Option<LogLevel>,
+}
+
+impl fmt::Debug for Reload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reload").finish_non_exhaustive()
+    }
+}
+
+impl Reload {
+    /// From a file.
+    pub(crate) fn of(file: &Path, level: LogLevel) -> Self {
+        let file = file.to_owned();
+        Self { source: Arc::new(move || load(&file)), level: Some(level) }
+    }
+
+    /// From anywhere else; the log level stays.
+    pub fn from(source: impl Fn() -> Result<Loaded, LoadError> + Send + Sync + 'static) -> Self {
+        Self { source: Arc::new(source), level: None }
+    }
+}
+
+/// What a reload changes.
+pub(crate) struct Reloadable {
+    pub(crate) reload: Option<Reload>,
+    pub(crate) store: Store,
+    pub(crate) policy: PolicyHandle,
+    pub(crate) certificates: parking_lot::Mutex<Vec<Arc<Certificates>>>,
+    /// What the server was started with.
+    pub(crate) config: Config,
+    /// One reload at a time: the policy of the last one stays.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    /// Rung when another policy is in force.
+    pub(crate) swapped: Arc<Notify>,
+}
+
+impl Reloadable {
+    /// Reads everything first; changes something only when all of it is good. Says what is new.
+    pub(crate) async fn reload(&self) -> anyhow::Result<String> {
+        let Some(reload) = &self.reload else {
+            bail!("this process has no configuration file to read again");
+        };
+        let _turn = self.turn.lock().await;
+        let loaded = (reload.source)()?;
+        same_server(self.config.server_name(), loaded.config.server_name())?;
+        let filter = telemetry::filter(&loaded.config.log)?;
+        let certificates = self.certificates.lock().clone();
+        let certificates = certificates.into_iter().map(|old| Ok((old.load()?, old)));
+        let certificates = certificates.collect::<anyhow::Result<Vec<_>>>()?;
+
+        let epoch = next_policy_epoch(&self.store).await?;
+        self.policy.swap(loaded.policy.at_epoch(epoch));
+        note_epoch(epoch);
+        self.swapped.notify_one();
+        for (new, current) in certificates {
+            current.replace(new);
+        }
+        if let Some(level) = &reload.level {
+            level.set(filter)?;
+        }
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(told(epoch, &self.config, &loaded.config))
+    }
+}
+
+/// Tells Prometheus which policy is in force.
+#[expect(clippy::cast_precision_loss, reason = "an epoch beyond 2^53 is not reached")]
+pub(crate) fn note_epoch(epoch: u64) {
+    metrics::gauge!("vestibule_policy_epoch").set(epoch as f64);
+}
+
+fn same_server(old: &ServerName, new: &ServerName) -> anyhow::Result<()> {
+    if old != new {
+        bail!("server.name = {new}: this server is {old}, and a server's name cannot be changed");
+    }
+    Ok(())
+}
+
+/// What is in force now, and what waits for a restart.
+fn told(epoch: u64, old: &Config, new: &Config) -> String {
+    let later = [
+        ("server", old.server != new.server),
+        ("listener", old.listeners != new.listeners),
+        ("storage", old.storage != new.storage),
+        ("registration", old.registration != new.registration),
+        ("rooms.default_version", old.rooms != new.rooms),
+        ("limits", old.limits != new.limits),
+        ("log.format", old.log.format != new.log.format),
+    ];
+    let later = later.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name);
+    let later = later.collect::<Vec<_>>();
+    let mut told = format!("policy epoch {epoch}, log level and certificates are in force");
+    if !later.is_empty() {
+        let _infallible = write!(told, "; changed but waiting for a restart: {}", later.join(", "));
+    }
+    told
+}

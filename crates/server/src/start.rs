@@ -1,0 +1,211 @@
+//! From a configuration to a running server, and back to nothing.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::Router;
+use vestibule_accounts::RegistrationMode;
+use vestibule_admin_api::{AdminServices, remote_doorway};
+use vestibule_config::Loaded;
+use vestibule_storage::{Executor, Store};
+use vestibule_types::Environment;
+
+use crate::{
+    environment::{self, Tasks},
+    health,
+    house::{House, Purpose},
+    jobs,
+    listeners::{Bound, Surfaces},
+    maintenance::Caretaker,
+    metrics,
+    reload::{Reload, Reloadable, note_epoch},
+    socket_path, store, sweep,
+};
+
+/// What a server is started with beside its configuration.
+#[derive(Debug)]
+pub struct Options {
+    /// Where its background work runs.
+    pub tasks: Tasks,
+    /// Time, randomness and spawning.
+    pub environment: Environment,
+    /// Where a new configuration would come from.
+    pub reload: Option<Reload>,
+}
+
+/// A running server.
+pub struct Running {
+    house: House,
+    tasks: Tasks,
+    addresses: Vec<SocketAddr>,
+    reloadable: Arc<Reloadable>,
+    grace: Duration,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// Starts a server over the store that its configuration names.
+pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Running> {
+    let opened = store::open(&loaded.config, &*options.environment.clock).await?;
+    start_over(loaded, opened, options).await
+}
+
+/// Starts a server over a store that is open already.
+pub async fn start_over(
+    loaded: Loaded,
+    opened: (Store, Arc<dyn Executor>),
+    options: Options,
+) -> anyhow::Result<Running> {
+    let (store, tasks) = (opened.0.clone(), options.tasks.clone());
+    let started = assemble(loaded, opened, options).await;
+    if started.is_err() {
+        tasks.stop();
+        tasks.wait().await;
+        store.close().await;
+    }
+    started
+}
+
+async fn assemble(
+    loaded: Loaded,
+    opened: (Store, Arc<dyn Executor>),
+    options: Options,
+) -> anyhow::Result<Running> {
+    let Options { tasks, environment, reload } = options;
+    let recorder = metrics::start()?;
+    let (house, config) = House::build(loaded, opened, &environment, Purpose::Serve).await?;
+    let reloadable = Arc::new(Reloadable {
+        reload,
+        store: house.store.clone(),
+        policy: house.policy.clone(),
+        certificates: parking_lot::Mutex::default(),
+        config: config.clone(),
+        turn: tokio::sync::Mutex::default(),
+        swapped: Arc::default(),
+    });
+    let services = admin_services(&house, reloadable.clone());
+    let surfaces = Surfaces {
+        client: house.client_router(),
+        admin: vestibule_admin_api::router(
+            services.clone(),
+            remote_doorway(house.accounts.clone()),
+        ),
+        local: vestibule_admin_api::local_router(services),
+        health: health::router(house.store.clone()),
+        metrics: recorder.clone(),
+    };
+    note_epoch(house.policy.current().epoch());
+    let bound = Bound::bind(&config, &surfaces, &environment).await?;
+    reloadable.certificates.lock().clone_from(&bound.certificates);
+    let addresses = bound.addresses.clone();
+    metrics::keep(&recorder, &environment);
+    jobs::start(house.rooms.clone(), &environment, house.job_bell.clone());
+    house.accounts.start();
+    house.sync.start();
+    let open = house.accounts.config().registration.mode == RegistrationMode::Open;
+    let swept = (house.rooms.clone(), open);
+    sweep::start(swept, &environment, reloadable.swapped.clone());
+    bound.serve(&environment);
+    let grace = config.limits.shutdown_grace.duration();
+    Ok(Running { house, tasks, addresses, reloadable, grace })
+}
+
+impl Running {
+    /// Where the configured listeners are, in their order.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The socket at which it answers the command line.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        socket_path(&self.reloadable.config.server.data_dir)
+    }
+
+    /// The store under everything, for tests that look beneath.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.house.store
+    }
+
+    /// Whether anybody administers this server.
+    pub async fn has_admin(&self) -> anyhow::Result<bool> {
+        Ok(self.house.accounts.admins().await? > 0)
+    }
+
+    /// Reads the configuration again. On failure nothing is changed, and the error says why.
+    pub async fn reload(&self) -> anyhow::Result<String> {
+        self.reloadable.reload().await
+    }
+
+    /// Stops accepting, wakes who waits, lets requests end, and closes the database.
+    pub async fn stop(self) {
+        self.tasks.stop();
+        let clock = self.house.environment.clock.clone();
+        tokio::select! {
+            () = self.tasks.wait() => {}
+            () = clock.sleep(self.grace) => {
+                tracing::warn!("some requests did not end in time");
+            }
+        }
+        self.house.store.close().await;
+    }
+}
+
+/// A database opened by the command line itself, because no server runs.
+pub(crate) struct Offline {
+    house: House,
+    tasks: Tasks,
+    router: Router,
+}
+
+/// Opens the database for one question.
+pub(crate) async fn offline(loaded: Loaded) -> anyhow::Result<Offline> {
+    if loaded.config.storage.engine == vestibule_config::Engine::Memory {
+        anyhow::bail!("no server is running, and storage.engine = \"memory\" keeps nothing");
+    }
+    let tasks = Tasks::on(tokio::runtime::Handle::current());
+    let environment = environment::system(&tasks);
+    let opened = store::open(&loaded.config, &*environment.clock).await?;
+    let (house, config) = House::build(loaded, opened, &environment, Purpose::Answer).await?;
+    let reloadable = Arc::new(Reloadable {
+        reload: None,
+        store: house.store.clone(),
+        policy: house.policy.clone(),
+        certificates: parking_lot::Mutex::default(),
+        config,
+        turn: tokio::sync::Mutex::default(),
+        swapped: Arc::default(),
+    });
+    let router = vestibule_admin_api::local_router(admin_services(&house, reloadable));
+    Ok(Offline { house, tasks, router })
+}
+
+impl Offline {
+    /// What answers.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Ends it in good order.
+    pub(crate) async fn close(self) {
+        self.tasks.stop();
+        self.tasks.wait().await;
+        self.house.store.close().await;
+    }
+}
+
+fn admin_services(house: &House, reloadable: Arc<Reloadable>) -> AdminServices {
+    let store = house.store.clone();
+    AdminServices {
+        accounts: house.accounts.clone(),
+        rooms: house.rooms.clone(),
+        policy: house.policy.clone(),
+        environment: house.environment.clone(),
+        maintenance: Arc::new(Caretaker { store, reloadable }),
+    }
+}

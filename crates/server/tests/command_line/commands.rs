@@ -1,0 +1,90 @@
+//! Commands without a running server.
+
+use crate::bench::Bench;
+
+#[test]
+fn the_first_admin_is_made_before_any_server_runs() {
+    let bench = Bench::new();
+    let made = bench.run_with("user create root --class admin", "secret password\n");
+    assert!(made.ok, "{made:?}");
+    assert_eq!(made.out, "made @root:localhost (admin)\n");
+    let listed = bench.run("user list");
+    assert!(listed.out.contains("@root:localhost  admin  active"), "{listed:?}");
+}
+
+#[test]
+fn a_user_is_named_by_localpart_or_in_full_and_only_here() {
+    let bench = Bench::new();
+    assert!(bench.run_with("user create @Alice:localhost", "secret password\n").ok);
+    assert!(bench.run("user class alice moderator").ok);
+    assert!(bench.run("user class @alice:localhost member").ok);
+    let elsewhere = bench.run("user class @alice:elsewhere.example admin");
+    assert!(!elsewhere.ok && elsewhere.err.contains("not a user of localhost"), "{elsewhere:?}");
+    assert!(bench.run_with("user password alice", "another password\n").ok);
+}
+
+#[test]
+fn an_account_without_a_password_is_not_made() {
+    let bench = Bench::new();
+    let refused = bench.run_with("user create alice", "\n");
+    assert!(!refused.ok && refused.err.contains("standard input"), "{refused:?}");
+    assert!(!bench.run("user list").out.contains("alice"));
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_by_every_command_with_all_its_problems() {
+    let bench = Bench::new();
+    bench.write("[storage]\ncache_mib = \"x\"\n[guests]\nenabeld = true\n");
+    for words in ["config check", "user list", "serve", "policy check", "db check"] {
+        let refused = bench.run(words);
+        assert!(!refused.ok, "{words}: {refused:?}");
+        assert!(refused.err.contains("storage.cache_mib"), "{words}: {refused:?}");
+        assert!(refused.err.contains("guests.enabeld"), "{words}: {refused:?}");
+        assert!(refused.err.contains("did you mean `enabled`"), "{words}: {refused:?}");
+    }
+    assert!(!bench.data().exists());
+}
+
+#[test]
+fn a_policy_that_contradicts_itself_is_refused_with_the_remedy() {
+    let bench = Bench::new();
+    bench.write("[guests]\nenabled = true\n");
+    let refused = bench.run("policy check");
+    assert!(!refused.ok, "{refused:?}");
+    assert!(refused.err.contains("aliases.create") && refused.err.contains("remedy:"));
+}
+
+#[test]
+fn checking_does_not_make_a_database() {
+    let bench = Bench::new();
+    assert!(bench.run("config check").ok);
+    assert!(bench.run("policy check").ok);
+    assert!(!bench.data().exists());
+}
+
+#[test]
+fn the_example_can_be_used_as_it_is() {
+    let bench = Bench::new();
+    let example = bench.run("config example");
+    std::fs::write(bench.config(), &example.out).unwrap();
+    let checked = bench.run("config check");
+    assert!(checked.ok, "{checked:?}");
+}
+
+#[test]
+fn a_fresh_database_is_clean() {
+    let bench = Bench::new();
+    let checked = bench.run("db check");
+    assert!(checked.ok && checked.out.contains("0 problems"), "{checked:?}");
+}
+
+#[test]
+fn tokens_are_made_listed_and_withdrawn() {
+    let bench = Bench::new();
+    let made = bench.run("token create welcome --uses 2 --expires 7d");
+    assert_eq!(made.out, "welcome\n", "{made:?}");
+    assert!(bench.run("token list").out.contains("welcome"));
+    assert!(bench.run("token delete welcome").ok);
+    assert!(!bench.run("token list").out.contains("welcome"));
+    assert!(!bench.run("token create other --expires soon").ok);
+}

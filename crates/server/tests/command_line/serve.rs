@@ -1,0 +1,83 @@
+//! A running server, its signals, and commands beside it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::bench::{Bench, pause};
+
+#[test]
+fn a_running_server_answers_commands_over_a_private_socket() {
+    let bench = Bench::new();
+    let served = bench.serve();
+    let socket = bench.data().join("vestibule.sock");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(bench.data()).unwrap().permissions().mode() & 0o777, 0o700);
+    // The database is taken, so this can only come from the server.
+    assert!(bench.run_with("user create root --class admin", "secret password\n").ok);
+    assert!(bench.run("user list").out.contains("@root:localhost"));
+    assert!(bench.run("db check").ok);
+    drop(served);
+}
+
+#[test]
+fn a_server_without_an_admin_says_how_to_make_one_and_stops_in_good_order() {
+    let bench = Bench::new();
+    let mut served = bench.serve();
+    served.signal("-TERM");
+    let log = served.end();
+    assert!(log.contains("user create NAME --class admin"), "{log}");
+    assert!(log.contains("exit status: 0"), "{log}");
+    assert!(!bench.data().join("vestibule.sock").exists());
+
+    assert!(bench.run_with("user create root --class admin", "secret password\n").ok);
+    let mut served = bench.serve();
+    served.signal("-INT");
+    let log = served.end();
+    assert!(!log.contains("user create NAME"), "{log}");
+    assert!(log.contains("exit status: 0"), "{log}");
+}
+
+#[test]
+fn after_a_kill_the_stale_socket_stands_in_nobodys_way() {
+    let bench = Bench::new();
+    let mut served = bench.serve();
+    served.signal("-KILL");
+    served.end();
+    assert!(bench.data().join("vestibule.sock").exists());
+    assert!(bench.run("db check").ok);
+    drop(bench.serve());
+}
+
+#[test]
+fn a_hangup_reloads_and_a_bad_file_changes_nothing() {
+    let bench = Bench::new();
+    let mut served = bench.serve();
+    bench.write("[guests]\nenabeld = true\n");
+    served.signal("-HUP");
+    pause();
+    pause();
+    bench.write("[guests]\nenabled = true\n[aliases]\ncreate = \"moderator\"\n");
+    served.signal("-HUP");
+    while !bench.run("policy rooms --class guest").ok {
+        pause();
+    }
+    pause();
+    pause();
+    served.signal("-TERM");
+    let log = served.end();
+    assert!(log.contains("nothing is changed") && log.contains("guests.enabeld"), "{log}");
+    assert!(log.contains("policy epoch 2"), "{log}");
+}
+
+#[test]
+fn a_command_that_ends_in_a_moment_does_not_keep_the_server_from_starting() {
+    let bench = Bench::new();
+    assert!(bench.run("db check").ok);
+    // Many short commands, each of which has the database for itself, while the server starts.
+    let commands = std::thread::scope(|scope| {
+        let busy = scope.spawn(|| (0..10).map(|_| bench.run("user list").ok).collect::<Vec<_>>());
+        drop(bench.serve());
+        busy.join().unwrap()
+    });
+    assert!(commands.iter().any(|ok| *ok));
+}

@@ -1,0 +1,110 @@
+//! Starting, stopping, starting again.
+
+use std::time::Duration;
+
+use serde_json::json;
+use vestibule_storage::{Snapshot, StorageError, jobs};
+use vestibule_testkit::server::{Blueprint, PASSWORD, TestServer};
+
+#[tokio::test]
+async fn what_was_said_is_there_after_a_restart() {
+    let server = Blueprint::default().on_disk().start().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room(&json!({})).await;
+    alice.say(&room, "remember").await;
+    let server = server.restart().await;
+    let alice = server.login("alice").await;
+    assert_eq!(alice.messages(&room).await, ["remember"]);
+    assert_eq!(server.operator("GET", "/db/check", &json!(null)).await.ok()["problems_found"], 0);
+}
+
+#[tokio::test]
+async fn a_database_of_another_server_is_refused() {
+    let server = Blueprint::default().on_disk().start().await;
+    let folder = server.folder();
+    server.stop().await;
+    let other = Blueprint::default().on_disk().set("server__name", "elsewhere.example");
+    let reason = other.try_start_in(folder.clone()).await.unwrap_err();
+    assert!(reason.contains("localhost") && reason.contains("elsewhere.example"), "{reason}");
+    // The refusal changed nothing: the right server still starts.
+    assert!(Blueprint::default().on_disk().try_start_in(folder).await.is_ok());
+}
+
+#[tokio::test]
+async fn two_servers_cannot_have_one_database() {
+    let server = Blueprint::default().on_disk().start().await;
+    let second = Blueprint::default().on_disk().try_start_in(server.folder()).await;
+    assert!(second.unwrap_err().contains("does another process use it?"));
+    assert_eq!(server.http().get("/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_taken_port_stops_the_start_and_names_the_key() {
+    let server = TestServer::start().await;
+    let port = server.address().port();
+    let bind = format!("127.0.0.1:{port}");
+    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let second = Blueprint::default().set("listener__0__bind", &bind).try_start_in(folder).await;
+    assert!(second.unwrap_err().contains("listener[0].bind"));
+}
+
+#[tokio::test]
+async fn stopping_answers_a_parked_sync_instead_of_dropping_it() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let since = alice.sync("").await["next_batch"].as_str().unwrap().to_owned();
+    let path = format!("/_matrix/client/v3/sync?timeout=30000&since={since}");
+    let parked = alice.http().get(&path);
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        server.stop().await;
+    };
+    let started = tokio::time::Instant::now();
+    let (answer, ()) = tokio::join!(parked, stop);
+    assert_eq!(answer.status, 200);
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_listener_answers_only_what_it_serves() {
+    let server = Blueprint::default().set("listener__0__serves", "[\"metrics\"]").start().await;
+    let http = server.http();
+    assert_eq!(http.get("/healthz").await.status, 200);
+    assert_eq!(http.get("/metrics").await.status, 200);
+    assert_eq!(http.get("/_matrix/client/versions").await.refusal(), (404, "M_UNRECOGNIZED"));
+    assert_eq!(http.get("/_vestibule/admin/v1/users").await.refusal(), (404, "M_UNRECOGNIZED"));
+}
+
+#[tokio::test]
+async fn work_that_a_request_left_behind_is_done_and_its_row_is_gone() {
+    let server = TestServer::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let room = alice.create_room(&json!({ "preset": "public_chat" })).await;
+    bob.join(&room).await.ok();
+    let auth = json!({
+        "type": "m.login.password",
+        "identifier": { "type": "m.id.user", "user": "bob" },
+        "password": PASSWORD,
+    });
+    bob.http().post("/_matrix/client/v3/account/deactivate", &json!({ "auth": auth })).await.ok();
+    let left = async {
+        loop {
+            let member = alice.state(&room, "m.room.member", &bob.user_id).await.ok();
+            if member["membership"] == "leave" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), left).await.unwrap();
+    let none_left = async {
+        while server.running().store().read(jobs_waiting).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), none_left).await.unwrap();
+}
+
+fn jobs_waiting(read: &Snapshot<'_>) -> Result<bool, StorageError> {
+    Ok(jobs::next_due(read)?.is_some())
+}

@@ -1,0 +1,12 @@
+//! A whole server over loopback: its thread through all floors, its life, its reloads.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test that called them"
+)]
+
+mod life;
+mod operator;
+mod reload;
+mod thread;

@@ -1,0 +1,359 @@
+//! The store: closures in, commits out.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use ruma::{RoomId, UserId};
+use tokio::sync::{oneshot, watch};
+use vestibule_types::limits::WRITE_ATTEMPTS_MAX;
+
+use crate::{
+    Engine, Executor, Positions, SlotNo, Snapshot, StorageError, Tx,
+    commit::{Batch, CommitThread, Committer, Done, Outcome, Request, Shared},
+    stamp::{slot_of_room, slot_of_user},
+};
+
+/// What an acknowledged write is safe from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The machine losing power: it is on disk.
+    #[default]
+    Fsync,
+    /// The process dying: the operating system has it.
+    Os,
+}
+
+/// Where commits happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CommitMode {
+    /// On one thread of their own, in groups.
+    #[default]
+    Thread,
+    /// On the thread that ran the closure, one by one: for simulation and short-lived commands.
+    Inline,
+}
+
+/// How a store works.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// How many slots there are; fixed by the engine.
+    pub slots: u16,
+    /// What an acknowledged write is safe from.
+    pub durability: Durability,
+    /// Where commits happen.
+    pub commit: CommitMode,
+    /// Who runs the closures.
+    pub executor: Arc<dyn Executor>,
+}
+
+/// Whether the store takes writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Ready,
+    /// The last attempt failed; it tries again by itself.
+    WritesRefused(String),
+}
+
+/// A write that is as durable as asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// What the closure returned.
+    pub value: T,
+    /// The commit in the slot; for a write without changes, the last one its closure saw.
+    pub position: u64,
+    /// The slot.
+    pub slot: SlotNo,
+}
+
+/// A handle to the store; clones lead to the same one.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Arc<dyn Engine>,
+    executor: Arc<dyn Executor>,
+    slots: u16,
+    shared: Arc<Shared>,
+    positions: watch::Receiver<Positions>,
+    lane: Lane,
+}
+
+/// The way to the committer.
+enum Lane {
+    Thread(CommitThread),
+    Inline(Mutex<Option<Committer>>),
+}
+
+/// What came of one run of a closure.
+enum Attempt<T, F> {
+    Done(Committed<T>),
+    /// It conflicted; here is the closure back.
+    Conflict(F),
+}
+
+type Answer<T, E, F> = oneshot::Sender<Result<Attempt<T, F>, E>>;
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("slots", &self.inner.slots).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens a store over an engine that nobody else writes to.
+    pub fn open(engine: impl Engine, options: StoreOptions) -> Result<Self, StorageError> {
+        let slots = engine.slots();
+        if slots == 0 || slots != options.slots {
+            return Err(StorageError::engine(format_args!(
+                "the engine has {slots} slots, {} were asked for",
+                options.slots
+            )));
+        }
+        let engine: Arc<dyn Engine> = Arc::new(engine);
+        let at = Snapshot::new(&*engine.snapshot()?, slots).positions()?;
+        let (sender, positions) = watch::channel(at);
+        let shared =
+            Arc::new(Shared { applied: AtomicU64::new(0), health: Mutex::new(Health::Ready) });
+        let sync = options.durability == Durability::Fsync;
+        let committer = Committer::new(Arc::clone(&engine), Arc::clone(&shared), sender, sync);
+        let lane = match options.commit {
+            CommitMode::Thread => {
+                Lane::Thread(CommitThread::start(committer).map_err(StorageError::engine)?)
+            }
+            CommitMode::Inline => Lane::Inline(Mutex::new(Some(committer))),
+        };
+        let executor = options.executor;
+        Ok(Self { inner: Arc::new(Inner { engine, executor, slots, shared, positions, lane }) })
+    }
+
+    /// How many slots there are.
+    #[must_use]
+    pub fn slots(&self) -> u16 {
+        self.inner.slots
+    }
+
+    /// The slot of everything that happens in a room.
+    #[must_use]
+    pub fn slot_of_room(&self, room_id: &RoomId) -> SlotNo {
+        slot_of_room(room_id, self.inner.slots)
+    }
+
+    /// The slot of everything about a user that belongs to no room.
+    #[must_use]
+    pub fn slot_of_user(&self, user_id: &UserId) -> SlotNo {
+        slot_of_user(user_id, self.inner.slots)
+    }
+
+    /// Runs the closure on the pool, commits what it staged, and waits until that is durable.
+    ///
+    /// The closure runs again when something it read was written in between; after a few runs it
+    /// runs where nothing can come in between. An `Err` of the closure, and a run that staged
+    /// nothing, commit nothing. When the future is dropped, the write may or may not happen.
+    pub async fn write<T, E, F>(&self, slot: SlotNo, f: F) -> Result<Committed<T>, E>
+    where
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        if slot.0 >= self.inner.slots {
+            return Err(StorageError::engine(format_args!("there is no slot {}", slot.0)).into());
+        }
+        let mut f = f;
+        for _ in 0..WRITE_ATTEMPTS_MAX {
+            let (answer, heard) = oneshot::channel();
+            let inner = Arc::clone(&self.inner);
+            self.inner.execute(move || inner.attempt(slot, f, answer))?;
+            match heard.await.map_err(|_| abandoned())?? {
+                Attempt::Done(committed) => return Ok(committed),
+                Attempt::Conflict(back) => f = back,
+            }
+        }
+        let (answer, heard) = oneshot::channel();
+        self.inner.attempt_alone(slot, f, answer);
+        match heard.await.map_err(|_| abandoned())?? {
+            Attempt::Done(committed) => Ok(committed),
+            Attempt::Conflict(_) => Err(StorageError::Contended.into()),
+        }
+    }
+
+    /// Runs the closure on the pool, on one consistent moment of the store.
+    pub async fn read<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let (answer, heard) = oneshot::channel();
+        let inner = Arc::clone(&self.inner);
+        self.inner.execute(move || {
+            let result = match inner.engine.snapshot() {
+                Ok(snapshot) => f(&Snapshot::new(&*snapshot, inner.slots)),
+                Err(error) => Err(error.into()),
+            };
+            // Whoever asked may have gone away.
+            let _: Result<(), _> = answer.send(result);
+        })?;
+        heard.await.map_err(|_| abandoned())?
+    }
+
+    /// The last published commit of each slot.
+    #[must_use]
+    pub fn positions(&self) -> Positions {
+        self.inner.positions.borrow().clone()
+    }
+
+    /// Follows the published positions. They move in commit order, after the rows are durable.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Positions> {
+        let mut positions = self.inner.positions.clone();
+        positions.mark_unchanged();
+        positions
+    }
+
+    /// Whether the store takes writes.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.inner.shared.health.lock().clone()
+    }
+
+    /// Commits what waits, takes no more writes, and puts everything in its place for a fast
+    /// start. Reads still work.
+    pub async fn close(&self) {
+        match &self.inner.lane {
+            Lane::Thread(thread) => {
+                // The thread drops its end as its last act, which is the answer.
+                let _: Result<(), _> = thread.close().await;
+            }
+            Lane::Inline(committer) => {
+                if let Some(mut committer) = committer.lock().take() {
+                    committer.close();
+                }
+            }
+        }
+    }
+}
+
+/// The answer was dropped: the closure panicked, or the store was closed under it.
+fn abandoned() -> StorageError {
+    StorageError::engine("the closure was abandoned")
+}
+
+impl Inner {
+    fn execute(&self, job: impl FnOnce() + Send + 'static) -> Result<(), StorageError> {
+        self.executor.execute(Box::new(job)).map_err(StorageError::unavailable)
+    }
+
+    /// One run of a closure beside others.
+    fn attempt<T, E, F>(&self, slot: SlotNo, f: F, answer: Answer<T, E, F>)
+    where
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        // The number first, the snapshot after it: the snapshot shows at least that much.
+        let snapshot = self.shared.applied.load(Ordering::Acquire);
+        if let Some((batch, done)) = run(&*self.engine, (slot, snapshot), f, answer) {
+            self.submit(Request::Batch(batch, done));
+        }
+    }
+
+    /// One run of a closure on the committing thread.
+    fn attempt_alone<T, E, F>(&self, slot: SlotNo, f: F, answer: Answer<T, E, F>)
+    where
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let engine = Arc::clone(&self.engine);
+        self.submit(Request::Serial(Box::new(move |snapshot| {
+            let attempt = AssertUnwindSafe(|| run(&*engine, (slot, snapshot), f, answer));
+            catch_unwind(attempt).unwrap_or_else(|_| {
+                tracing::error!("a storage closure panicked");
+                None
+            })
+        })));
+    }
+
+    fn submit(&self, request: Request) {
+        let refused = match &self.lane {
+            Lane::Thread(thread) => thread.submit(request).err(),
+            Lane::Inline(committer) => match &mut *committer.lock() {
+                Some(committer) => {
+                    committer.commit(&mut [request].into());
+                    None
+                }
+                None => Some((request, StorageError::Closed)),
+            },
+        };
+        if let Some((Request::Batch(_, done), error)) = refused {
+            done(Outcome::Failed(error));
+        }
+    }
+}
+
+/// Runs a closure on the newest snapshot. Answers at once when there is nothing to commit.
+fn run<T, E, F>(
+    engine: &dyn Engine,
+    (slot, number): (SlotNo, u64),
+    mut f: F,
+    answer: Answer<T, E, F>,
+) -> Option<(Batch, Done)>
+where
+    F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    T: Send + 'static,
+    E: From<StorageError> + Send + 'static,
+{
+    let staged = staged(engine, (slot, number), &mut f);
+    let (value, batch) = match staged {
+        Ok((value, Staged::Batch(batch))) => (value, batch),
+        Ok((value, Staged::Nothing { position })) => {
+            let done = Attempt::Done(Committed { value, position, slot });
+            let _: Result<(), _> = answer.send(Ok(done));
+            return None;
+        }
+        Err(error) => {
+            let _: Result<(), _> = answer.send(Err(error));
+            return None;
+        }
+    };
+    let done: Done = Box::new(move |outcome| {
+        let said = match outcome {
+            Outcome::Committed(position) => Ok(Attempt::Done(Committed { value, position, slot })),
+            Outcome::Conflict => Ok(Attempt::Conflict(f)),
+            Outcome::Failed(error) => Err(error.into()),
+        };
+        // Whoever asked may have gone away.
+        let _: Result<(), _> = answer.send(said);
+    });
+    Some((batch, done))
+}
+
+/// What a closure left to commit.
+enum Staged {
+    Batch(Batch),
+    Nothing { position: u64 },
+}
+
+fn staged<T, E: From<StorageError>>(
+    engine: &dyn Engine,
+    (slot, number): (SlotNo, u64),
+    f: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+) -> Result<(T, Staged), E> {
+    let snapshot = engine.snapshot()?;
+    let mut tx = Tx::new(&*snapshot, slot);
+    let value = f(&mut tx)?;
+    if tx.is_empty() {
+        return Ok((value, Staged::Nothing { position: tx.position()? }));
+    }
+    Ok((value, Staged::Batch(tx.into_batch(number)?)))
+}

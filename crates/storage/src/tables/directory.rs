@@ -1,0 +1,84 @@
+//! Names for rooms, and which rooms are published.
+
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId};
+use serde::{Deserialize, Serialize};
+use vestibule_types::{ClassName, RoomNo};
+
+use crate::{Stamped, Table, value};
+
+/// Where an alias came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoredAliasOrigin {
+    /// A user asked for it.
+    User,
+    /// An operator asked for it.
+    Admin,
+    /// An application service asked for it.
+    Appservice,
+    /// A room upgrade brought it here.
+    Upgrade,
+}
+
+/// A name this server gave to a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAlias {
+    /// The room it leads to.
+    pub room_id: OwnedRoomId,
+    /// Who made it.
+    pub creator: OwnedUserId,
+    /// The class of that account when it was made. A later change of class does not change it.
+    pub creator_class: ClassName,
+    /// How it came to be.
+    pub origin: StoredAliasOrigin,
+    /// When, in milliseconds since the Unix epoch.
+    pub created_at: u64,
+}
+value!(StoredAlias, 1);
+
+/// A room in the public directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPublication {
+    /// Who published it.
+    pub publisher: OwnedUserId,
+    /// When, in milliseconds since the Unix epoch.
+    pub published_at: u64,
+}
+value!(StoredPublication, 1);
+
+/// What a name leads to.
+pub const ALIAS_BY_NAME: Table<(OwnedRoomAliasId,), StoredAlias> =
+    Table::new(0x0300, "alias_by_name");
+/// The names of a room.
+pub const ALIAS_BY_ROOM: Table<(OwnedRoomId, OwnedRoomAliasId), ()> =
+    Table::new(0x0301, "alias_by_room");
+/// The guard of everything that decides whether a room is in somebody's scope: its aliases, its
+/// place in pinned lists, its `m.space.child` entries, its members that host guests.
+pub const SCOPE_GUARD: Table<(OwnedRoomId,), Stamped<()>> = Table::new(0x0302, "scope_guard");
+/// The public directory.
+pub const PUBLICATION_BY_ROOM: Table<(RoomNo,), StoredPublication> =
+    Table::new(0x0303, "publication_by_room");
+/// Which room an alias in `list` was pinned to when it first led somewhere.
+pub const LIST_PIN: Table<(OwnedRoomAliasId,), OwnedRoomIdRow> = Table::new(0x0304, "list_pin");
+/// Every room an alias in `never` has led to.
+pub const NEVER_ROOM: Table<(OwnedRoomAliasId, OwnedRoomId), ()> = Table::new(0x0305, "never_room");
+/// Space edges an operator approved: space, child.
+pub const SPACE_APPROVAL: Table<(OwnedRoomId, OwnedRoomId), ()> =
+    Table::new(0x0306, "space_approval");
+/// Who first set a space edge: space, child → sender.
+pub const SPACE_EDGE_FIRST: Table<(OwnedRoomId, OwnedRoomId), StoredSpaceEdge> =
+    Table::new(0x0307, "space_edge_first");
+
+/// Who first added a child to a space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSpaceEdge {
+    /// The sender of the first event that set the edge since it was last removed.
+    pub sender: OwnedUserId,
+    /// The class of that account then, when it was one of ours.
+    pub class: Option<ClassName>,
+}
+value!(StoredSpaceEdge, 1);
+
+/// A room identifier as a stored value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedRoomIdRow(pub OwnedRoomId);
+value!(OwnedRoomIdRow, 1);

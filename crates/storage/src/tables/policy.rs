@@ -1,0 +1,31 @@
+//! What policy must remember.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Stamp, Table, value};
+
+/// The number of the policy in force, raised by every reload. Key `(0,)`. Every batch that spends
+/// a permit asserts it.
+pub const POLICY_EPOCH: Table<(u8,), u64> = Table::new(0x0500, "policy_epoch");
+
+/// A refusal, as the operator will read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredDenial {
+    /// Who was refused.
+    pub user_id: String,
+    /// Their class then.
+    pub class: String,
+    /// What they wanted to do.
+    pub action: String,
+    /// Why not.
+    pub reason: String,
+    /// What it was about.
+    pub object: String,
+    /// Where it came from, truncated.
+    pub address: Option<String>,
+}
+value!(StoredDenial, 1);
+
+/// The ring of refusals: time in milliseconds since the Unix epoch, slot, stamp.
+pub const DENIAL_BY_TIME: Table<(u64, u16, Stamp), StoredDenial> =
+    Table::new(0x0501, "denial_by_time");

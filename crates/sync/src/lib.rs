@@ -1,0 +1,29 @@
+//! What a client must be told: `/sync`.
+//!
+//! A request is one pass over one snapshot of the store, which finds the rooms that changed since the
+//! client's token and shows each as the client may see it. When there is nothing, the request waits
+//! for its user's bell. One task follows the published log and rings: by room for those who are in
+//! it, by user for what is theirs alone. A seat is taken before the snapshot is, so nothing falls
+//! between.
+
+mod filter;
+mod hub;
+mod members;
+mod pass;
+mod request;
+mod response;
+mod service;
+mod shared;
+mod tail;
+mod token;
+mod unread;
+
+pub use self::{
+    request::{SyncError, SyncRequest},
+    response::{
+        DeviceLists, Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, RawEvent, Rooms,
+        State, Summary, SyncResponse, Timeline, UnreadCounts,
+    },
+    service::{Sync, SyncParts},
+    token::SyncToken,
+};

@@ -1,0 +1,221 @@
+//! One pass: what is new, on one snapshot.
+
+mod account_data;
+mod changes;
+mod ephemeral;
+mod invited;
+mod joined;
+mod left;
+mod state;
+mod summary;
+mod timeline;
+pub(crate) mod to_device;
+mod unread;
+
+pub(crate) use self::timeline::Events as TimelineEvents;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};
+use serde_json::value::RawValue;
+use vestibule_events::{Pdu, PduError};
+use vestibule_rooms::{LoggedEvent, OpenRoom, RoomView, Showing, Viewer};
+use vestibule_storage::{
+    Positions, Scan, Snapshot, Stamp, Stamped, StorageError,
+    tables::room::{
+        HEAD_STATE, ROOM_BY_MEMBER, StateAt, StoredHeadState, StoredMember, StoredMembership,
+    },
+};
+use vestibule_types::{Actor, RoomNo};
+
+use crate::{SyncResponse, SyncToken, filter::SyncFilter, response::RawEvent, service::Inner};
+
+/// What is asked of a pass.
+#[derive(Clone)]
+pub(crate) struct Query {
+    pub(crate) actor: Actor,
+    pub(crate) filter: Arc<SyncFilter>,
+    pub(crate) since: Option<SyncToken>,
+    pub(crate) full_state: bool,
+    pub(crate) use_state_after: bool,
+    pub(crate) now: MilliSecondsSinceUnixEpoch,
+}
+
+/// A pass under way.
+pub(crate) struct Pass<'a> {
+    pub(crate) inner: &'a Inner,
+    pub(crate) snapshot: &'a Snapshot<'a>,
+    pub(crate) query: &'a Query,
+    /// What the client has been told.
+    pub(crate) since: Option<SyncToken>,
+    /// What the snapshot shows.
+    pub(crate) now: Positions,
+    /// Who is typing in the rooms where that changed.
+    pub(crate) typing: HashMap<RoomNo, Vec<OwnedUserId>>,
+    /// Whose messages the user does not want to see.
+    pub(crate) ignored: HashSet<OwnedUserId>,
+}
+
+/// Everything new for a user.
+pub(crate) fn run(
+    inner: &Inner,
+    snapshot: &Snapshot<'_>,
+    query: &Query,
+) -> Result<SyncResponse, StorageError> {
+    let now = snapshot.positions()?;
+    let since = query.since.clone().map(|since| since.at_most(&now));
+    let ignored = account_data::ignored_users(snapshot, query.actor.user_id())?;
+    let seen = since.as_ref().map_or(0, |since| since.typing);
+    let (last_typing, typing) = inner.rooms.typing().since(seen);
+    let typing = typing.into_iter().map(|here| (here.room, here.users)).collect();
+    let pass = Pass { inner, snapshot, query, since, now, typing, ignored };
+
+    let own = pass.own_changes()?;
+    let mut response = SyncResponse::default();
+    response.account_data.events = pass.global_account_data(&own)?;
+    for (room, member) in pass.rooms_to_look_at(&own)? {
+        pass.look_at(&room, &member, &own, &mut response)?;
+    }
+    let (letters, to_device) = pass.to_device()?;
+    response.to_device.events = letters;
+    response.acknowledged = if pass.has_acknowledged()? {
+        pass.since.as_ref().map(|since| since.to_device)
+    } else {
+        None
+    };
+    let token = SyncToken { positions: pass.now, typing: last_typing, to_device };
+    response.next_batch = token.to_string();
+    Ok(response)
+}
+
+impl Pass<'_> {
+    pub(crate) fn user(&self) -> &UserId {
+        self.query.actor.user_id()
+    }
+
+    /// The commit up to which the client knows this room; `None` when it knows nothing.
+    pub(crate) fn since_of(&self, room: &OpenRoom) -> Option<u64> {
+        let slot = self.inner.rooms.store().slot_of_room(&room.room_id);
+        self.since.as_ref().map(|since| since.positions.get(slot))
+    }
+
+    /// The last commit of the room's slot that this pass shows.
+    pub(crate) fn now_of(&self, room: &OpenRoom) -> u64 {
+        self.now.get(self.inner.rooms.store().slot_of_room(&room.room_id))
+    }
+
+    fn look_at(
+        &self,
+        room: &OpenRoom,
+        member: &Stamped<StoredMember>,
+        own: &account_data::OwnChanges,
+        response: &mut SyncResponse,
+    ) -> Result<(), StorageError> {
+        let id = room.room_id.clone();
+        let moved = self.since_of(room).is_none_or(|since| member.stamp.commit > since);
+        match member.value.membership {
+            StoredMembership::Join => {
+                let joined = self.joined(room, member, own)?;
+                if !joined.is_empty() || self.since.is_none() || self.query.full_state {
+                    response.rooms.join.insert(id, joined);
+                }
+            }
+            StoredMembership::Invite if moved => {
+                if let Some(invited) = self.invited(room)? {
+                    response.rooms.invite.insert(id, invited);
+                }
+            }
+            StoredMembership::Knock if moved => {
+                response.rooms.knock.insert(id, self.knocked(room)?);
+            }
+            StoredMembership::Leave | StoredMembership::Ban => {
+                if let Some(left) = self.left(room, member, own)? {
+                    response.rooms.leave.insert(id, left);
+                }
+            }
+            StoredMembership::Invite | StoredMembership::Knock => {}
+        }
+        Ok(())
+    }
+
+    /// The memberships of the user in some rooms.
+    fn memberships(
+        &self,
+        rooms: &[RoomNo],
+    ) -> Result<Vec<(RoomNo, Stamped<StoredMember>)>, StorageError> {
+        let keys = rooms.iter().map(|room| (self.user(), *room));
+        let rows = ROOM_BY_MEMBER.multi_get(self.snapshot, keys)?;
+        Ok(rooms.iter().copied().zip(rows).filter_map(|(room, row)| Some((room, row?))).collect())
+    }
+
+    /// All rooms the user ever had to do with.
+    fn all_memberships(&self) -> Result<Vec<(RoomNo, Stamped<StoredMember>)>, StorageError> {
+        let rows = ROOM_BY_MEMBER.scan_with(self.snapshot, Scan::prefix((self.user(),)))?;
+        Ok(rows.into_iter().map(|((_, room), row)| (room, row)).collect())
+    }
+}
+
+/// A room as the user sees it: what the sections of an answer are made from.
+pub(crate) struct Sight<'b> {
+    pub(crate) pass: &'b Pass<'b>,
+    pub(crate) view: RoomView<'b, &'b Snapshot<'b>>,
+    pub(crate) viewer: Viewer,
+}
+
+impl<'b> Sight<'b> {
+    pub(crate) fn new(pass: &'b Pass<'b>, room: &'b OpenRoom) -> Result<Self, StorageError> {
+        let view = RoomView::new(&pass.inner.rooms, pass.snapshot, room);
+        let viewer = Viewer::new(&view, pass.user())?;
+        Ok(Self { pass, view, viewer })
+    }
+
+    /// An event as this client wants it.
+    pub(crate) fn show(&mut self, event: &LoggedEvent) -> Result<RawEvent, StorageError> {
+        if self.pass.query.filter.federation_format {
+            return event.pdu.to_federation_json().map_err(|error| damaged(&error));
+        }
+        let showing = Showing {
+            actor: Some(&self.pass.query.actor),
+            with_room_id: false,
+            now: self.pass.query.now,
+        };
+        self.view.show(&mut self.viewer, event, showing)
+    }
+
+    /// The resolved state right before a place in the log.
+    pub(crate) fn state_before(&self, place: Stamp) -> Result<StateAt, StorageError> {
+        let no = self.view.room.no;
+        let newest_first = Scan::prefix((no,)).before((no, place)).reverse().limit(1);
+        let found = HEAD_STATE.scan_with(&self.view.reader, newest_first)?;
+        Ok(found.first().map_or_else(StateAt::default, |(_, StoredHeadState(at))| *at))
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Membership<'a> {
+    #[serde(borrow)]
+    membership: std::borrow::Cow<'a, str>,
+}
+
+/// Whether a membership event says that its user is in the room.
+pub(crate) fn says_joined(event: &Pdu) -> bool {
+    event.content_as::<Membership<'_>>().is_ok_and(|content| content.membership == "join")
+}
+
+pub(crate) fn damaged(error: &PduError) -> StorageError {
+    StorageError::corrupt("event_by_no", error)
+}
+
+/// `{"type": .., "content": ..}` out of a content that is JSON already.
+pub(crate) fn bare_event(kind: &str, content: &str) -> Option<RawEvent> {
+    #[derive(serde::Serialize)]
+    struct Bare<'a> {
+        r#type: &'a str,
+        content: &'a RawValue,
+    }
+    let content = serde_json::from_str::<&RawValue>(content).ok()?;
+    serde_json::value::to_raw_value(&Bare { r#type: kind, content }).ok()
+}

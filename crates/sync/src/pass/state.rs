@@ -1,0 +1,157 @@
+//! The state a client needs beside a timeline.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruma::{OwnedUserId, UserId};
+use vestibule_rooms::StateKey;
+use vestibule_storage::{StorageError, tables::room::StateAt};
+use vestibule_types::EventNo;
+
+use super::{Sight, timeline::Events};
+use crate::{
+    filter::Lazy,
+    response::{self, RawEvent, State},
+};
+
+const MEMBER: &str = "m.room.member";
+
+/// Between which moments a client is brought up to date.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    /// The commit the client has, and the state then; `None` when it begins with the room.
+    pub(super) since: Option<(u64, StateAt)>,
+    /// The state at the end.
+    pub(super) end: StateAt,
+}
+
+impl Sight<'_> {
+    /// From a commit to a moment.
+    pub(super) fn span(&self, since: Option<u64>, end: StateAt) -> Result<Span, StorageError> {
+        let since = match since {
+            Some(since) => Some((since, self.view.state_as_of(since)?)),
+            None => None,
+        };
+        Ok(Span { since, end })
+    }
+
+    /// The state section of a room. `needed` are members to show although they are not new, to
+    /// clients that load members lazily.
+    pub(super) fn state_section(
+        &mut self,
+        span: Span,
+        timeline: &Events,
+        needed: &BTreeSet<OwnedUserId>,
+    ) -> Result<State, StorageError> {
+        let query = self.pass.query;
+        let filter = &query.filter.state;
+        if !filter.admits_room(&self.view.room.room_id) {
+            return Ok(section(query.use_state_after, Vec::new()));
+        }
+        let unchanged = span.since.is_some_and(|(_, base)| base == span.end);
+        let start = match timeline.list.first() {
+            Some((place, _)) if place.side == super::timeline::LIVE && !unchanged => {
+                self.state_before(place.stamp)?
+            }
+            _ => span.end,
+        };
+        let target = if query.use_state_after { span.end } else { start };
+        let mut wanted = match span.since {
+            Some((_, base)) if !query.full_state => {
+                self.changes(base, (start, span.end), timeline)?
+            }
+            _ => self.whole(target)?,
+        };
+        if query.filter.lazy != Lazy::Off {
+            self.add_members(&mut wanted, target, (span, timeline), needed)?;
+        }
+        let mut shown = Vec::new();
+        for no in wanted.into_values() {
+            let Some(event) = self.view.event(no)? else { continue };
+            if filter.admits(&event.pdu) {
+                shown.push(self.show(&event)?);
+            }
+        }
+        Ok(section(query.use_state_after, shown))
+    }
+
+    /// What changed in the resolved state. Without `state_after`, what the timeline itself tells is
+    /// left out, and what it does not tell although it happened meanwhile is put in.
+    fn changes(
+        &self,
+        base: StateAt,
+        (start, end): (StateAt, StateAt),
+        timeline: &Events,
+    ) -> Result<BTreeMap<StateKey, EventNo>, StorageError> {
+        if self.pass.query.use_state_after {
+            let changes = self.view.state_diff(base, end)?.into_iter();
+            return Ok(changes.filter_map(|it| Some((it.key, it.new?))).collect());
+        }
+        let told = timeline.numbers();
+        let before = self.view.state_diff(base, start)?;
+        let meanwhile = self.view.state_diff(start, end)?;
+        let news = before.into_iter().chain(meanwhile);
+        let untold = news.filter_map(|it| Some((it.key, it.new?)));
+        Ok(untold.filter(|(_, no)| !told.contains(no)).collect())
+    }
+
+    /// All of the state; without members for clients that load them lazily.
+    fn whole(&self, at: StateAt) -> Result<BTreeMap<StateKey, EventNo>, StorageError> {
+        match self.pass.query.filter.lazy {
+            Lazy::Off => self.view.full_state(at, None),
+            Lazy::New | Lazy::Needed => self.view.full_state_without(at, MEMBER),
+        }
+    }
+
+    /// Adds the members a lazy client needs and was not shown before.
+    fn add_members(
+        &self,
+        wanted: &mut BTreeMap<StateKey, EventNo>,
+        at: StateAt,
+        (span, timeline): (Span, &Events),
+        needed: &BTreeSet<OwnedUserId>,
+    ) -> Result<(), StorageError> {
+        let pass = self.pass;
+        let told = timeline.numbers();
+        let mut users: BTreeSet<&UserId> = needed.iter().map(AsRef::as_ref).collect();
+        users.extend(timeline.list.iter().map(|(_, event)| event.pdu.sender()));
+        if span.since.is_none() || pass.query.full_state {
+            users.insert(pass.user());
+        }
+        let device = pass.query.actor.device_id();
+        let shown = device.map(|device| pass.inner.shown.of(pass.user(), device));
+        let answer = pass.now_of(self.view.room);
+        let since = span.since.map(|(since, _)| since);
+        let all = pass.query.filter.lazy == Lazy::Needed || pass.query.full_state;
+        for user in users {
+            let Some(event) = self.view.state_event_at(at, MEMBER, user.as_str())? else {
+                continue;
+            };
+            let member = (self.view.room.no, user);
+            let redundant =
+                shown.as_ref().is_some_and(|it| it.has(member, event.no, (since, answer)));
+            let told_anyway = told.contains(&event.no) && !pass.query.use_state_after;
+            if !told_anyway && (all || !redundant) {
+                wanted.insert((MEMBER.to_owned(), user.to_string()), event.no);
+            }
+        }
+        Ok(())
+    }
+
+    /// Renders the events of a timeline.
+    pub(super) fn timeline_section(
+        &mut self,
+        found: &Events,
+    ) -> Result<response::Timeline, StorageError> {
+        let mut events: Vec<RawEvent> = Vec::with_capacity(found.list.len());
+        for (_, event) in &found.list {
+            events.push(self.show(event)?);
+        }
+        let prev_batch = found.begins.map(|place| place.to_string());
+        Ok(response::Timeline { events, limited: found.limited, prev_batch })
+    }
+}
+
+fn section(after: bool, events: Vec<RawEvent>) -> State {
+    let events = response::Events { events };
+    if after { State::After(events) } else { State::Before(events) }
+}

@@ -1,0 +1,125 @@
+//! A stretch of a room's timeline, as far as the user may see it.
+
+use std::collections::HashSet;
+
+use vestibule_rooms::{LoggedEvent, TimelinePosition};
+use vestibule_storage::{Stamp, StorageError};
+use vestibule_types::{EventNo, limits::SYNC_SCAN_MAX};
+
+use super::Sight;
+
+/// The side of the timeline that grows.
+pub(super) const LIVE: u8 = 1;
+
+/// Which part of a timeline is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    /// Nothing up to this commit.
+    pub(super) after: Option<u64>,
+    /// Nothing after this place.
+    pub(super) until: Option<Stamp>,
+    /// This event is shown whatever history visibility says: it is about the user.
+    pub(super) own: Option<EventNo>,
+}
+
+impl Stretch {
+    fn begin(&self) -> Option<TimelinePosition> {
+        self.after.map(|commit| TimelinePosition { side: LIVE, stamp: Stamp::end_of(commit) })
+    }
+}
+
+/// The events of a stretch that the user may see and wants to.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    /// The events, oldest first, with their places.
+    pub(crate) list: Vec<(TimelinePosition, LoggedEvent)>,
+    /// Whether there are more in the stretch, before the first.
+    pub(crate) limited: bool,
+    /// Everything before this place is not in `list`.
+    pub(crate) begins: Option<TimelinePosition>,
+}
+
+impl Events {
+    /// The numbers of the events.
+    pub(super) fn numbers(&self) -> HashSet<EventNo> {
+        self.list.iter().map(|(_, event)| event.no).collect()
+    }
+}
+
+impl Sight<'_> {
+    /// The newest rows of a stretch, newest first, whether the user may see them or not.
+    pub(super) fn rows_of(
+        &self,
+        stretch: Stretch,
+        limit: usize,
+    ) -> Result<Vec<(TimelinePosition, EventNo)>, StorageError> {
+        self.view.timeline_back(stretch.until.map(just_after), stretch.begin(), limit)
+    }
+
+    /// The newest events of a stretch, up to the number the client wants.
+    pub(super) fn events_of(&mut self, stretch: Stretch) -> Result<Events, StorageError> {
+        let filter = &self.pass.query.filter.timeline;
+        let limit = filter.timeline_limit();
+        let mut found = Events::default();
+        if !filter.admits_room(&self.view.room.room_id) {
+            return Ok(found);
+        }
+        let after = stretch.begin();
+        let mut before = stretch.until.map(just_after);
+        let mut scanned = 0;
+        'scan: loop {
+            let chunk = (limit + 1).min(SYNC_SCAN_MAX);
+            let rows = self.view.timeline_back(before, after, chunk)?;
+            let last = rows.len() < chunk;
+            for (place, no) in rows {
+                scanned += 1;
+                before = Some(place);
+                let Some(event) = self.wanted(no, stretch.own)? else { continue };
+                if found.list.len() >= limit {
+                    found.limited = true;
+                    break 'scan;
+                }
+                found.begins = Some(place);
+                found.list.push((place, event));
+            }
+            if last {
+                break;
+            }
+            if scanned >= SYNC_SCAN_MAX {
+                (found.limited, found.begins) = (true, before);
+                break;
+            }
+        }
+        if found.begins.is_none() {
+            let end = stretch.until.unwrap_or(Stamp::end_of(self.pass.now_of(self.view.room)));
+            found.begins = Some(before.map_or(just_after(end), |place| just_after(place.stamp)));
+        }
+        found.list.reverse();
+        Ok(found)
+    }
+
+    /// An event, if the user may see it and wants to.
+    fn wanted(
+        &mut self,
+        no: EventNo,
+        own: Option<EventNo>,
+    ) -> Result<Option<LoggedEvent>, StorageError> {
+        let Some(event) = self.view.event(no)? else { return Ok(None) };
+        let pdu = &event.pdu;
+        let ignored = !pdu.is_state() && self.pass.ignored.contains(pdu.sender());
+        if ignored || !self.pass.query.filter.timeline.admits(pdu) {
+            return Ok(None);
+        }
+        let visible = own == Some(no) || self.viewer.may_see(&self.view, no)?;
+        Ok(visible.then_some(event))
+    }
+}
+
+/// The first place behind another.
+fn just_after(stamp: Stamp) -> TimelinePosition {
+    let next = match stamp.index.checked_add(1) {
+        Some(index) => Stamp { index, ..stamp },
+        None => Stamp { commit: stamp.commit.saturating_add(1), index: 0 },
+    };
+    TimelinePosition { side: LIVE, stamp: next }
+}

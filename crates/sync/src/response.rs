@@ -1,0 +1,215 @@
+//! The answer, as it is written.
+//!
+//! Sections are written even when they are empty: clients differ in which ones they can miss.
+
+use std::collections::BTreeMap;
+
+use ruma::{OwnedRoomId, OwnedUserId};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// An event, as JSON.
+pub type RawEvent = Box<RawValue>;
+
+/// What is new.
+#[derive(Debug, Default, Serialize)]
+pub struct SyncResponse {
+    /// The token to go on from.
+    pub next_batch: String,
+    /// Rooms.
+    pub rooms: Rooms,
+    /// The user's own data that belongs to no room.
+    pub account_data: Events,
+    /// Always empty: this server does not follow presence.
+    pub presence: Events,
+    /// Messages to this device.
+    pub to_device: Events,
+    /// Up to where the device has told that it has its messages, when some of those are stored.
+    #[serde(skip)]
+    pub(crate) acknowledged: Option<vestibule_storage::Stamp>,
+    /// Always empty: devices have no keys yet.
+    pub device_lists: DeviceLists,
+    /// Always empty: devices have no keys yet.
+    pub device_one_time_keys_count: BTreeMap<String, u64>,
+    /// Always empty: devices have no keys yet.
+    pub device_unused_fallback_key_types: Vec<String>,
+}
+
+impl SyncResponse {
+    /// Whether there is nothing new.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+            && self.account_data.events.is_empty()
+            && self.to_device.events.is_empty()
+    }
+}
+
+/// Rooms by what the user is to them.
+#[derive(Debug, Default, Serialize)]
+pub struct Rooms {
+    /// Rooms the user is in.
+    pub join: BTreeMap<OwnedRoomId, JoinedRoom>,
+    /// Rooms the user is invited to.
+    pub invite: BTreeMap<OwnedRoomId, InvitedRoom>,
+    /// Rooms the user knocked at.
+    pub knock: BTreeMap<OwnedRoomId, KnockedRoom>,
+    /// Rooms the user left, or was removed from.
+    pub leave: BTreeMap<OwnedRoomId, LeftRoom>,
+}
+
+impl Rooms {
+    fn is_empty(&self) -> bool {
+        self.join.is_empty()
+            && self.invite.is_empty()
+            && self.knock.is_empty()
+            && self.leave.is_empty()
+    }
+}
+
+/// A list of events.
+#[derive(Debug, Default, Serialize)]
+pub struct Events {
+    /// The events.
+    pub events: Vec<RawEvent>,
+}
+
+/// Whose devices changed.
+#[derive(Debug, Default, Serialize)]
+pub struct DeviceLists {
+    /// Users whose devices changed.
+    pub changed: Vec<OwnedUserId>,
+    /// Users with whom no encrypted room is shared any more.
+    pub left: Vec<OwnedUserId>,
+}
+
+/// A room the user is in.
+#[derive(Debug, Default, Serialize)]
+pub struct JoinedRoom {
+    /// Who is in it.
+    pub summary: Summary,
+    /// State before the timeline, or after it.
+    #[serde(flatten)]
+    pub state: State,
+    /// What happened.
+    pub timeline: Timeline,
+    /// Typing and receipts.
+    pub ephemeral: Events,
+    /// The user's own data of this room.
+    pub account_data: Events,
+    /// What is unread.
+    pub unread_notifications: UnreadCounts,
+    /// Whether the user has read further: the counts are news then.
+    #[serde(skip)]
+    pub(crate) read_on: bool,
+    /// What is unread in threads, where asked for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unread_thread_notifications: BTreeMap<String, UnreadCounts>,
+}
+
+impl JoinedRoom {
+    /// Whether there is nothing that would have to be told.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.timeline.events.is_empty()
+            && !self.timeline.limited
+            && self.state.events().is_empty()
+            && self.ephemeral.events.is_empty()
+            && self.account_data.events.is_empty()
+            && self.summary.is_empty()
+            && !self.read_on
+    }
+}
+
+/// State, under the name of the moment it is of.
+#[derive(Debug, Serialize)]
+pub enum State {
+    /// At the start of the timeline.
+    #[serde(rename = "state")]
+    Before(Events),
+    /// At the end of the timeline.
+    #[serde(rename = "state_after")]
+    After(Events),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Before(Events::default())
+    }
+}
+
+impl State {
+    fn events(&self) -> &[RawEvent] {
+        match self {
+            Self::Before(state) | Self::After(state) => &state.events,
+        }
+    }
+}
+
+/// Who is in a room.
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    /// Members to name the room after.
+    #[serde(rename = "m.heroes", skip_serializing_if = "Option::is_none")]
+    pub heroes: Option<Vec<OwnedUserId>>,
+    /// How many are in it.
+    #[serde(rename = "m.joined_member_count", skip_serializing_if = "Option::is_none")]
+    pub joined_member_count: Option<u64>,
+    /// How many are invited.
+    #[serde(rename = "m.invited_member_count", skip_serializing_if = "Option::is_none")]
+    pub invited_member_count: Option<u64>,
+}
+
+impl Summary {
+    fn is_empty(&self) -> bool {
+        self.heroes.is_none()
+            && self.joined_member_count.is_none()
+            && self.invited_member_count.is_none()
+    }
+}
+
+/// A stretch of a room's timeline.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Timeline {
+    /// The events, oldest first.
+    pub events: Vec<RawEvent>,
+    /// Whether there are more between the last answer and the first of these.
+    pub limited: bool,
+    /// Where to page back from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prev_batch: Option<String>,
+}
+
+/// How much is unread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UnreadCounts {
+    /// What one is told of.
+    pub notification_count: u64,
+    /// What one is told of with emphasis.
+    pub highlight_count: u64,
+}
+
+/// A room the user is invited to.
+#[derive(Debug, Default, Serialize)]
+pub struct InvitedRoom {
+    /// What may be known before one joins.
+    pub invite_state: Events,
+}
+
+/// A room the user knocked at.
+#[derive(Debug, Default, Serialize)]
+pub struct KnockedRoom {
+    /// What may be known before one joins.
+    pub knock_state: Events,
+}
+
+/// A room the user left.
+#[derive(Debug, Default, Serialize)]
+pub struct LeftRoom {
+    /// State before the timeline, or after it.
+    #[serde(flatten)]
+    pub state: State,
+    /// What happened up to the departure.
+    pub timeline: Timeline,
+    /// The user's own data of this room.
+    pub account_data: Events,
+}

@@ -1,0 +1,204 @@
+//! The service: one pass, and waiting for the next.
+
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use moka::sync::Cache;
+use ruma::{OwnedUserId, api::client::filter::FilterDefinition};
+use tokio::sync::Semaphore;
+use tracing::instrument;
+use vestibule_rooms::Rooms;
+use vestibule_storage::tables::user_data::FILTER_BY_ID;
+use vestibule_types::{
+    Actor, Environment,
+    limits::{FILTERS_READY_MAX, SYNC_PASSES_MAX, SYNC_WAIT_MAX, SYNC_WHOLE_PASSES_MAX},
+};
+
+use crate::{
+    SyncError, SyncRequest, SyncResponse, SyncToken,
+    filter::SyncFilter,
+    hub::Hub,
+    members::ShownMembers,
+    pass::{self, Query},
+    shared::Shared,
+    tail,
+    unread::Unread,
+};
+
+/// What [`Sync`] is made of.
+#[derive(Debug)]
+pub struct SyncParts {
+    /// The rooms, and the store under them.
+    pub rooms: Rooms,
+    /// Time, randomness, spawning.
+    pub environment: Environment,
+}
+
+/// Tells clients what is new. Cloning is cheap.
+#[derive(Clone)]
+pub struct Sync {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) rooms: Rooms,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) shown: ShownMembers,
+    pub(crate) unread: Unread,
+    pub(crate) shared: Shared,
+    /// Turns for looking for news, and for showing everything.
+    turns: [Semaphore; 2],
+    environment: Environment,
+    filters: Cache<(OwnedUserId, String), Arc<SyncFilter>>,
+}
+
+impl fmt::Debug for Sync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sync").finish_non_exhaustive()
+    }
+}
+
+impl Sync {
+    /// The service over the rooms.
+    #[must_use]
+    pub fn new(parts: SyncParts) -> Self {
+        let hub = Arc::new(Hub::new(parts.rooms.store().positions()));
+        Self {
+            inner: Arc::new(Inner {
+                rooms: parts.rooms,
+                hub,
+                shown: ShownMembers::default(),
+                unread: Unread::default(),
+                shared: Shared::default(),
+                turns: [SYNC_PASSES_MAX, SYNC_WHOLE_PASSES_MAX].map(Semaphore::new),
+                environment: parts.environment,
+                filters: Cache::new(FILTERS_READY_MAX),
+            }),
+        }
+    }
+
+    /// Begins to follow the log. Without it nobody who waits is ever woken.
+    pub fn start(&self) {
+        let inner = &self.inner;
+        let follow =
+            tail::follow(inner.hub.clone(), inner.rooms.clone(), inner.environment.clone());
+        inner.environment.spawner.spawn("sync.tail", Box::pin(follow));
+    }
+
+    /// What is new for the caller since their token. Waits for it when there is nothing.
+    #[instrument(name = "sync.sync", skip_all)]
+    pub async fn sync(
+        &self,
+        actor: &Actor,
+        request: SyncRequest,
+    ) -> Result<SyncResponse, SyncError> {
+        let inner = &self.inner;
+        let clock = &inner.environment.clock;
+        let since = self.since(request.since.as_deref())?;
+        let waits = since.is_some() && !request.full_state && !request.timeout.is_zero();
+        let mut query = Query {
+            actor: actor.clone(),
+            filter: self.filter(actor, request.filter).await?,
+            since,
+            full_state: request.full_state,
+            use_state_after: request.use_state_after,
+            now: inner.environment.now(),
+        };
+        if !waits {
+            return self.pass(query).await;
+        }
+
+        let mut seat = inner.hub.enter(actor.user_id(), clock.monotonic());
+        let mut over = clock.sleep(request.timeout.min(SYNC_WAIT_MAX));
+        let mut stopping = inner.environment.spawner.stopping();
+        loop {
+            // The bell first, the snapshot after it: what rings later is not in the snapshot.
+            seat.listen();
+            let response = self.pass(query.clone()).await?;
+            if !response.is_empty() {
+                return Ok(response);
+            }
+            // There was nothing up to here, so the next pass begins here.
+            query.since = SyncToken::parse(&response.next_batch, inner.rooms.store().slots());
+            drop(response);
+            let next_batch =
+                |query: &Query| query.since.as_ref().map(ToString::to_string).unwrap_or_default();
+            tokio::select! {
+                biased;
+                () = seat.rung() => query.now = inner.environment.now(),
+                () = &mut over => {
+                    return Ok(SyncResponse { next_batch: next_batch(&query), ..Default::default() });
+                }
+                () = &mut stopping => {
+                    return Ok(SyncResponse { next_batch: next_batch(&query), ..Default::default() });
+                }
+            }
+        }
+    }
+
+    /// One pass, with its future in a box: who waits must not hold it.
+    async fn pass(&self, query: Query) -> Result<SyncResponse, SyncError> {
+        Box::pin(async {
+            let [news, whole] = &self.inner.turns;
+            let turns = if query.since.is_none() || query.full_state { whole } else { news };
+            // Nobody closes the semaphores.
+            let turn = turns.acquire().await.ok();
+            let (inner, actor) = (Arc::clone(&self.inner), query.actor.clone());
+            let store = inner.rooms.store().clone();
+            let response: SyncResponse =
+                store.read(move |snapshot| pass::run(&inner, snapshot, &query)).await?;
+            drop(turn);
+            if let Some(has) = response.acknowledged {
+                pass::to_device::forget(&self.inner, &actor, has).await?;
+            }
+            Ok(response)
+        })
+        .await
+    }
+
+    fn since(&self, text: Option<&str>) -> Result<Option<SyncToken>, SyncError> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let store = self.inner.rooms.store();
+        let token = SyncToken::parse(text, store.slots()).ok_or(SyncError::BadToken)?;
+        Ok(Some(token))
+    }
+
+    /// The filter of a request: written out, or by its name.
+    async fn filter(
+        &self,
+        actor: &Actor,
+        written: Option<String>,
+    ) -> Result<Arc<SyncFilter>, SyncError> {
+        let Some(written) = written.filter(|written| !written.is_empty()) else {
+            return Ok(Arc::default());
+        };
+        let key = (actor.user_id().to_owned(), written);
+        if let Some(known) = self.inner.filters.get(&key) {
+            return Ok(known);
+        }
+        let filter = if key.1.starts_with('{') {
+            parse(&key.1)?
+        } else {
+            let (user, name) = key.clone();
+            let read = self.inner.rooms.store().read::<_, SyncError, _>(move |snapshot| {
+                Ok(FILTER_BY_ID.get(snapshot, (&user, name.as_str()))?)
+            });
+            parse(&read.await?.ok_or(SyncError::UnknownFilter)?.json)?
+        };
+        let filter = Arc::new(filter);
+        // A stored filter is named after its content, so what a name stands for never changes.
+        self.inner.filters.insert(key, Arc::clone(&filter));
+        Ok(filter)
+    }
+}
+
+fn parse(json: &str) -> Result<SyncFilter, SyncError> {
+    let definition: FilterDefinition =
+        serde_json::from_str(json).map_err(|error| SyncError::BadFilter(error.to_string()))?;
+    let mut hasher = DefaultHasher::new();
+    json.hash(&mut hasher);
+    Ok(SyncFilter::new(definition, hasher.finish()))
+}

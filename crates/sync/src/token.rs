@@ -1,0 +1,104 @@
+//! What a client holds of us between two requests: where it is in every slot.
+
+use std::fmt;
+
+use vestibule_storage::{Positions, Stamp};
+
+/// How far a client has come: one commit for each slot, and the notices of typing it has seen.
+/// Clients see an opaque text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyncToken {
+    /// The last commit of each slot that the client has been told of.
+    pub positions: Positions,
+    /// The last notice of typing.
+    pub typing: u64,
+    /// The last message to the device.
+    pub to_device: Stamp,
+}
+
+impl SyncToken {
+    /// Reads a token of a store with this many slots. `None` when it is none of ours.
+    #[must_use]
+    pub fn parse(text: &str, slots: u16) -> Option<Self> {
+        let (commits, rest) = text.strip_prefix('s')?.split_once("_t")?;
+        let (typing, to_device) = rest.split_once("_d")?;
+        let (commit, index) = to_device.split_once('_')?;
+        let index = u16::try_from(number(index)?).ok()?;
+        let to_device = Stamp { commit: number(commit)?, index };
+        let positions: Positions =
+            commits.split('_').map(number).collect::<Option<Vec<u64>>>()?.into();
+        if positions.slots() != slots {
+            return None;
+        }
+        Some(Self { positions, typing: number(typing)?, to_device })
+    }
+
+    /// The earlier of this and where the store is, slot by slot. A token can be ahead after a
+    /// store lost its last commits; what comes next must reach its holder all the same.
+    pub(crate) fn at_most(mut self, now: &Positions) -> Self {
+        for (slot, commit) in now.iter() {
+            let own = self.positions.get(slot);
+            self.positions.set(slot, own.min(commit));
+        }
+        self
+    }
+}
+
+/// A number in the one way we write it.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}
+
+impl fmt::Display for SyncToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (slot, commit) in self.positions.iter() {
+            let before = if slot.0 == 0 { 's' } else { '_' };
+            write!(f, "{before}{commit}")?;
+        }
+        let Stamp { commit, index } = self.to_device;
+        write!(f, "_t{}_d{commit}_{index}", self.typing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_comes_back_as_it_was_given_out() {
+        for commits in [vec![7], vec![0, 12, u64::MAX]] {
+            let slots = u16::try_from(commits.len()).expect("few");
+            let to_device = Stamp { commit: 3, index: 4 };
+            let token = SyncToken { positions: commits.into(), typing: 99, to_device };
+            assert_eq!(SyncToken::parse(&token.to_string(), slots), Some(token));
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_shape_is_none_of_ours() {
+        for text in [
+            "",
+            "s",
+            "s1",
+            "s_t1_d1_1",
+            "s1_2_t3_d1_1",
+            "s+1_t2_d1_1",
+            "s1_t_d1_1",
+            "t1_t2_d1_1",
+            "s1_t2_t3_d1_1",
+            "s 1_t2_d1_1",
+            "s1_t2",
+            "s1_t2_d1",
+            "s1_t2_d1_70000",
+        ] {
+            assert_eq!(SyncToken::parse(text, 1), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_ahead_of_the_store_counts_as_its_end() {
+        let token = SyncToken { positions: vec![5, 5].into(), ..SyncToken::default() };
+        assert_eq!(token.at_most(&vec![3, 9].into()).positions, vec![3, 5].into());
+    }
+}

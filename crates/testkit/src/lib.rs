@@ -1,0 +1,64 @@
+//! Clocks, stores, servers and people for tests. Never a normal dependency.
+//!
+//! Without features this crate knows only the ground floor and `storage`, so that every service
+//! can use it in its own tests. The feature `server` adds a whole server in this process.
+
+mod clock;
+mod people;
+mod random;
+#[cfg(feature = "server")]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a helper of tests fails the test that called it"
+)]
+pub mod server;
+mod spawner;
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a helper of tests fails the test that called it"
+)]
+mod store;
+
+pub use self::{
+    clock::ManualClock,
+    people::{actor, guest, person},
+    random::SeededRandom,
+    spawner::{QueueSpawner, RuntimeSpawner},
+    store::{memory_store, memory_store_with},
+};
+
+use std::sync::Arc;
+
+use vestibule_types::Environment;
+
+/// The moment at which test time begins: 2026-01-01T00:00:00Z.
+pub const EPOCH_MS: u64 = 1_767_225_600_000;
+
+/// An [`Environment`] together with the handles that steer it.
+#[derive(Clone, Debug)]
+pub struct TestEnvironment {
+    /// What services take.
+    pub environment: Environment,
+    /// Moves time.
+    pub clock: Arc<ManualClock>,
+    /// The bytes that services will draw, in order.
+    pub random: Arc<SeededRandom>,
+    /// Runs what services spawn, on the runtime of the test.
+    pub spawner: Arc<RuntimeSpawner>,
+}
+
+/// A manual clock at [`EPOCH_MS`], seeded randomness, and spawning on the runtime of the test.
+///
+/// On a current-thread runtime the same seed gives the same run.
+#[must_use]
+pub fn environment(seed: u64) -> TestEnvironment {
+    let clock = Arc::new(ManualClock::at(EPOCH_MS));
+    let random = Arc::new(SeededRandom::new(seed));
+    let spawner = Arc::new(RuntimeSpawner::default());
+    let environment =
+        Environment { clock: clock.clone(), random: random.clone(), spawner: spawner.clone() };
+    TestEnvironment { environment, clock, random, spawner }
+}

@@ -1,0 +1,139 @@
+//! JSON over HTTP/1.1, and nothing else.
+
+use std::{net::SocketAddr, path::Path};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The body; a string when it is no JSON.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The body of a success; fails the test otherwise.
+    #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "often it is only the success that matters")]
+    pub fn ok(self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.body
+    }
+
+    /// Status and error code.
+    #[must_use]
+    pub fn refusal(&self) -> (u16, &str) {
+        (self.status, self.body["errcode"].as_str().unwrap_or_default())
+    }
+
+    /// The policy's reason.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.body["org.vestibule.reason"].as_str()
+    }
+}
+
+/// Sends requests to one server, with or without a token.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: Client<HttpConnector, Full<Bytes>>,
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+impl HttpClient {
+    /// A client of the server at this address.
+    #[must_use]
+    pub fn to(address: SocketAddr) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { client, address, token: None }
+    }
+
+    /// The same with a token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The server's address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `GET`
+    pub async fn get(&self, path: &str) -> Reply {
+        self.request(Method::GET, path, None).await
+    }
+
+    /// `POST`
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.request(Method::POST, path, Some(body)).await
+    }
+
+    /// `PUT`
+    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.request(Method::PUT, path, Some(body)).await
+    }
+
+    /// `DELETE`
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.request(Method::DELETE, path, None).await
+    }
+
+    /// Any request.
+    pub async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        self.send(method, path, body.into()).await
+    }
+
+    /// A request with a body as it stands, JSON or not.
+    pub async fn send(&self, method: Method, path: &str, body: Bytes) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address))
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(body)).expect("a request that can be sent");
+        read(self.client.request(request).await.expect("an answer")).await
+    }
+}
+
+/// One request over a Unix socket.
+pub(super) async fn over_socket(socket: &Path, method: &str, path: &str, body: &Value) -> Reply {
+    let stream = UnixStream::connect(socket).await.expect("the local socket");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a connection");
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "localhost")
+        .body(Full::new(Bytes::from(body)))
+        .expect("a request that can be sent");
+    let answer = async { read(sender.send_request(request).await.expect("an answer")).await };
+    tokio::select! {
+        reply = answer => reply,
+        ended = connection => panic!("the server hung up: {ended:?}"),
+    }
+}
+
+async fn read(response: Response<Incoming>) -> Reply {
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.expect("a whole answer").to_bytes();
+    let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+    Reply { status, body: serde_json::from_slice(&bytes).unwrap_or_else(|_| text()) }
+}

@@ -1,0 +1,94 @@
+//! Who is asking.
+
+use std::net::IpAddr;
+
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, ServerName, UserId};
+
+use crate::ClassName;
+
+/// How the caller proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A session with a row in the database.
+    StoredSession,
+    /// A signed guest token; the account may have no row yet.
+    GuestToken,
+    /// The operator, over the local socket.
+    Operator,
+}
+
+/// An authenticated local user, as proven by the surface that built this value.
+///
+/// Services take an `Actor` instead of a bare user ID, so a call that skipped authentication does
+/// not type-check. The class is the one seen when the token was resolved; whatever changes a room
+/// reads the class again in its own transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    user_id: OwnedUserId,
+    device_id: Option<OwnedDeviceId>,
+    class: ClassName,
+    credential: Credential,
+    address: Option<IpAddr>,
+}
+
+impl Actor {
+    /// Builds an actor from a verified credential.
+    #[must_use]
+    pub fn new(
+        user_id: OwnedUserId,
+        device_id: Option<OwnedDeviceId>,
+        class: ClassName,
+        credential: Credential,
+    ) -> Self {
+        Self { user_id, device_id, class, credential, address: None }
+    }
+
+    /// The same caller, coming from this address (as established behind trusted proxies).
+    #[must_use]
+    pub fn at_address(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// Where the caller comes from; `None` for the server's own work.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// The user this request acts as.
+    #[must_use]
+    pub fn user_id(&self) -> &UserId {
+        &self.user_id
+    }
+
+    /// The device this request comes from, if it comes from one.
+    #[must_use]
+    pub fn device_id(&self) -> Option<&DeviceId> {
+        self.device_id.as_deref()
+    }
+
+    /// The server the user lives on.
+    #[must_use]
+    pub fn server_name(&self) -> &ServerName {
+        self.user_id.server_name()
+    }
+
+    /// The class of the account when the token was resolved.
+    #[must_use]
+    pub fn class(&self) -> &ClassName {
+        &self.class
+    }
+
+    /// How the caller proved who they are.
+    #[must_use]
+    pub fn credential(&self) -> Credential {
+        self.credential
+    }
+
+    /// Whether this is a guest in the sense of the specification's guest access module.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.class.is_guest()
+    }
+}

@@ -1,0 +1,342 @@
+//! Every bound in one place, with its reason.
+
+use std::time::Duration;
+
+/// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
+pub const EVENT_BYTES_MAX: usize = 65_536;
+
+/// The longest event type, state key, sender, room id or event id, in bytes.
+pub const IDENTIFIER_BYTES_MAX: usize = 255;
+
+/// The largest JSON body any endpoint reads. Media does not come through here.
+pub const BODY_BYTES_MAX: usize = 1_048_576;
+
+/// Aliases one room may hold; bounds the reverse index scan.
+pub const ALIASES_PER_ROOM_MAX: usize = 64;
+
+/// Events an event may name as previous; more forward extremities than this wait for the next one.
+pub const PREV_EVENTS_MAX: usize = 20;
+
+/// Auth events an event may name.
+pub const AUTH_EVENTS_MAX: usize = 10;
+
+/// The deepest an event may lie: the largest integer canonical JSON can carry.
+pub const DEPTH_MAX: u64 = (1 << 53) - 1;
+
+/// How deep objects and arrays may lie in each other inside the content of a local event. JSON parsers
+/// give up at 128, and an event wraps its content once more when it travels.
+pub const CONTENT_DEPTH_MAX: usize = 100;
+
+/// How long a client may take to send one JSON body, in seconds.
+pub const BODY_READ_SECONDS_MAX: u64 = 60;
+
+/// How deep a JSON body may be nested: an event content and what a request wraps around it. Parsers stop at 128.
+pub const JSON_DEPTH_MAX: usize = 120;
+
+/// Answers below this many bytes are not worth compressing.
+pub const COMPRESS_BYTES_MIN: u64 = 1_024;
+
+/// The request line and headers of one request.
+pub const HEAD_BYTES_MAX: usize = 16_384;
+
+/// How long a client may take to send the head of a request, an idle connection included.
+pub const HEAD_READ_SECONDS_MAX: u64 = 75;
+
+/// How long a TLS handshake may take, in seconds.
+pub const HANDSHAKE_SECONDS_MAX: u64 = 10;
+
+/// Connections one listener holds at once; more wait in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 20_000;
+
+/// Requests one HTTP/2 connection may have under way.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 64;
+
+/// How long requests under way may go on once the server was asked to stop, in seconds.
+pub const DRAIN_SECONDS_MAX: u64 = 10;
+
+/// Pieces of work that may wait for one room.
+pub const ROOM_QUEUE_MAX: usize = 4_096;
+
+/// Pieces of work on one room that are committed as one batch.
+pub const ROOM_BATCH_MAX: usize = 64;
+
+/// Memory for parsed events, in bytes.
+pub const EVENT_CACHE_BYTES_MAX: u64 = 64 * 1_048_576;
+
+/// Remembered answers of the state index.
+pub const STATE_POINT_CACHE_MAX: u64 = 100_000;
+
+/// Events one page of history may hold.
+pub const MESSAGES_PAGE_MAX: usize = 1_000;
+
+/// Rooms a walk down a space may visit.
+pub const SPACE_WALK_ROOMS_MAX: usize = 5_000;
+
+/// How long a transaction id is remembered, in milliseconds: one day.
+pub const TRANSACTION_AGE_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
+/// Invitees one `createRoom` may name.
+pub const CREATE_INVITES_MAX: usize = 100;
+
+/// State events one `createRoom` may bring.
+pub const CREATE_INITIAL_STATE_MAX: usize = 200;
+
+/// The longest access or refresh token anybody is given.
+pub const TOKEN_BYTES_MAX: usize = 1_024;
+
+/// Keys one in-memory rate limiter remembers.
+pub const THROTTLE_KEYS_MAX: usize = 50_000;
+
+/// Logins that may wait for a password to be hashed.
+pub const PASSWORDS_WAITING_MAX: usize = 256;
+
+/// The longest password.
+pub const PASSWORD_BYTES_MAX: usize = 512;
+
+/// Devices of one account; the one made first makes room for the next.
+pub const DEVICES_PER_USER_MAX: usize = 500;
+
+/// The longest device identifier a client may choose.
+pub const DEVICE_ID_BYTES_MAX: usize = 255;
+
+/// The longest name of a device.
+pub const DEVICE_NAME_BYTES_MAX: usize = 1_024;
+
+/// Interactive authentications in progress.
+pub const UIA_SESSIONS_MAX: usize = 10_000;
+
+/// How long an interactive authentication may take.
+pub const UIA_SESSION_MS_MAX: u64 = 30 * 60 * 1_000;
+
+/// Nonces of shared-secret registration that wait for their use.
+pub const NONCES_MAX: usize = 1_000;
+
+/// A whole profile (client-server API, "Profiles").
+pub const PROFILE_BYTES_MAX: usize = 65_535;
+
+/// The name of a profile field (client-server API, "Profiles").
+pub const PROFILE_KEY_BYTES_MAX: usize = 255;
+
+/// The longest display name.
+pub const DISPLAYNAME_BYTES_MAX: usize = 1_024;
+
+/// One item of account data.
+pub const ACCOUNT_DATA_BYTES_MAX: usize = 262_144;
+
+/// Items of account data one user may keep.
+pub const ACCOUNT_DATA_ITEMS_MAX: usize = 10_000;
+
+/// Tags of one room.
+pub const TAGS_PER_ROOM_MAX: usize = 100;
+
+/// The longest tag (client-server API, "Room tagging").
+pub const TAG_BYTES_MAX: usize = 255;
+
+/// One filter.
+pub const FILTER_BYTES_MAX: usize = 65_536;
+
+/// Filters one user may keep; the oldest makes room for the next.
+pub const FILTERS_PER_USER_MAX: usize = 200;
+
+/// Push rules a user may add.
+pub const PUSH_RULES_MAX: usize = 1_000;
+
+/// Sightings of devices that wait in memory for the next flush.
+pub const SEEN_DEVICES_MAX: usize = 100_000;
+
+/// Accounts in one page of a list.
+pub const ACCOUNTS_PER_PAGE_MAX: usize = 1_000;
+
+/// Keys the committer remembers having written; a batch decided before the oldest of them runs
+/// again. About 40 bytes each.
+pub const WINDOW_KEYS_MAX: usize = 65_536;
+
+/// Range deletes the committer remembers; every assertion is compared with each of them.
+pub const WINDOW_RANGES_MAX: usize = 64;
+
+/// Batches that may wait to be committed; more are refused as too busy.
+pub const COMMIT_QUEUE_MAX: usize = 16_384;
+
+/// Batches of one group, so that the first does not wait for the last of a long queue.
+pub const GROUP_BATCHES_MAX: usize = 1_024;
+
+/// Row changes after which a group takes no further batch.
+pub const GROUP_ROWS_MAX: usize = 16_384;
+
+/// Runs of a write closure beside others; after that it runs alone, where nothing can conflict.
+pub const WRITE_ATTEMPTS_MAX: u32 = 3;
+
+/// Rooms a walk down one space may find.
+pub const SPACE_ROOMS_MAX: usize = 2_000;
+
+/// Edges of one space that a walk reads.
+pub const SPACE_CHILDREN_MAX: usize = 2_000;
+
+/// How deep below a space of the configuration rooms may lie.
+pub const SPACE_DEPTH_MAX: u32 = 8;
+
+/// How long guests stay in a room of a space that cannot be read.
+pub const SPACE_GRACE_MS: u64 = 3_600_000;
+
+/// Rate buckets kept in memory; beyond, newcomers share one bucket per class and kind of act.
+pub const RATE_BUCKETS_MAX: usize = 200_000;
+
+/// Damaged rows a check names one by one; the others it only counts.
+pub const CHECK_PROBLEMS_MAX: usize = 100;
+
+/// Guests looked at to count those of a room; a cap above this cannot be told from it.
+pub const GUESTS_PER_ROOM_MAX: usize = 10_000;
+
+/// Rooms one user can be in.
+pub const JOINED_ROOMS_MAX: usize = 100_000;
+
+/// Local members of one room.
+pub const LOCAL_MEMBERS_MAX: usize = 1_000_000;
+
+/// Rooms a restricted join rule may name that are looked at.
+pub const RESTRICTED_ROOMS_MAX: usize = 100;
+
+/// Rooms on one page of the public list.
+pub const PUBLIC_ROOMS_PAGE_MAX: usize = 500;
+
+/// Rooms looked through for one page of the public list.
+pub const PUBLIC_ROOMS_SEARCH_MAX: usize = 50_000;
+
+/// Refusals shown at once.
+pub const AUDIT_DENIALS_MAX: usize = 10_000;
+
+/// How long a refusal is kept, in milliseconds: 30 days.
+pub const AUDIT_AGE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// States of a room that are resolved in one go. An event has at most [`PREV_EVENTS_MAX`] parents; the
+/// states are kept apart by the bits of one word.
+pub const RESOLVED_STATES_MAX: usize = 64;
+
+/// Bans a room's successor takes over.
+pub const BANS_COPIED_MAX: usize = 1_000;
+
+/// Events of a room's timeline in one sync, when the client names no number.
+pub const SYNC_TIMELINE_DEFAULT: usize = 10;
+
+/// Events of a room's timeline in one sync.
+pub const SYNC_TIMELINE_MAX: usize = 500;
+
+/// Rows of a timeline looked at to find the ones a sync shows: filters and history visibility may hide
+/// many.
+pub const SYNC_SCAN_MAX: usize = 2_000;
+
+/// How long a sync waits for something new.
+pub const SYNC_WAIT_MAX: Duration = Duration::from_mins(10);
+
+/// Lines of the log a sync reads to find the rooms that changed; beyond, it asks the user's rooms.
+pub const SYNC_NEWS_MAX: usize = 256;
+
+/// How long a user's rooms are kept in memory after their last sync.
+pub const LIVE_USER_AGE_MAX: Duration = Duration::from_mins(5);
+
+/// Users kept in memory before those who went away are let go.
+pub const LIVE_USERS_MIN: usize = 1_024;
+
+/// Rooms whose last change is kept in memory; beyond, it begins anew.
+pub const CHANGED_ROOMS_MAX: usize = 500_000;
+
+/// Members looked at to name a room after some of them.
+pub const HEROES_SCAN_MAX: usize = 100;
+
+/// Members of a room that a device was shown, remembered so that they are not shown again.
+pub const SHOWN_MEMBERS_MAX: usize = 2_000;
+
+/// Devices of which that is remembered.
+pub const SHOWN_DEVICES_MAX: u64 = 10_000;
+
+/// Filters kept ready in memory.
+pub const FILTERS_READY_MAX: u64 = 1_000;
+
+/// Receipts of a room that a new member is shown.
+pub const RECEIPTS_SHOWN_MAX: usize = 1_000;
+
+/// Unread events of a room that are counted.
+pub const UNREAD_COUNTED_MAX: usize = 200;
+
+/// Unread counts kept in memory.
+pub const UNREAD_COUNTS_MAX: u64 = 100_000;
+
+/// Events looked at for one page of history; a page whose filter or visibility leaves little may
+/// end before it is full.
+pub const HISTORY_SCAN_MAX: usize = 10_000;
+
+/// Relations between events that are followed towards an event that was asked about; the
+/// specification wants at least three.
+pub const RELATION_DEPTH_MAX: u8 = 3;
+
+/// Relations towards one event that are looked at.
+pub const RELATIONS_SCAN_MAX: usize = 10_000;
+
+/// Replies of one thread that are counted.
+pub const THREAD_REPLIES_COUNTED_MAX: usize = 1_000;
+
+/// Threads looked at for one page of them.
+pub const THREADS_SCAN_MAX: usize = 500;
+
+/// Rooms on one page of a space's hierarchy.
+pub const HIERARCHY_PAGE_MAX: usize = 100;
+
+/// How deep below a space its hierarchy is shown.
+pub const HIERARCHY_DEPTH_MAX: u64 = 100;
+
+/// Events looked at to find the one nearest to a moment. A room with more is first searched by halves.
+pub const MOMENT_SCAN_MAX: usize = 500;
+
+/// Events in the snapshot of one room.
+pub const ROOM_SNAPSHOT_EVENTS: usize = 20;
+
+/// Accounts looked at in one search of the user directory.
+pub const USERS_SEARCHED_MAX: usize = 100_000;
+
+/// Users a search of the directory ranks.
+pub const USERS_FOUND_MAX: usize = 500;
+
+/// Reports kept per slot; the oldest makes room for the next.
+pub const REPORTS_MAX: usize = 10_000;
+
+/// The longest reason of a report; what is beyond is cut off.
+pub const REPORT_REASON_BYTES_MAX: usize = 4_096;
+
+/// Rooms of which it is remembered that somebody was typing.
+pub const TYPING_ROOMS_MAX: usize = 50_000;
+
+/// Users shown as typing in one room.
+pub const TYPING_USERS_MAX: usize = 200;
+
+/// The longest a notice of typing holds.
+pub const TYPING_MAX: Duration = Duration::from_mins(2);
+
+/// Users remembered for having been told that they are a room's last admin.
+pub const LAST_ADMIN_REFUSALS_MAX: u64 = 10_000;
+
+/// Users named by power levels that are looked at for another admin.
+pub const POWERFUL_USERS_MAX: usize = 1_000;
+
+/// Transaction ids forgotten in one go.
+pub const TRANSACTIONS_FORGOTTEN_AT_ONCE: usize = 1_000;
+
+/// Users whose push rules are kept ready in memory.
+pub const RULESETS_READY_MAX: u64 = 10_000;
+
+/// Devices one request may send to.
+pub const TO_DEVICE_RECEIVERS_MAX: usize = 1_000;
+
+/// Messages that wait for one device; what comes beyond is dropped.
+pub const TO_DEVICE_WAITING_MAX: u64 = 10_000;
+
+/// Messages to its device one sync brings (client-server API, "Send-to-device messaging").
+pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;
+
+/// Memory for stretches of timelines that several members of a room are about to be shown.
+pub const SHARED_TIMELINES_BYTES_MAX: u64 = 16 * 1_048_576;
+
+/// Syncs that look for news at once; more wait their turn without taking a storage thread.
+pub const SYNC_PASSES_MAX: usize = 32;
+
+/// Syncs that show everything at once: they are long, and must not take all storage threads.
+pub const SYNC_WHOLE_PASSES_MAX: usize = 2;

@@ -1,0 +1,42 @@
+//! What a step is, and the list of all.
+
+use ruma::{OwnedServerName, ServerName};
+use vestibule_storage::Tx;
+
+use crate::{MigrationError, m0001_baseline};
+
+/// Every step, in order. Numbers have no gaps; new steps go to the end.
+pub(crate) static STEPS: &[Step] =
+    &[Step { number: 1, name: "m0001_baseline", run: m0001_baseline::run }];
+
+/// What steps may know of the world.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) server_name: OwnedServerName,
+    pub(crate) now_ms: u64,
+}
+
+impl Context {
+    pub(crate) fn new(server_name: &ServerName, now_ms: u64) -> Self {
+        Self { server_name: server_name.to_owned(), now_ms }
+    }
+}
+
+/// How far one transaction of a step came.
+pub(crate) enum Progress {
+    /// To the end.
+    Done,
+    /// Up to this place, in the step's own encoding; it is handed back to the next transaction.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the first format needs no long step"))]
+    More(Vec<u8>),
+}
+
+/// Does a bounded part of a step's work, from where the last transaction stopped.
+pub(crate) type Run = fn(&mut Tx<'_>, &Context, Option<&[u8]>) -> Result<Progress, MigrationError>;
+
+/// One step from a format to the next.
+pub(crate) struct Step {
+    pub(crate) number: u64,
+    pub(crate) name: &'static str,
+    pub(crate) run: Run,
+}

@@ -1,0 +1,85 @@
+"""Facts a scenario states, and the plain HTTP it states some of them over."""
+
+import http.client
+import json
+import sys
+import traceback
+from contextlib import contextmanager
+from urllib.parse import quote, urlsplit
+
+
+class Facts:
+    """Counts facts; one line per fact, `N passed, M failed` at the end."""
+
+    def __init__(self, scenario):
+        self.scenario = scenario
+        self.passed = 0
+        self.failed = 0
+
+    def check(self, fact, holds, seen=None):
+        """States one fact; `seen` is printed when it does not hold."""
+        if holds:
+            self.passed += 1
+            print(f"ok      [{self.scenario}] {fact}", flush=True)
+        else:
+            self.failed += 1
+            print(f"FAILED  [{self.scenario}] {fact}\n        seen: {plain(seen)}", flush=True)
+        return bool(holds)
+
+    @contextmanager
+    def part(self, name):
+        """A part of a scenario: a crash in it is one failed fact, and the next part still runs."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001 the scenario goes on
+            traceback.print_exc(limit=6, file=sys.stdout)
+            self.check(f"{name} runs to its end", False, "the exception above")
+
+    def finish(self):
+        """Prints the sum; the exit code of the scenario."""
+        print(f"{self.passed} passed, {self.failed} failed", flush=True)
+        return 1 if self.failed else 0
+
+
+def plain(seen):
+    """What was seen, without the headers a client's answer drags along."""
+    transport = getattr(seen, "transport_response", None)
+    if transport is None:
+        return repr(seen)[:1500]
+    said = {k: v for k, v in vars(seen).items() if v not in ("", None) and k != "transport_response"}
+    return f"{transport.method} {transport.url} -> {transport.status} {type(seen).__name__} {said}"[:1500]
+
+
+def say(url, method, path, token=None, body=None):
+    """One request exactly as written: no client tidies the path. Answers (status, JSON or text)."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+        try:
+            return answer.status, json.loads(text)
+        except ValueError:
+            return answer.status, text
+    finally:
+        connection.close()
+
+
+def path(*parts):
+    """A client path with every part percent-encoded."""
+    return "/_matrix/client/v3/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def refused(answer, errcode="M_GUEST_ACCESS_FORBIDDEN"):
+    """Whether an answer is the policy's refusal: 403, the code of the class, and a reason."""
+    status, body = answer
+    return (
+        status == 403
+        and isinstance(body, dict)
+        and body.get("errcode") == errcode
+        and isinstance(body.get("org.vestibule.reason"), str)
+    )

@@ -1,0 +1,309 @@
+"""Sets the stage for a client scenario: the real binary, people, rooms, and the policy under test."""
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from facts import Facts, path, refused, say
+
+HERE = Path(__file__).resolve().parent
+SERVER_NAME = "localhost"
+EVICT_AFTER_S = 6
+CLASSES = {
+    "admin": "admin",
+    "alice": "member",
+    "bob": "member",
+    "stray": "member",
+    "mona": "moderator",
+    "dora": "moderator",
+}
+
+BASE = """
+[server]
+name = "{name}"
+data_dir = "{data}"
+
+[[listener]]
+bind = "127.0.0.1:{port}"
+serves = ["client"]
+
+[registration]
+mode = "closed"
+"""
+
+# Guests off: aliases are any member's, as clients expect.
+BEFORE = BASE + """
+[guests]
+enabled = false
+"""
+
+AFTER = BASE + """
+[guests]
+enabled = true
+open_rooms_by = ["alias", "list", "space"]
+alias = "#*:{name}"
+list = ["{listed}"]
+never = ["#staff:{name}"]
+when_room_leaves_scope = {{ do = "freeze", evict_after = "{evict}s" }}
+
+[[guests.space]]
+id = "{space}"
+depth = 2
+curators = ["{name}"]
+
+[guests.caps]
+per_ip = 100
+per_ip_per_day = 1000
+new_per_minute = 1000
+rooms_each = 50
+
+[class.guest]
+rates = {{ message = "600/min burst 100", join = "600/min burst 100" }}
+
+[aliases]
+create = "moderator"
+members_may = ["#~{{localpart}}~*:{name}"]
+"""
+
+GUEST_ACCESS = {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "can_join"}}
+
+
+class Stage:
+    """One server process with its folder, and the people and rooms a scenario finds there."""
+
+    def __init__(self, facts, folder):
+        self.facts = facts
+        self.folder = Path(folder)
+        self.binary = os.environ["VESTIBULE_BIN"]
+        self.config = self.folder / "vestibule.toml"
+        self.log = self.folder / "server.log"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.passwords = {name: secrets.token_urlsafe(12) for name in CLASSES}
+        self.tokens = {}
+        self.process = None
+
+    def write(self, template, **values):
+        self.config.write_text(
+            template.format(name=SERVER_NAME, data=self.folder / "data", port=self.port, evict=EVICT_AFTER_S, **values)
+        )
+
+    def cli(self, *words, stdin=None):
+        done = subprocess.run(
+            [self.binary, *words, "--config", str(self.config)],
+            input=stdin, text=True, capture_output=True, timeout=60, check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.binary, "serve", "--config", str(self.config)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+        for _ in range(300):
+            if self.process.poll() is not None:
+                break
+            try:
+                if say(self.url, "GET", "/_matrix/client/versions")[0] == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.1)
+        raise RuntimeError(f"the server did not come up:\n{self.tail()}")
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode if self.process else None
+
+    def tail(self):
+        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+
+    def ask(self, who, method, *parts, body=None):
+        return say(self.url, method, path(*parts), self.tokens.get(who), body)
+
+    def must(self, who, method, *parts, body=None):
+        status, answer = self.ask(who, method, *parts, body=body)
+        if status != 200:
+            raise RuntimeError(f"{who}: {method} {parts} with {body} answered {status} {answer}")
+        return answer
+
+    def log_in(self, who):
+        answer = self.must(None, "POST", "login", body={
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": who},
+            "password": self.passwords[who],
+        })
+        self.tokens[who] = answer["access_token"]
+
+    def open_room(self, who, name, **more):
+        """A room anybody may join as far as the room goes: only the policy stands in a guest's way."""
+        body = {"preset": "public_chat", "name": name, "initial_state": [GUEST_ACCESS], **more}
+        return self.must(who, "POST", "createRoom", body=body)["room_id"]
+
+    def people(self):
+        """The first admin is made while no server runs, the others through the running one."""
+        self.write(BEFORE)
+        code, said = self.cli("user", "create", "admin", "--class", "admin", stdin=self.passwords["admin"] + "\n")
+        self.facts.check("the first admin is made before the server has run", code == 0, said)
+        self.start()
+        for name, class_name in CLASSES.items():
+            if name == "admin":
+                continue
+            code, said = self.cli("user", "create", name, "--class", class_name, stdin=self.passwords[name] + "\n")
+            self.facts.check(f"{name} ({class_name}) is made while the server runs", code == 0, said)
+        for name in CLASSES:
+            self.log_in(name)
+
+    def rooms(self):
+        """Rooms from the time before guests were let in, and the space the policy will name."""
+        answer = self.ask(None, "POST", "register", body={})
+        self.facts.check("registration is closed", answer[0] in (401, 403) and "access_token" not in answer[1], answer)
+        answer = say(self.url, "POST", path("register") + "?kind=guest", body={})
+        self.facts.check(
+            "refuses a guest while guests are off",
+            answer[0] == 403 and answer[1].get("errcode") == "M_GUEST_ACCESS_FORBIDDEN", answer,
+        )
+        made = {
+            "early": self.open_room("stray", "Early"),
+            "listed": self.open_room("alice", "Listed"),
+            "space": self.open_room("mona", "Space", creation_content={"type": "m.space"}),
+        }
+        self.must("stray", "PUT", "directory", "room", f"#early:{SERVER_NAME}", body={"room_id": made["early"]})
+        # A stranger with every right in the space, and no class to back it.
+        self.must("stray", "POST", "join", made["space"], body={})
+        levels = self.must("mona", "GET", "rooms", made["space"], "state", "m.room.power_levels")
+        levels.setdefault("users", {})[f"@stray:{SERVER_NAME}"] = 100
+        self.must("mona", "PUT", "rooms", made["space"], "state", "m.room.power_levels", body=levels)
+        return made
+
+    def reload(self, made):
+        """The policy under test arrives by SIGHUP: no restart, and nobody is logged out."""
+        self.write(AFTER, listed=made["listed"], space=made["space"])
+        code, said = self.cli("config", "check")
+        self.facts.check("the file with guests passes config check", code == 0, said)
+        self.process.send_signal(signal.SIGHUP)
+        answer = None
+        for _ in range(50):
+            answer = say(self.url, "POST", path("register") + "?kind=guest", body={})
+            if answer[0] == 200:
+                break
+            time.sleep(0.1)
+        if not self.facts.check("SIGHUP swaps the policy: guests may register", answer[0] == 200, answer):
+            self.stop()
+            self.start()
+        answer = self.ask("alice", "GET", "account", "whoami")
+        self.facts.check("a member's token outlives the reload", answer[0] == 200, answer)
+
+    def never_room(self, made):
+        """A room of the `never` list, with another alias that would open it."""
+        made["staff"] = self.open_room("admin", "Staff")
+        for alias in ("#staff", "#staff-lounge"):
+            self.must("admin", "PUT", "directory", "room", f"{alias}:{SERVER_NAME}", body={"room_id": made["staff"]})
+
+    def demotion(self):
+        """A class change acts on live tokens, and leaves open what was opened by right."""
+        check = self.facts.check
+        room = self.open_room("dora", "Demoted")
+        self.must("dora", "PUT", "directory", "room", f"#by-dora:{SERVER_NAME}", body={"room_id": room})
+        code, said = self.cli("user", "class", "dora", "member")
+        check("a class changes while the server runs", code == 0, said)
+        answer = self.ask("dora", "PUT", "directory", "room", f"#late:{SERVER_NAME}", body={"room_id": room})
+        check("refuses an alias to a moderator demoted a moment ago", refused(answer, "M_FORBIDDEN"), answer)
+        guest = say(self.url, "POST", path("register") + "?kind=guest", body={})[1]["access_token"]
+        answer = say(self.url, "POST", path("join", f"#by-dora:{SERVER_NAME}"), guest, {})
+        check("an alias made by right stays a door after its maker's demotion", answer[0] == 200, answer)
+
+    def explain(self, made):
+        """The command line says about the stage what the join handler does."""
+        code, said = self.cli("policy", "rooms", "--class", "guest")
+        self.facts.check("policy rooms names the listed room", code == 0 and made["listed"] in said, said)
+        self.facts.check("policy rooms does not name the staff room", code == 0 and made["staff"] not in said, said)
+
+
+def play(facts, scenario, command, stage, made):
+    """Runs the client; its last line says what passed and failed."""
+    brief = stage.folder / "stage.json"
+    brief.write_text(json.dumps({
+        "url": stage.url,
+        "server_name": SERVER_NAME,
+        "passwords": stage.passwords,
+        "rooms": made,
+        "evict_after_ms": EVICT_AFTER_S * 1000,
+    }))
+    last = ""
+    with subprocess.Popen([*command, str(brief)], stdout=subprocess.PIPE, text=True) as child:
+        for line in child.stdout:
+            print(line, end="", flush=True)
+            last = line.strip() or last
+    words = last.split()
+    passed = failed = 0
+    if len(words) == 4 and words[1::2] == ["passed,", "failed"]:
+        passed, failed = int(words[0]), int(words[2])
+    facts.check(f"the {scenario} scenario comes to its end", child.returncode in (0, 1) and passed > 0, last)
+    return passed, failed
+
+
+def run(scenario, command, folder):
+    """Sets the stage, runs one scenario on it, and answers with what passed and failed."""
+    facts = Facts(f"{scenario} stage")
+    stage = Stage(facts, folder)
+    passed = failed = 0
+    try:
+        made = None
+        with facts.part("the stage"):
+            stage.people()
+            made = stage.rooms()
+            stage.reload(made)
+            stage.never_room(made)
+        if made and "staff" in made:
+            passed, failed = play(facts, scenario, command, stage, made)
+            with facts.part("the demotion"):
+                stage.demotion()
+            with facts.part("policy rooms"):
+                stage.explain(made)
+    finally:
+        code = stage.stop()
+        facts.check("the server stops cleanly on SIGTERM", code == 0, code)
+        if facts.failed or failed:
+            print(f"--- the end of the server's log ---\n{stage.tail()}", flush=True)
+    return facts.passed + passed, facts.failed + failed
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("which", choices=["nio", "js-sdk", "all"])
+    words.add_argument("--node", required=True)
+    given = words.parse_args()
+    commands = {
+        "nio": [sys.executable, str(HERE / "nio" / "scenario.py")],
+        "js-sdk": [given.node, str(HERE / "js-sdk" / "scenario.mjs")],
+    }
+    passed = failed = 0
+    for scenario, command in commands.items():
+        if given.which not in ("all", scenario):
+            continue
+        with tempfile.TemporaryDirectory(prefix="vestibule-clients-") as folder:
+            more = run(scenario, command, folder)
+        passed, failed = passed + more[0], failed + more[1]
+    print(f"clients: {passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
