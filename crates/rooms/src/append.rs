@@ -7,6 +7,7 @@
 mod authority;
 mod authorize;
 mod index;
+mod outlier;
 mod receive;
 mod record;
 mod resolve;

@@ -14,6 +14,7 @@ mod content;
 mod create_room;
 mod directory;
 mod doubts;
+mod elsewhere;
 mod ephemeral;
 mod explain;
 mod facts;
@@ -42,6 +43,7 @@ pub use self::{
     client_event::{Showing, name_of},
     create_room::{CreateRoom, CreateRoomError, CreatedRoom, InitialState, Preset},
     directory::{DirectoryError, PublicRoomsPage, PublicRoomsQuery, RoomSummary},
+    elsewhere::{AliasElsewhere, Elsewhere, ElsewhereError, Handshake, InviteAbroad},
     ephemeral::{NoticeError, ReceiptKind, SendReceipt, SetTyping, Typing, TypingIn},
     explain::OpenRoomFinding,
     log::LoggedEvent,

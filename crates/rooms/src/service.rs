@@ -1,6 +1,9 @@
 //! The service and what it is made of.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use ruma::{OwnedServerName, RoomId, ServerName};
 use tokio::sync::Notify;
@@ -10,8 +13,8 @@ use vestibule_storage::{Snapshot, StorageError, Store};
 use vestibule_types::Environment;
 
 use crate::{
-    OpenRoom, RoomView, Typing, log::EventCache, membership::Refusals, points::PointCache,
-    queue::Queues,
+    Elsewhere, OpenRoom, RoomView, Typing, elsewhere::Alone, log::EventCache, membership::Refusals,
+    points::PointCache, queue::Queues,
 };
 
 /// What the operator decided about rooms.
@@ -40,7 +43,7 @@ pub struct RoomsParts {
     /// Our name.
     pub server_name: OwnedServerName,
     /// The key our events are signed with.
-    pub signing_key: SigningKey,
+    pub signing_key: Arc<SigningKey>,
     /// What the operator decided.
     pub config: RoomsConfig,
     /// Rung when a durable job was enqueued that is due now.
@@ -60,7 +63,7 @@ pub(crate) struct Inner {
     pub(crate) rates: Arc<RateBuckets>,
     pub(crate) env: Environment,
     pub(crate) server_name: OwnedServerName,
-    pub(crate) signing_key: SigningKey,
+    pub(crate) signing_key: Arc<SigningKey>,
     pub(crate) config: RoomsConfig,
     pub(crate) job_bell: Arc<Notify>,
     pub(crate) events: EventCache,
@@ -68,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     pub(crate) refusals: Refusals,
     pub(crate) typing: Typing,
+    elsewhere: OnceLock<Arc<dyn Elsewhere>>,
 }
 
 impl fmt::Debug for Rooms {
@@ -97,6 +101,7 @@ impl Rooms {
                 queues: Queues::default(),
                 refusals: Refusals::new(),
                 typing,
+                elsewhere: OnceLock::new(),
             }),
         }
     }
@@ -105,6 +110,16 @@ impl Rooms {
     #[must_use]
     pub fn server_name(&self) -> &ServerName {
         &self.inner.server_name
+    }
+
+    /// Plugs in the other servers. Only the first call counts.
+    pub fn set_elsewhere(&self, elsewhere: Arc<dyn Elsewhere>) {
+        drop(self.inner.elsewhere.set(elsewhere));
+    }
+
+    /// The other servers.
+    pub(crate) fn elsewhere(&self) -> &dyn Elsewhere {
+        self.inner.elsewhere.get().map_or(&Alone, |it| &**it)
     }
 
     /// Where rooms are kept.

@@ -12,7 +12,10 @@ use vestibule_accounts::{
 use vestibule_client_api::{ClientApi, ClientApiSettings};
 use vestibule_config::{Config, Loaded, RegistrationMode as WrittenMode};
 use vestibule_events::RoomVersion;
+use vestibule_federation::{Federation, FederationParts};
+use vestibule_federation_api::FederationApi;
 use vestibule_policy::{PolicyHandle, RateBuckets};
+use vestibule_remote::{NoTransport, Remote, RemoteConfig, RemoteParts, Transport};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
 use vestibule_storage::{Executor, Store};
 use vestibule_sync::{Sync, SyncParts};
@@ -29,15 +32,15 @@ pub(crate) struct House {
     pub(crate) accounts: Accounts,
     pub(crate) rooms: Rooms,
     pub(crate) sync: Sync,
+    pub(crate) federation: Federation,
     pub(crate) job_bell: Arc<Notify>,
     settings: Arc<ClientApiSettings>,
 }
 
 /// Whether this process serves, or only answers one question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// It serves: its policy is a new one.
-    Serve,
+    /// It serves: its policy is a new one. It may be given what carries requests to other servers.
+    Serve(Option<Arc<dyn Transport>>),
     /// It answers and ends: permits of the last policy stay good.
     Answer,
 }
@@ -54,10 +57,10 @@ impl House {
         vestibule_migrations::run(&store, config.server_name(), environment.now_ms())
             .await
             .context("cannot use the database")?;
-        let signing_key = signing_key(&store, environment).await?;
-        let epoch = match purpose {
-            Purpose::Serve => next_policy_epoch(&store).await?,
-            Purpose::Answer => policy_epoch(&store).await?,
+        let signing_key = Arc::new(signing_key(&store, environment).await?);
+        let (epoch, transport) = match purpose {
+            Purpose::Serve(transport) => (next_policy_epoch(&store).await?, transport),
+            Purpose::Answer => (policy_epoch(&store).await?, None),
         };
         let policy = PolicyHandle::new(policy.at_epoch(epoch));
         let rates = Arc::new(RateBuckets::default());
@@ -76,7 +79,7 @@ impl House {
             rates,
             environment: environment.clone(),
             server_name: config.server_name().to_owned(),
-            signing_key,
+            signing_key: signing_key.clone(),
             config: RoomsConfig {
                 default_version: RoomVersion::try_from(&config.rooms.default_version)?,
             },
@@ -85,12 +88,41 @@ impl House {
         accounts.set_acquaintance(Arc::new(rooms.clone()));
         accounts.set_job_bell(job_bell.clone());
         let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
+        let remote = Remote::new(RemoteParts {
+            store: store.clone(),
+            environment: environment.clone(),
+            server_name: config.server_name().to_owned(),
+            signing_key: signing_key.clone(),
+            config: RemoteConfig::default(),
+            transport: transport.unwrap_or_else(|| Arc::new(NoTransport)),
+        });
+        let federation = Federation::new(FederationParts {
+            store: store.clone(),
+            policy: policy.clone(),
+            environment: environment.clone(),
+            server_name: config.server_name().to_owned(),
+            signing_key,
+            remote,
+            accounts: accounts.clone(),
+            rooms: rooms.clone(),
+        });
         let settings = Arc::new(ClientApiSettings {
             public_base_url: config.server.public_url.clone(),
             default_room_version: config.rooms.default_version.clone(),
         });
         let environment = environment.clone();
-        Ok((Self { store, policy, environment, accounts, rooms, sync, job_bell, settings }, config))
+        let house = Self {
+            store,
+            policy,
+            environment,
+            accounts,
+            rooms,
+            sync,
+            federation,
+            job_bell,
+            settings,
+        };
+        Ok((house, config))
     }
 
     /// The client-server API.
@@ -101,6 +133,18 @@ impl House {
             sync: self.sync.clone(),
             policy: self.policy.clone(),
             settings: self.settings.clone(),
+        })
+    }
+}
+
+impl House {
+    /// The server-server API.
+    pub(crate) fn federation_router(&self) -> Router {
+        vestibule_federation_api::router(FederationApi {
+            accounts: self.accounts.clone(),
+            rooms: self.rooms.clone(),
+            federation: self.federation.clone(),
+            policy: self.policy.clone(),
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::{metrics, socket_path};
 /// The routers a listener may be made of.
 pub(crate) struct Surfaces {
     pub(crate) client: Router,
+    pub(crate) federation: Router,
     pub(crate) admin: Router,
     pub(crate) local: Router,
     pub(crate) health: Router,
@@ -80,6 +81,9 @@ impl Surfaces {
         let mut router = self.health.clone();
         if serves(Surface::Client) {
             router = router.merge(self.client.clone());
+        }
+        if serves(Surface::Federation) {
+            router = router.merge(self.federation.clone());
         }
         if serves(Surface::Admin) {
             router = router.merge(self.admin.clone());

@@ -6,6 +6,7 @@ use axum::Router;
 use vestibule_accounts::RegistrationMode;
 use vestibule_admin_api::{AdminServices, remote_doorway};
 use vestibule_config::Loaded;
+use vestibule_remote::Transport;
 use vestibule_storage::{Executor, Store};
 use vestibule_types::Environment;
 
@@ -22,7 +23,6 @@ use crate::{
 };
 
 /// What a server is started with beside its configuration.
-#[derive(Debug)]
 pub struct Options {
     /// Where its background work runs.
     pub tasks: Tasks,
@@ -30,6 +30,14 @@ pub struct Options {
     pub environment: Environment,
     /// Where a new configuration would come from.
     pub reload: Option<Reload>,
+    /// What carries requests to other servers instead of the network.
+    pub transport: Option<Arc<dyn Transport>>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
 }
 
 /// A running server.
@@ -74,9 +82,10 @@ async fn assemble(
     opened: (Store, Arc<dyn Executor>),
     options: Options,
 ) -> anyhow::Result<Running> {
-    let Options { tasks, environment, reload } = options;
+    let Options { tasks, environment, reload, transport } = options;
     let recorder = metrics::start()?;
-    let (house, config) = House::build(loaded, opened, &environment, Purpose::Serve).await?;
+    let (house, config) =
+        House::build(loaded, opened, &environment, Purpose::Serve(transport)).await?;
     let reloadable = Arc::new(Reloadable {
         reload,
         store: house.store.clone(),
@@ -89,6 +98,7 @@ async fn assemble(
     let services = admin_services(&house, reloadable.clone());
     let surfaces = Surfaces {
         client: house.client_router(),
+        federation: house.federation_router(),
         admin: vestibule_admin_api::router(
             services.clone(),
             remote_doorway(house.accounts.clone()),
@@ -105,6 +115,7 @@ async fn assemble(
     jobs::start(house.rooms.clone(), &environment, house.job_bell.clone());
     house.accounts.start();
     house.sync.start();
+    house.federation.start();
     let open = house.accounts.config().registration.mode == RegistrationMode::Open;
     let swept = (house.rooms.clone(), open);
     sweep::start(swept, &environment, reloadable.swapped.clone());
@@ -124,6 +135,18 @@ impl Running {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         socket_path(&self.reloadable.config.server.data_dir)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn server_name(&self) -> &ruma::ServerName {
+        self.house.rooms.server_name()
+    }
+
+    /// The server-server API without a listener, for a network in memory.
+    #[must_use]
+    pub fn federation_router(&self) -> Router {
+        self.house.federation_router()
     }
 
     /// The store under everything, for tests that look beneath.

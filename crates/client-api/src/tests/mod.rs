@@ -66,7 +66,7 @@ pub(crate) fn server_with(
         rates: rates.clone(),
         environment: environment.clone(),
         server_name: server_name.to_owned(),
-        signing_key: SigningKey::from_seed([7; 32], "a").unwrap(),
+        signing_key: SigningKey::from_seed([7; 32], "a").unwrap().into(),
         config: RoomsConfig::default(),
         job_bell: Arc::default(),
     });

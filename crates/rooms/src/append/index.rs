@@ -1,15 +1,15 @@
 //! What follows from a change of the resolved state: who is in the room, and whose scope it
 //! touches. Runs for every change of resolved state, also those no new event made.
 
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, ServerName, UserId};
 use serde::Deserialize;
 use vestibule_events::Pdu;
 use vestibule_storage::{
     Stamp, Stamped,
     tables::room::{
         ANNOTATION, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT, REDACTION_BY_TARGET,
-        RELATION_BY_PARENT, ROOM_BY_MEMBER, StoredEventNo, StoredMember, StoredMembership,
-        StoredRelation, StoredThreadReply, THREAD_REPLY,
+        RELATION_BY_PARENT, ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
+        StoredMember, StoredMembership, StoredRelation, StoredThreadReply, THREAD_REPLY,
     },
 };
 use vestibule_types::EventNo;
@@ -100,15 +100,35 @@ impl RoomTx<'_, '_> {
                 MEMBER_COUNT.add(self.tx, (room, new.key()), 1)?;
             }
         }
+        let joined = |it: Option<StoredMembership>| it == Some(StoredMembership::Join);
+        if joined(old) != joined(new) {
+            self.index_server(user.server_name(), joined(new))?;
+        }
         if user.server_name() != self.rooms.inner.server_name {
             return Ok(false);
         }
         self.index_local_member(&user, (old, new), change.new, stamp)?;
-        let joined = |it: Option<StoredMembership>| it == Some(StoredMembership::Join);
         if joined(old) && !joined(new) {
             self.local_member_went()?;
         }
         Ok(joined(old) != joined(new))
+    }
+
+    /// Counts a joined member of a server in or out. The room's writer is alone with these rows.
+    fn index_server(&mut self, server: &ServerName, joined: bool) -> Result<(), AppendError> {
+        let room = self.known()?.no;
+        let before = SERVER_BY_ROOM.get(&self.tx.fixed(), (room, server))?.unwrap_or_default();
+        let now = if joined { before + 1 } else { before.saturating_sub(1) };
+        if now == 0 {
+            SERVER_BY_ROOM.delete(self.tx, (room, server))?;
+            ROOM_BY_SERVER.delete(self.tx, (server, room))?;
+            return Ok(());
+        }
+        SERVER_BY_ROOM.put(self.tx, (room, server), &now)?;
+        if before == 0 {
+            ROOM_BY_SERVER.put(self.tx, (server, room), &())?;
+        }
+        Ok(())
     }
 
     fn index_local_member(

@@ -179,7 +179,9 @@ impl RoomTx<'_, '_> {
 }
 
 /// The rule that refused, if one did.
-fn denied(outcome: Result<(), CheckError<StorageError>>) -> Result<Option<String>, AppendError> {
+pub(super) fn denied(
+    outcome: Result<(), CheckError<StorageError>>,
+) -> Result<Option<String>, AppendError> {
     match outcome {
         Ok(()) => Ok(None),
         Err(CheckError::Denied(denied)) => Ok(Some(denied.reason)),

@@ -240,7 +240,7 @@ fn service(store: &Store, policy: &PolicyHandle, test: &TestEnvironment) -> Room
         rates: Arc::new(RateBuckets::default()),
         environment: test.environment.clone(),
         server_name: ruma::ServerName::parse(HOME).expect("a server name"),
-        signing_key: SigningKey::from_seed([7; 32], "a").expect("a key"),
+        signing_key: SigningKey::from_seed([7; 32], "a").expect("a key").into(),
         config: RoomsConfig::default(),
         job_bell: Arc::default(),
     })

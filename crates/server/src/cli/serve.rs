@@ -31,7 +31,9 @@ pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
         let tasks = Tasks::on(tokio::runtime::Handle::current());
         let environment = environment::system(&tasks);
         let reload = Reload::of(file, level);
-        let running = start(loaded, Options { tasks, environment, reload: Some(reload) }).await?;
+        let running =
+            start(loaded, Options { tasks, environment, reload: Some(reload), transport: None })
+                .await?;
         if !running.has_admin().await? {
             warn!(
                 "no admin exists; make one with: vestibule --config {} user create NAME --class \

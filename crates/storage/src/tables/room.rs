@@ -4,7 +4,7 @@
 //! deletes. Rows of `EVENT_BY_NO` and of the state index never change once written.
 
 use bytes::Bytes;
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use vestibule_types::{EventNo, RoomNo};
 
@@ -278,6 +278,12 @@ pub const ROOM_BY_MEMBER: Table<(OwnedUserId, RoomNo), Stamped<StoredMember>> =
     Table::new(0x020E, "room_by_member");
 /// How many members a room has, by membership.
 pub const MEMBER_COUNT: Counter<(RoomNo, u8)> = Counter::new(0x020F, "member_count");
+/// The servers in a room, ours too: how many joined members each has there.
+pub const SERVER_BY_ROOM: Table<(RoomNo, OwnedServerName), u64> =
+    Table::new(0x021A, "server_by_room");
+/// The rooms a server is in.
+pub const ROOM_BY_SERVER: Table<(OwnedServerName, RoomNo), ()> =
+    Table::new(0x021B, "room_by_server");
 /// What relates to an event, oldest first.
 pub const RELATION_BY_PARENT: Table<(RoomNo, OwnedEventId, Stamp), StoredRelation> =
     Table::new(0x0210, "relation_by_parent");

@@ -56,7 +56,7 @@ impl House {
             rates,
             environment: test.environment.clone(),
             server_name,
-            signing_key: SigningKey::from_seed([7; 32], "a").expect("a key"),
+            signing_key: SigningKey::from_seed([7; 32], "a").expect("a key").into(),
             config: RoomsConfig::default(),
             job_bell: Arc::default(),
         });

@@ -1,6 +1,7 @@
 //! A whole server in this process, and people who use it over HTTP.
 
 mod http_client;
+mod network;
 mod person;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use vestibule_config::{LoadError, Loaded};
+use vestibule_remote::Transport;
 use vestibule_server::{
     environment::{self, Tasks},
     reload::Reload,
@@ -19,6 +21,7 @@ use vestibule_storage::{Executor, InlineExecutor};
 
 pub use self::{
     http_client::{HttpClient, Reply},
+    network::{Network, Sent},
     person::{Person, segment, texts},
 };
 use crate::memory_store;
@@ -46,11 +49,12 @@ pub struct Blueprint {
     text: String,
     variables: Vec<(String, String)>,
     slots: Option<u16>,
+    network: Option<Network>,
 }
 
 impl Default for Blueprint {
     fn default() -> Self {
-        Self { text: USUAL.to_owned(), variables: Vec::new(), slots: Some(1) }
+        Self { text: USUAL.to_owned(), variables: Vec::new(), slots: Some(1), network: None }
     }
 }
 
@@ -88,6 +92,13 @@ impl Blueprint {
     #[must_use]
     pub fn with_guests(self) -> Self {
         self.with("[guests]\nenabled = true\n\n[aliases]\ncreate = \"moderator\"\n")
+    }
+
+    /// Gives it another name, and other servers to talk to.
+    #[must_use]
+    pub fn on(mut self, network: &Network, name: &str) -> Self {
+        self.network = Some(network.clone());
+        self.set("server__name", &format!("\"{name}\""))
     }
 
     /// Starts the server.
@@ -140,7 +151,9 @@ impl TestServer {
             let (blueprint, folder) = (blueprint.clone(), folder.clone());
             move || blueprint.lock().loaded(&folder)
         }));
-        let options = Options { tasks, environment, reload };
+        let transport =
+            blueprint.lock().network.clone().map(|it| Arc::new(it) as Arc<dyn Transport>);
+        let options = Options { tasks, environment, reload, transport };
         let running = match slots {
             Some(slots) => {
                 let data_dir = &loaded.config.server.data_dir;
@@ -151,6 +164,9 @@ impl TestServer {
             None => start(loaded, options).await,
         };
         let running = running?;
+        if let Some(network) = &blueprint.lock().network {
+            network.attach(running.server_name(), running.federation_router());
+        }
         let address = *running.addresses().first().expect("the test server listens");
         Ok(Self { running, http: HttpClient::to(address), folder, blueprint })
     }

@@ -1,0 +1,44 @@
+//! What the server-server API may reach.
+
+use axum::extract::FromRef;
+use vestibule_accounts::Accounts;
+use vestibule_federation::Federation;
+use vestibule_policy::PolicyHandle;
+use vestibule_rooms::Rooms;
+
+/// The services behind this surface. Handlers extract one field, never the whole.
+#[derive(Clone, Debug)]
+pub struct FederationApi {
+    /// Accounts and profiles.
+    pub accounts: Accounts,
+    /// Rooms.
+    pub rooms: Rooms,
+    /// What this server and others tell each other.
+    pub federation: Federation,
+    /// The policy in force.
+    pub policy: PolicyHandle,
+}
+
+impl FromRef<FederationApi> for Accounts {
+    fn from_ref(api: &FederationApi) -> Self {
+        api.accounts.clone()
+    }
+}
+
+impl FromRef<FederationApi> for Rooms {
+    fn from_ref(api: &FederationApi) -> Self {
+        api.rooms.clone()
+    }
+}
+
+impl FromRef<FederationApi> for Federation {
+    fn from_ref(api: &FederationApi) -> Self {
+        api.federation.clone()
+    }
+}
+
+impl FromRef<FederationApi> for PolicyHandle {
+    fn from_ref(api: &FederationApi) -> Self {
+        api.policy.clone()
+    }
+}

@@ -1,0 +1,9 @@
+//! What this server and others tell each other: the key ring, transactions in and out,
+//! memberships across servers, history fetched from elsewhere.
+//!
+//! Services below name what they need from other servers as small traits
+//! ([`vestibule_rooms::Elsewhere`]); this crate implements them over [`vestibule_remote::Remote`].
+
+mod service;
+
+pub use self::service::{Federation, FederationParts};

@@ -1,0 +1,66 @@
+//! The service and what it is made of.
+
+use std::{fmt, sync::Arc};
+
+use ruma::{OwnedServerName, ServerName};
+use vestibule_accounts::Accounts;
+use vestibule_events::SigningKey;
+use vestibule_policy::PolicyHandle;
+use vestibule_remote::Remote;
+use vestibule_rooms::Rooms;
+use vestibule_storage::Store;
+use vestibule_types::Environment;
+
+/// What [`Federation`] is made of.
+pub struct FederationParts {
+    /// Where everything is kept.
+    pub store: Store,
+    /// The policy in force.
+    pub policy: PolicyHandle,
+    /// Time, randomness, spawning.
+    pub environment: Environment,
+    /// Our name.
+    pub server_name: OwnedServerName,
+    /// The key we sign with.
+    pub signing_key: Arc<SigningKey>,
+    /// The way to other servers.
+    pub remote: Remote,
+    /// Accounts.
+    pub accounts: Accounts,
+    /// Rooms.
+    pub rooms: Rooms,
+}
+
+/// What this server and others tell each other. Cloning is cheap.
+#[derive(Clone)]
+pub struct Federation {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What every part of federation shares.
+pub(crate) struct Inner {
+    pub(crate) parts: FederationParts,
+}
+
+impl fmt::Debug for Federation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Federation").finish_non_exhaustive()
+    }
+}
+
+impl Federation {
+    /// The service.
+    #[must_use]
+    pub fn new(parts: FederationParts) -> Self {
+        Self { inner: Arc::new(Inner { parts }) }
+    }
+
+    /// Our name.
+    #[must_use]
+    pub fn server_name(&self) -> &ServerName {
+        &self.inner.parts.server_name
+    }
+
+    /// Begins its background work.
+    pub fn start(&self) {}
+}

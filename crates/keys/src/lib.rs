@@ -1,0 +1,1 @@
+//! End-to-end key exchange: device keys, one-time keys, cross-signing, key backup.

@@ -1,0 +1,67 @@
+//! One request to one server and its answer, as bytes. The network is one implementation; tests and
+//! the simulator bring another.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use ruma::OwnedServerName;
+use vestibule_types::BoxFuture;
+
+/// A signed request, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Whom it is for.
+    pub server: OwnedServerName,
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// Headers; authorization among them.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The largest answer that is read.
+    pub answer_bytes_max: usize,
+    /// How long everything together may take.
+    pub time_max: std::time::Duration,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The address is one that must not be reached.
+    #[error("its address may not be reached")]
+    Refused,
+    /// No address, no connection, no answer in time.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The answer was larger than allowed, or cut off.
+    #[error("{0}")]
+    BadAnswer(String),
+}
+
+/// Carries one request to one server.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends it and reads the answer.
+    fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>>;
+}
+
+/// Reaches nobody.
+#[derive(Clone, Copy, Debug)]
+pub struct NoTransport;
+
+impl Transport for NoTransport {
+    fn exchange(&self, _: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>> {
+        Box::pin(async { Err(TransportError::Refused) })
+    }
+}
