@@ -1,10 +1,11 @@
 //! What Prometheus reads.
 
-use std::{sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::{Router, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 use vestibule_types::Environment;
 
 const PATH: &str = "/metrics";
@@ -18,18 +19,17 @@ const SECONDS: [f64; 12] =
 
 /// Begins to record, once in a process: the recorder is the process's own.
 pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
+    // Locked until it is installed: two servers of one process may start at the same moment.
+    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut recorder = RECORDER.lock();
+    if let Some(handle) = &*recorder {
         return Ok(handle.clone());
     }
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
-        .and_then(PrometheusBuilder::install_recorder);
-    match handle {
-        Ok(handle) => Ok(RECORDER.get_or_init(|| handle).clone()),
-        // Two servers of one process raced; the other one has stored its handle by now.
-        Err(error) => RECORDER.get().cloned().context(error),
-    }
+        .and_then(PrometheusBuilder::install_recorder)
+        .context("cannot record metrics")?;
+    Ok(recorder.insert(handle).clone())
 }
 
 /// Keeps the recorder's memory bounded while the server runs.

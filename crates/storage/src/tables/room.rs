@@ -280,10 +280,10 @@ pub const ROOM_BY_MEMBER: Table<(OwnedUserId, RoomNo), Stamped<StoredMember>> =
 pub const MEMBER_COUNT: Counter<(RoomNo, u8)> = Counter::new(0x020F, "member_count");
 /// The servers in a room, ours too: how many joined members each has there.
 pub const SERVER_BY_ROOM: Table<(RoomNo, OwnedServerName), u64> =
-    Table::new(0x021A, "server_by_room");
+    Table::new(0x0230, "server_by_room");
 /// The rooms a server is in.
 pub const ROOM_BY_SERVER: Table<(OwnedServerName, RoomNo), ()> =
-    Table::new(0x021B, "room_by_server");
+    Table::new(0x0231, "room_by_server");
 /// What relates to an event, oldest first.
 pub const RELATION_BY_PARENT: Table<(RoomNo, OwnedEventId, Stamp), StoredRelation> =
     Table::new(0x0210, "relation_by_parent");
