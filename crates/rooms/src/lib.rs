@@ -18,6 +18,7 @@ mod elsewhere;
 mod ephemeral;
 mod explain;
 mod facts;
+mod for_servers;
 mod log;
 mod membership;
 mod points;
@@ -46,6 +47,7 @@ pub use self::{
     elsewhere::{AliasElsewhere, Elsewhere, ElsewhereError, Handshake, InviteAbroad},
     ephemeral::{NoticeError, ReceiptKind, SendReceipt, SetTyping, Typing, TypingIn},
     explain::OpenRoomFinding,
+    for_servers::{ServerReadError, ServerViewer},
     log::LoggedEvent,
     membership::{
         ForgetError, GuardNote, Invite, Join, Knock, Leave, MembershipError, RemoveMember, Unban,

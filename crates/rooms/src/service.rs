@@ -13,8 +13,8 @@ use vestibule_storage::{Snapshot, StorageError, Store};
 use vestibule_types::Environment;
 
 use crate::{
-    Elsewhere, OpenRoom, RoomView, Typing, elsewhere::Alone, log::EventCache, membership::Refusals,
-    points::PointCache, queue::Queues,
+    Elsewhere, OpenRoom, RoomView, Typing, elsewhere::Alone, for_servers::AclAnswers,
+    log::EventCache, membership::Refusals, points::PointCache, queue::Queues,
 };
 
 /// What the operator decided about rooms.
@@ -68,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) job_bell: Arc<Notify>,
     pub(crate) events: EventCache,
     pub(crate) points: PointCache,
+    pub(crate) acl_answers: AclAnswers,
     pub(crate) queues: Queues,
     pub(crate) refusals: Refusals,
     pub(crate) typing: Typing,
@@ -98,6 +99,7 @@ impl Rooms {
                 job_bell: parts.job_bell,
                 events: EventCache::new(),
                 points: PointCache::new(),
+                acl_answers: AclAnswers::new(),
                 queues: Queues::default(),
                 refusals: Refusals::new(),
                 typing,

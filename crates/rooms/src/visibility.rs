@@ -14,7 +14,7 @@ use crate::{LoggedEvent, RoomView, append::membership_of};
 
 /// What a room's history visibility said at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Visibility {
+pub(crate) enum Visibility {
     WorldReadable,
     Shared,
     Invited,
@@ -133,14 +133,7 @@ impl Viewer {
         if let Some(known) = self.moments.get(&at) {
             return Ok(*known);
         }
-        let event = view.state_event_at(at, "m.room.history_visibility", "")?;
-        let content = event.and_then(|event| event.pdu.content_as::<Content>().ok());
-        let visibility = match content.as_ref().map(|it| it.history_visibility.as_str()) {
-            Some("world_readable") => Visibility::WorldReadable,
-            Some("invited") => Visibility::Invited,
-            Some("joined") => Visibility::Joined,
-            _ => Visibility::Shared,
-        };
+        let visibility = view.visibility_at(at)?;
         let membership = match &self.user_id {
             Some(user) => view
                 .state_event_at(at, "m.room.member", user.as_str())?
@@ -150,5 +143,20 @@ impl Viewer {
         let moment = Moment { visibility, membership };
         self.moments.insert(at, moment);
         Ok(moment)
+    }
+}
+
+impl<R: Read> RoomView<'_, R> {
+    /// What the history visibility said at a moment. Without an event, or with a value nobody knows,
+    /// it is `shared`.
+    pub(crate) fn visibility_at(&self, at: StateAt) -> Result<Visibility, StorageError> {
+        let event = self.state_event_at(at, "m.room.history_visibility", "")?;
+        let content = event.and_then(|event| event.pdu.content_as::<Content>().ok());
+        Ok(match content.as_ref().map(|it| it.history_visibility.as_str()) {
+            Some("world_readable") => Visibility::WorldReadable,
+            Some("invited") => Visibility::Invited,
+            Some("joined") => Visibility::Joined,
+            _ => Visibility::Shared,
+        })
     }
 }

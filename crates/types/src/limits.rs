@@ -340,3 +340,9 @@ pub const SYNC_PASSES_MAX: usize = 32;
 
 /// Syncs that show everything at once: they are long, and must not take all storage threads.
 pub const SYNC_WHOLE_PASSES_MAX: usize = 2;
+
+/// Remembered answers of access control lists: which list, which server.
+pub const ACL_ANSWERS_MAX: u64 = 50_000;
+
+/// Invitations of a room looked at to find one for a server.
+pub const INVITED_SCAN_MAX: usize = 1_000;
