@@ -71,4 +71,17 @@ impl RemoteError {
             _ => None,
         }
     }
+
+    /// The kind of failure, for counting.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::BackingOff { .. } => "backing_off",
+            Self::Refused(_) => "refused",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Answered { .. } => "answered_error",
+            Self::BadAnswer { .. } => "bad_answer",
+            Self::Request(_) => "bad_request",
+            Self::Storage(_) => "storage",
+        }
+    }
 }

@@ -3,12 +3,20 @@
 //! [`Remote::call`] is the one way out of this process to another homeserver. What comes back is
 //! hostile input: its size and time are bounded here, its meaning is checked by whoever asked.
 
+mod back_off;
+mod call;
 mod error;
+mod path;
 mod service;
+mod sign;
 mod transport;
 
 pub use self::{
+    back_off::FailingServer,
+    call::CallOptions,
     error::RemoteError,
+    path::RemotePath,
     service::{Remote, RemoteConfig, RemoteParts},
+    sign::RemoteAuthentication,
     transport::{Exchange, NoTransport, Reply, Transport, TransportError},
 };

@@ -1,13 +1,14 @@
 //! The service.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use ruma::{OwnedServerName, ServerName};
+use tokio::sync::{Semaphore, SemaphorePermit, broadcast};
 use vestibule_events::SigningKey;
-use vestibule_storage::Store;
-use vestibule_types::Environment;
+use vestibule_storage::{StorageError, Store};
+use vestibule_types::{Environment, limits::REMOTE_CALLS_MAX};
 
-use crate::Transport;
+use crate::{FailingServer, Transport, back_off::BackOffs};
 
 /// What the operator decided about reaching others.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +36,13 @@ pub struct RemoteParts {
 /// The way to other servers. Cloning is cheap.
 #[derive(Clone)]
 pub struct Remote {
-    inner: Arc<RemoteParts>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: RemoteParts,
+    back_offs: BackOffs,
+    turns: Semaphore,
 }
 
 impl fmt::Debug for Remote {
@@ -45,15 +52,82 @@ impl fmt::Debug for Remote {
 }
 
 impl Remote {
-    /// The service over a store and a transport.
-    #[must_use]
-    pub fn new(parts: RemoteParts) -> Self {
-        Self { inner: Arc::new(parts) }
+    /// The service over a store and a transport. It remembers who did not answer an earlier run.
+    pub async fn open(parts: RemoteParts) -> Result<Self, StorageError> {
+        let back_offs = BackOffs::new(parts.store.clone(), parts.environment.clone());
+        back_offs.load().await?;
+        let turns = Semaphore::new(REMOTE_CALLS_MAX);
+        Ok(Self { inner: Arc::new(Inner { parts, back_offs, turns }) })
     }
 
     /// Our name.
     #[must_use]
     pub fn server_name(&self) -> &ServerName {
-        &self.inner.server_name
+        &self.inner.parts.server_name
+    }
+
+    /// Whether the operator lets this server be asked anything.
+    #[must_use]
+    pub fn may_reach(&self, _server: &ServerName) -> bool {
+        self.inner.parts.config.enabled
+    }
+
+    /// Whether this server failed lately and is left alone for now.
+    #[must_use]
+    pub fn is_backing_off(&self, server: &ServerName) -> bool {
+        self.retry_after(server).is_some()
+    }
+
+    /// How long this server is still left alone because it failed lately.
+    #[must_use]
+    pub fn retry_after(&self, server: &ServerName) -> Option<Duration> {
+        self.inner.back_offs.retry_after(server)
+    }
+
+    /// The servers that do not answer, the longest failing ones first.
+    #[must_use]
+    pub fn failing_servers(&self, limit: usize) -> Vec<FailingServer> {
+        self.inner.back_offs.failing(limit)
+    }
+
+    /// What is known of a server that does not answer.
+    #[must_use]
+    pub fn failing_server(&self, server: &ServerName) -> Option<FailingServer> {
+        self.inner.back_offs.failing_one(server)
+    }
+
+    /// A server made itself heard: it is asked again from now on.
+    pub async fn heard_from(&self, server: &ServerName) {
+        if let Err(error) = self.inner.back_offs.cleared(server).await {
+            tracing::warn!(%server, %error, "cannot store that a server answers again");
+        }
+    }
+
+    /// Forgets that a server failed, because an operator says so. False when it did not.
+    pub async fn retry_now(&self, server: &ServerName) -> Result<bool, StorageError> {
+        self.inner.back_offs.cleared(server).await
+    }
+
+    /// Hears of each server that failed and now answers again. A listener that falls behind misses
+    /// some of them.
+    #[must_use]
+    pub fn recoveries(&self) -> broadcast::Receiver<OwnedServerName> {
+        self.inner.back_offs.recovered()
+    }
+
+    pub(crate) async fn failed(&self, server: &ServerName, started: u64, reason: String) {
+        tracing::debug!(%server, %reason, "a server does not answer");
+        if let Err(error) = self.inner.back_offs.failed(server, started, reason).await {
+            tracing::warn!(%server, %error, "cannot store that a server does not answer");
+        }
+    }
+
+    pub(crate) fn parts(&self) -> &RemoteParts {
+        &self.inner.parts
+    }
+
+    /// Waits for its turn among all requests. The semaphore is never closed.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.inner.turns.acquire().await.ok()
     }
 }

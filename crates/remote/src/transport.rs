@@ -3,8 +3,10 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use ruma::OwnedServerName;
+use ruma::{OwnedServerName, ServerName};
 use vestibule_types::BoxFuture;
+
+use crate::RemoteError;
 
 /// A signed request, ready to be sent.
 #[derive(Clone, Debug)]
@@ -48,6 +50,18 @@ pub enum TransportError {
     /// The answer was larger than allowed, or cut off.
     #[error("{0}")]
     BadAnswer(String),
+}
+
+impl TransportError {
+    /// The same, as a failed call to a server.
+    pub(crate) fn of(self, server: &ServerName) -> RemoteError {
+        let server = server.to_owned();
+        match self {
+            Self::Refused => RemoteError::Refused(server),
+            Self::Unreachable(reason) => RemoteError::Unreachable { server, reason },
+            Self::BadAnswer(reason) => RemoteError::BadAnswer { server, reason },
+        }
+    }
 }
 
 /// Carries one request to one server.

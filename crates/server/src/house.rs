@@ -88,14 +88,15 @@ impl House {
         accounts.set_acquaintance(Arc::new(rooms.clone()));
         accounts.set_job_bell(job_bell.clone());
         let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
-        let remote = Remote::new(RemoteParts {
+        let remote = Remote::open(RemoteParts {
             store: store.clone(),
             environment: environment.clone(),
             server_name: config.server_name().to_owned(),
             signing_key: signing_key.clone(),
-            config: RemoteConfig::default(),
+            config: RemoteConfig { enabled: transport.is_some() },
             transport: transport.unwrap_or_else(|| Arc::new(NoTransport)),
-        });
+        })
+        .await?;
         let federation = Federation::new(FederationParts {
             store: store.clone(),
             policy: policy.clone(),

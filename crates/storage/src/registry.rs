@@ -38,6 +38,7 @@ pub(crate) const REGISTERED: &[TableInfo] = registered! {
     to_device: TO_DEVICE TO_DEVICE_COUNT TO_DEVICE_SENT TO_DEVICE_SENT_BY_TIME;
     policy: POLICY_EPOCH DENIAL_BY_TIME;
     job: JOB_BY_DUE;
+    destination: DESTINATION;
 };
 
 pub(crate) fn table_row_problem<K: Key, V: Value>(key: &[u8], value: &[u8]) -> Option<String> {

@@ -335,6 +335,31 @@ pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;
 /// Memory for stretches of timelines that several members of a room are about to be shown.
 pub const SHARED_TIMELINES_BYTES_MAX: u64 = 16 * 1_048_576;
 
+/// Requests to other servers under way at once; more wait for their turn.
+pub const REMOTE_CALLS_MAX: usize = 2_048;
+
+/// The largest answer of another server that is read, where an endpoint has no bound of its own: a
+/// page of a hundred of the largest events fits.
+pub const REMOTE_ANSWER_BYTES_MAX: usize = 8 * 1_048_576;
+
+/// How long a request to another server may take altogether, where it has no bound of its own.
+pub const REMOTE_CALL_MAX: Duration = Duration::from_mins(1);
+
+/// How long a server is left alone after its first failure. Doubled with each further one.
+pub const BACK_OFF_MIN: Duration = Duration::from_secs(5);
+
+/// How long a failing server is left alone at most.
+pub const BACK_OFF_MAX: Duration = Duration::from_hours(24);
+
+/// Failing servers that are remembered; beyond, those that are due for another try are forgotten.
+pub const DESTINATIONS_FAILING_MAX: usize = 50_000;
+
+/// The longest reason of a failure that is kept.
+pub const FAILURE_REASON_BYTES_MAX: usize = 256;
+
+/// Recoveries of servers that wait for a slow listener.
+pub const RECOVERIES_WAITING_MAX: usize = 1_024;
+
 /// Syncs that look for news at once; more wait their turn without taking a storage thread.
 pub const SYNC_PASSES_MAX: usize = 32;
 

@@ -1,8 +1,9 @@
 //! Every table, by noun. Numbers and names are used once, ever: ranges are 0x00 for what the
 //! database says of itself, 0x01 accounts, 0x02 rooms, 0x03 the directory, 0x04 user data, 0x05
-//! policy, 0x06 jobs. A new table is also listed in `registry.rs`, so that it can be checked.
+//! policy, 0x06 jobs, 0x07 federation. A new table is also listed in `registry.rs`, so that it can be checked.
 
 pub mod account;
+pub mod destination;
 pub mod directory;
 pub mod job;
 pub mod meta;
