@@ -10,6 +10,7 @@ mod index;
 mod outlier;
 mod receive;
 mod record;
+mod relay;
 mod resolve;
 
 use ruma::{CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};

@@ -19,6 +19,7 @@ mod key;
 mod key_ids;
 mod key_parts;
 mod memory;
+pub mod outbox;
 mod overlay;
 mod read;
 mod registry;

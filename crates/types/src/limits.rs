@@ -329,6 +329,9 @@ pub const TO_DEVICE_RECEIVERS_MAX: usize = 1_000;
 /// Messages that wait for one device; what comes beyond is dropped.
 pub const TO_DEVICE_WAITING_MAX: u64 = 10_000;
 
+/// Messages that wait for one other server beside the events of rooms; what comes beyond is dropped.
+pub const EDUS_WAITING_MAX: u64 = 20_000;
+
 /// Messages to its device one sync brings (client-server API, "Send-to-device messaging").
 pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;
 

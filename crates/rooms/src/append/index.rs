@@ -6,10 +6,14 @@ use serde::Deserialize;
 use vestibule_events::Pdu;
 use vestibule_storage::{
     Stamp, Stamped,
-    tables::room::{
-        ANNOTATION, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT, REDACTION_BY_TARGET,
-        RELATION_BY_PARENT, ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
-        StoredMember, StoredMembership, StoredRelation, StoredThreadReply, THREAD_REPLY,
+    tables::{
+        room::{
+            ANNOTATION, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT, REDACTION_BY_TARGET,
+            RELATION_BY_PARENT, ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
+            StoredMember, StoredMembership, StoredRelation, StoredRoomNo, StoredThreadReply,
+            THREAD_REPLY,
+        },
+        sender::{ROOM_LEFT_BY_SERVER, SERVER_CHANGE, StoredServerChange},
     },
 };
 use vestibule_types::EventNo;
@@ -102,7 +106,7 @@ impl RoomTx<'_, '_> {
         }
         let joined = |it: Option<StoredMembership>| it == Some(StoredMembership::Join);
         if joined(old) != joined(new) {
-            self.index_server(user.server_name(), joined(new))?;
+            self.index_server(user.server_name(), joined(new), stamp)?;
         }
         if user.server_name() != self.rooms.inner.server_name {
             return Ok(false);
@@ -115,10 +119,18 @@ impl RoomTx<'_, '_> {
     }
 
     /// Counts a joined member of a server in or out. The room's writer is alone with these rows.
-    fn index_server(&mut self, server: &ServerName, joined: bool) -> Result<(), AppendError> {
+    fn index_server(
+        &mut self,
+        server: &ServerName,
+        joined: bool,
+        stamp: Stamp,
+    ) -> Result<(), AppendError> {
         let room = self.known()?.no;
         let before = SERVER_BY_ROOM.get(&self.tx.fixed(), (room, server))?.unwrap_or_default();
         let now = if joined { before + 1 } else { before.saturating_sub(1) };
+        if (before == 0) != (now == 0) && *server != *self.rooms.inner.server_name {
+            self.log_server_change(server, joined, stamp)?;
+        }
         if now == 0 {
             SERVER_BY_ROOM.delete(self.tx, (room, server))?;
             ROOM_BY_SERVER.delete(self.tx, (server, room))?;
@@ -127,6 +139,22 @@ impl RoomTx<'_, '_> {
         SERVER_BY_ROOM.put(self.tx, (room, server), &now)?;
         if before == 0 {
             ROOM_BY_SERVER.put(self.tx, (server, room), &())?;
+        }
+        Ok(())
+    }
+
+    /// Remembers when another server came or went: it is told what was sent while it was there.
+    fn log_server_change(
+        &mut self,
+        server: &ServerName,
+        joined: bool,
+        stamp: Stamp,
+    ) -> Result<(), AppendError> {
+        let room = self.known()?.no;
+        SERVER_CHANGE.put(self.tx, (room, stamp, server), &StoredServerChange { joined })?;
+        if !joined {
+            let slot = self.tx.slot().0;
+            ROOM_LEFT_BY_SERVER.put(self.tx, (server, slot, stamp), &StoredRoomNo(room))?;
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Rooms {
 }
 
 impl RoomTx<'_, '_> {
-    fn receive(&mut self, pdu: Arc<Pdu>) -> Result<Received, ReceiveError> {
+    pub(super) fn receive(&mut self, pdu: Arc<Pdu>) -> Result<Received, ReceiveError> {
         self.known().map_err(AppendError::from)?;
         if self.view().map_err(AppendError::from)?.event_no(pdu.event_id())?.is_some() {
             return Ok(Received::Known);

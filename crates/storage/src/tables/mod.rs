@@ -10,6 +10,7 @@ pub mod meta;
 pub mod policy;
 pub mod report;
 pub mod room;
+pub mod sender;
 pub mod signing_key;
 pub mod to_device;
 pub mod user_data;

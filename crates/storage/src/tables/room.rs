@@ -116,6 +116,11 @@ pub enum StoredNews {
         /// The user.
         user: OwnedUserId,
     },
+    /// A message was queued for other servers.
+    Outbox {
+        /// The servers.
+        servers: Vec<OwnedServerName>,
+    },
 }
 value!(StoredNews, 1);
 

@@ -80,7 +80,7 @@ impl Pass<'_> {
                     | StoredNews::Receipt { room } => {
                         rooms.insert(room);
                     }
-                    StoredNews::User { .. } => {}
+                    StoredNews::User { .. } | StoredNews::Outbox { .. } => {}
                 }
                 lines += 1;
                 lines <= lines_max
