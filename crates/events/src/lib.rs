@@ -14,6 +14,7 @@ mod client;
 mod format;
 mod pdu;
 mod redact;
+mod signed_text;
 mod signing_key;
 mod verify;
 mod version;
@@ -26,6 +27,7 @@ pub use self::{
     format::FormatError,
     pdu::{Pdu, PduError, StateKey},
     redact::{redact, redact_json},
+    signed_text::signed_text,
     signing_key::{KeyError, SigningKey},
     verify::{PublicKeys, Verified, VerifyError, cosign, required_signers, verify, verify_json},
     version::{RoomVersion, RoomVersionError},

@@ -1,12 +1,36 @@
 //! The server-server API: one endpoint per file, and no decisions in any of them.
+//!
+//! A request reaches its handler only after its signature was checked; the handler takes the server
+//! that made it as [`Origin`](guard::Origin). Endpoints whose metadata asks for no signature are open
+//! to everybody. Every folder has a `routes` function that names its endpoints; the table of all of
+//! them is guarded by a golden file.
 
+mod discovery;
+mod failure;
+mod guard;
 mod state;
+mod x_matrix;
 
 use axum::Router;
+use vestibule_http::Routes;
 
-pub use self::state::FederationApi;
+use self::guard::ServerGuard;
+pub use self::{guard::BodySize, state::FederationApi};
+
+/// The endpoints of this surface, while they are collected.
+pub(crate) type FederationRoutes = Routes<FederationApi, BodySize>;
+
+/// Every endpoint of the server-server API, with how large a body it reads.
+#[must_use]
+pub fn routes(api: &FederationApi) -> Routes<FederationApi, BodySize> {
+    let routes = Routes::new(ServerGuard::new(api.federation.clone()));
+    discovery::routes(routes)
+}
 
 /// The router of the server-server API.
 pub fn router(api: FederationApi) -> Router {
-    Router::new().with_state(api)
+    routes(&api).into_router(api)
 }
+
+#[cfg(test)]
+mod tests;

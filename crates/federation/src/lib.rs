@@ -4,6 +4,10 @@
 //! Services below name what they need from other servers as small traits
 //! ([`vestibule_rooms::Elsewhere`]); this crate implements them over [`vestibule_remote::Remote`].
 
+mod key_ring;
 mod service;
 
-pub use self::service::{Federation, FederationParts};
+pub use self::{
+    key_ring::{ChecksBusy, KeyRing, RequestSignature, VerifyRequestError},
+    service::{Federation, FederationParts},
+};

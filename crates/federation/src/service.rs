@@ -11,6 +11,8 @@ use vestibule_rooms::Rooms;
 use vestibule_storage::Store;
 use vestibule_types::Environment;
 
+use crate::KeyRing;
+
 /// What [`Federation`] is made of.
 pub struct FederationParts {
     /// Where everything is kept.
@@ -40,6 +42,7 @@ pub struct Federation {
 /// What every part of federation shares.
 pub(crate) struct Inner {
     pub(crate) parts: FederationParts,
+    pub(crate) key_ring: KeyRing,
 }
 
 impl fmt::Debug for Federation {
@@ -52,13 +55,31 @@ impl Federation {
     /// The service.
     #[must_use]
     pub fn new(parts: FederationParts) -> Self {
-        Self { inner: Arc::new(Inner { parts }) }
+        let key_ring = KeyRing::new(
+            parts.store.clone(),
+            parts.environment.clone(),
+            parts.server_name.clone(),
+            parts.signing_key.clone(),
+        );
+        Self { inner: Arc::new(Inner { parts, key_ring }) }
     }
 
     /// Our name.
     #[must_use]
     pub fn server_name(&self) -> &ServerName {
         &self.inner.parts.server_name
+    }
+
+    /// The keys of this server and of others.
+    #[must_use]
+    pub fn key_ring(&self) -> &KeyRing {
+        &self.inner.key_ring
+    }
+
+    /// The way to other servers.
+    #[must_use]
+    pub fn remote(&self) -> &Remote {
+        &self.inner.parts.remote
     }
 
     /// Begins its background work.

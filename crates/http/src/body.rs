@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ruma::api::error::ErrorKind;
 use serde::de::IgnoredAny;
@@ -12,13 +12,30 @@ use vestibule_types::limits::{BODY_BYTES_MAX, BODY_READ_SECONDS_MAX, JSON_DEPTH_
 
 use crate::MatrixError;
 
-/// Reads the whole body, up to [`BODY_BYTES_MAX`].
-async fn read(body: Body) -> Result<Bytes, MatrixError> {
-    read_within(Duration::from_secs(BODY_READ_SECONDS_MAX), body).await
+/// A body that was read and checked before its handler runs, because it is signed. Extractors take
+/// it in place of what is left of the request's own.
+#[derive(Clone, Debug)]
+pub struct ReadBody(pub Bytes);
+
+/// Reads the whole body, up to so many bytes, and checks that it is one JSON object or nothing. How deep
+/// it is nested is left to those who parse it.
+pub async fn read_signed_body(body: Body, bytes_max: usize) -> Result<Bytes, MatrixError> {
+    let bytes = read_within(PATIENCE, body, bytes_max).await?;
+    if !bytes.is_empty() {
+        check_is_object(&bytes)?;
+    }
+    Ok(bytes)
 }
 
-async fn read_within(patience: Duration, body: Body) -> Result<Bytes, MatrixError> {
-    let collected = tokio::time::timeout(patience, Limited::new(body, BODY_BYTES_MAX).collect());
+/// How long a body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(BODY_READ_SECONDS_MAX);
+
+async fn read_within(
+    patience: Duration,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Bytes, MatrixError> {
+    let collected = tokio::time::timeout(patience, Limited::new(body, bytes_max).collect());
     match collected.await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if is_length_limit(&*error) => {
@@ -36,7 +53,7 @@ async fn read_within(patience: Duration, body: Body) -> Result<Bytes, MatrixErro
 /// Reads a body that must be one JSON object. Nothing at all counts as `{}`, because clients
 /// leave the body out where every field is optional.
 pub(crate) async fn read_object(body: Body) -> Result<Bytes, MatrixError> {
-    let bytes = read(body).await?;
+    let bytes = read_within(PATIENCE, body, BODY_BYTES_MAX).await?;
     if bytes.is_empty() {
         return Ok(Bytes::from_static(b"{}"));
     }
@@ -44,16 +61,30 @@ pub(crate) async fn read_object(body: Body) -> Result<Bytes, MatrixError> {
     Ok(bytes)
 }
 
+/// As [`read_object`], where the body may have been read before.
+pub(crate) async fn take_object(parts: &mut Parts, body: Body) -> Result<Bytes, MatrixError> {
+    match parts.extensions.remove::<ReadBody>() {
+        Some(ReadBody(bytes)) if bytes.is_empty() => Ok(Bytes::from_static(b"{}")),
+        Some(ReadBody(bytes)) => Ok(bytes),
+        None => read_object(body).await,
+    }
+}
+
 /// Refuses what is not JSON, not an object, or nested deeper than anything we would store.
 fn check_object(bytes: &[u8]) -> Result<(), MatrixError> {
+    check_is_object(bytes)?;
+    if depth(bytes) > JSON_DEPTH_MAX {
+        return Err(MatrixError::bad_json("the request body is nested too deeply"));
+    }
+    Ok(())
+}
+
+fn check_is_object(bytes: &[u8]) -> Result<(), MatrixError> {
     let not_json = || MatrixError::not_json("the request body is not JSON");
     let text = str::from_utf8(bytes).map_err(|_| not_json())?;
     serde_json::from_str::<IgnoredAny>(text).map_err(|_| not_json())?;
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(MatrixError::bad_json("the request body is not a JSON object"));
-    }
-    if depth(bytes) > JSON_DEPTH_MAX {
-        return Err(MatrixError::bad_json("the request body is nested too deeply"));
     }
     Ok(())
 }
@@ -120,7 +151,7 @@ mod tests {
     async fn a_body_that_never_ends_is_given_up() {
         let endless =
             Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
-        let error = read_within(Duration::from_millis(20), endless).await.unwrap_err();
+        let error = read_within(Duration::from_millis(20), endless, 9).await.unwrap_err();
         assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
     }
 

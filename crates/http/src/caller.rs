@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Uri, header, request::Parts};
-use ruma::api::auth_scheme;
+use ruma::api::{auth_scheme, federation::authentication::ServerSignatures};
 use tracing::{Span, field};
 use vestibule_types::{Actor, BoxFuture};
 
@@ -63,7 +63,19 @@ pub trait Gate<R>: Send + Sync {
     fn admit(&self, visit: &Visit<'_, R>) -> Result<(), MatrixError>;
 }
 
-/// What stands before every mounted endpoint.
+/// What stands before every mounted endpoint: it lets a request through, with what it learned of its
+/// sender among the extensions, or answers in the endpoint's place.
+pub trait Guard<R>: Send + Sync {
+    /// Judges one request to an endpoint with this rule.
+    fn welcome(
+        &self,
+        rule: R,
+        login: Login,
+        request: Request,
+    ) -> BoxFuture<'_, Result<Request, MatrixError>>;
+}
+
+/// What stands before the endpoints of clients.
 pub struct Doorway<R> {
     /// Whose token is it?
     pub authenticator: Arc<dyn Authenticator<R>>,
@@ -83,7 +95,7 @@ impl<R> fmt::Debug for Doorway<R> {
     }
 }
 
-/// Whether an endpoint needs a caller.
+/// Whether an endpoint needs a caller: a user, or on the server-server API a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
     /// No token, no answer.
@@ -95,7 +107,7 @@ pub enum Login {
     Ignored,
 }
 
-/// The authentication schemes of client endpoints, as a value.
+/// The authentication schemes of endpoints, as a value.
 pub trait LoginScheme {
     /// What the scheme asks of a request.
     const LOGIN: Login;
@@ -118,6 +130,9 @@ impl LoginScheme for auth_scheme::NoAccessToken {
 }
 impl LoginScheme for auth_scheme::NoAuthentication {
     const LOGIN: Login = Login::Ignored;
+}
+impl LoginScheme for ServerSignatures {
+    const LOGIN: Login = Login::Required;
 }
 
 /// The authenticated caller. A handler that takes one cannot run without it.
@@ -157,7 +172,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MaybeCaller {
 
 /// What one mounted endpoint asks of its visitors.
 pub(crate) struct Threshold<R> {
-    pub(crate) doorway: Doorway<R>,
+    pub(crate) guard: Arc<dyn Guard<R>>,
     pub(crate) rule: R,
     pub(crate) login: Login,
     pub(crate) endpoint: Arc<str>,
@@ -166,7 +181,7 @@ pub(crate) struct Threshold<R> {
 impl<R: Clone> Clone for Threshold<R> {
     fn clone(&self) -> Self {
         Self {
-            doorway: self.doorway.clone(),
+            guard: Arc::clone(&self.guard),
             rule: self.rule.clone(),
             login: self.login,
             endpoint: Arc::clone(&self.endpoint),
@@ -178,7 +193,7 @@ impl<R: Clone> Clone for Threshold<R> {
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint(pub(crate) Arc<str>);
 
-/// Identifies the caller and asks the gate, then lets the request through to its handler.
+/// Asks the guard, then lets the request through to its handler.
 pub(crate) async fn enter<R>(
     State(threshold): State<Threshold<R>>,
     request: Request,
@@ -189,8 +204,8 @@ where
 {
     Span::current().record("endpoint", field::display(&threshold.endpoint));
     let endpoint = Endpoint(Arc::clone(&threshold.endpoint));
-    // Boxed apart, so that it takes no room while the handler waits.
-    let mut response = match Box::pin(welcome(threshold, request)).await {
+    let mut response = match threshold.guard.welcome(threshold.rule, threshold.login, request).await
+    {
         Ok(request) => next.run(request).await,
         Err(error) => error.into_response(),
     };
@@ -198,41 +213,54 @@ where
     response
 }
 
-async fn welcome<R>(threshold: Threshold<R>, mut request: Request) -> Result<Request, MatrixError>
-where
-    R: Copy + Send + Sync + 'static,
-{
-    let address = ClientAddress::of(request.headers(), request.extensions()).0;
-    let token = token(request.headers(), request.uri());
-    let caller = identify(&threshold, token, address, request.headers()).await?;
-    let visit = Visit { caller: caller.as_ref(), rule: threshold.rule, address };
-    threshold.doorway.gate.admit(&visit)?;
-    if let Some(actor) = caller {
-        request.extensions_mut().insert(Caller(actor));
+impl<R: Copy + Send + Sync + 'static> Guard<R> for Doorway<R> {
+    fn welcome(
+        &self,
+        rule: R,
+        login: Login,
+        mut request: Request,
+    ) -> BoxFuture<'_, Result<Request, MatrixError>> {
+        // Boxed apart, so that it takes no room while the handler waits.
+        Box::pin(async move {
+            let address = ClientAddress::of(request.headers(), request.extensions()).0;
+            let token = token(request.headers(), request.uri());
+            let headers = request.headers();
+            let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+            let caller = self.identify((rule, login), token, address, user_agent).await?;
+            let visit = Visit { caller: caller.as_ref(), rule, address };
+            self.gate.admit(&visit)?;
+            if let Some(actor) = caller {
+                request.extensions_mut().insert(Caller(actor));
+            }
+            Ok(request)
+        })
     }
-    Ok(request)
 }
 
-async fn identify<R: Copy>(
-    threshold: &Threshold<R>,
-    token: Result<Option<String>, MatrixError>,
-    address: IpAddr,
-    headers: &HeaderMap,
-) -> Result<Option<Actor>, MatrixError> {
-    let token = match (token, threshold.login) {
-        (Ok(Some(token)), _) => token,
-        (Ok(None), Login::Required) => return Err(MatrixError::missing_token()),
-        (Ok(None), Login::Optional | Login::Ignored) | (Err(_), Login::Ignored) => return Ok(None),
-        (Err(error), _) => return Err(error),
-    };
-    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let presented = Presented { token: &token, rule: threshold.rule, address, user_agent };
-    match (threshold.doorway.authenticator.authenticate(presented).await, threshold.login) {
-        (Ok(Some(actor)), _) => Ok(Some(actor)),
-        (Ok(None), Login::Ignored) => Ok(None),
-        (Err(error), Login::Ignored) if error.status().is_client_error() => Ok(None),
-        (Ok(None), _) => Err(MatrixError::unknown_token(false)),
-        (Err(error), _) => Err(error),
+impl<R: Copy> Doorway<R> {
+    async fn identify(
+        &self,
+        (rule, login): (R, Login),
+        token: Result<Option<String>, MatrixError>,
+        address: IpAddr,
+        user_agent: Option<&str>,
+    ) -> Result<Option<Actor>, MatrixError> {
+        let token = match (token, login) {
+            (Ok(Some(token)), _) => token,
+            (Ok(None), Login::Required) => return Err(MatrixError::missing_token()),
+            (Ok(None), Login::Optional | Login::Ignored) | (Err(_), Login::Ignored) => {
+                return Ok(None);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let presented = Presented { token: &token, rule, address, user_agent };
+        match (self.authenticator.authenticate(presented).await, login) {
+            (Ok(Some(actor)), _) => Ok(Some(actor)),
+            (Ok(None), Login::Ignored) => Ok(None),
+            (Err(error), Login::Ignored) if error.status().is_client_error() => Ok(None),
+            (Ok(None), _) => Err(MatrixError::unknown_token(false)),
+            (Err(error), _) => Err(error),
+        }
     }
 }
 

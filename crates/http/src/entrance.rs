@@ -93,7 +93,9 @@ impl Entrance {
         let method = label(request.method());
         let clock = Arc::clone(&self.clock);
         let started = clock.monotonic();
-        path::normalise(request.uri_mut());
+        if let Some(written) = path::normalise(request.uri_mut()) {
+            request.extensions_mut().insert(written);
+        }
         let routed = (request.method() != Method::OPTIONS).then(|| {
             let routed = self.router.clone().call(request);
             AssertUnwindSafe(routed).catch_unwind().instrument(span.clone())

@@ -20,14 +20,17 @@ mod tls;
 
 pub use self::{
     address::{ClientAddress, Peer, TrustedProxies},
+    body::{ReadBody, read_signed_body},
     caller::{
-        Authenticator, Caller, Doorway, Gate, Login, LoginScheme, MaybeCaller, Presented, Visit,
+        Authenticator, Caller, Doorway, Gate, Guard, Login, LoginScheme, MaybeCaller, Presented,
+        Visit,
     },
     denial::PolicyGate,
     entrance::Entrance,
     error::{MatrixError, internal, unavailable},
     listener::{Listener, ListenerOptions},
     message::{Incoming, IncomingJson, Outgoing, OutgoingJson},
+    path::WrittenTarget,
     routes::{RouteEntry, Routes},
     socket::Bind,
     tls::{CertificateError, Certificates, LoadedCertificates},

@@ -49,7 +49,7 @@ where
         let body = if parts.method == Method::GET || parts.method == Method::HEAD {
             Bytes::new()
         } else {
-            body::read_object(body).await?
+            body::take_object(&mut parts, body).await?
         };
 
         T::try_from_http_request(http::Request::from_parts(parts, &*body), &path)
@@ -75,7 +75,8 @@ where
     type Rejection = MatrixError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, MatrixError> {
-        let body = body::read_object(request.into_body()).await?;
+        let (mut parts, body) = request.into_parts();
+        let body = body::take_object(&mut parts, body).await?;
         serde_json::from_slice(&body).map(Self).map_err(|error| bad_body(&error))
     }
 }

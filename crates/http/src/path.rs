@@ -2,19 +2,26 @@
 
 use http::{Uri, uri::PathAndQuery};
 
+/// Method and body aside, what a request asked for as it was written: a signature covers these bytes.
+/// Among the extensions of a request whose path was spelled in another way.
+#[derive(Clone, Debug)]
+pub struct WrittenTarget(pub PathAndQuery);
+
 /// Decodes the percent-encoded characters that never needed encoding (RFC 3986, section 6.2.2.2).
 ///
 /// After this an encoded letter cannot slip past a fixed path segment into the parameter beside
 /// it. Slashes stay encoded: an encoded slash is part of a parameter. Doubled and trailing slashes
 /// are left alone, because no route matches an empty segment.
-pub(crate) fn normalise(uri: &mut Uri) {
+/// Returns how it was written, if that was another way.
+pub(crate) fn normalise(uri: &mut Uri) -> Option<WrittenTarget> {
     if !uri.path().contains('%') {
-        return;
+        return None;
     }
     let path = decode_unreserved(uri.path());
     if path == uri.path() {
-        return;
+        return None;
     }
+    let written = uri.path_and_query().cloned().map(WrittenTarget);
     let rewritten = match uri.query() {
         Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
         None => PathAndQuery::try_from(path),
@@ -24,6 +31,7 @@ pub(crate) fn normalise(uri: &mut Uri) {
         parts.path_and_query = Some(path_and_query);
     }
     *uri = Uri::from_parts(parts).unwrap_or_default();
+    written
 }
 
 fn decode_unreserved(path: &str) -> String {
@@ -51,9 +59,11 @@ fn is_unreserved(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn normalised(uri: &str) -> String {
-        let mut uri: Uri = uri.parse().unwrap();
-        normalise(&mut uri);
+    fn normalised(text: &str) -> String {
+        let mut uri: Uri = text.parse().unwrap();
+        let written = normalise(&mut uri);
+        assert_eq!(written.is_some(), uri != text);
+        assert!(written.is_none_or(|written| written.0 == text));
         uri.to_string()
     }
 

@@ -1,6 +1,6 @@
 //! The route table, derived from the specification's own metadata.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use axum::{
     Router,
@@ -11,10 +11,7 @@ use axum::{
 use http::Method;
 use ruma::api::{IncomingRequest, path_builder::PathBuilder};
 
-use crate::{
-    Doorway,
-    caller::{Login, LoginScheme, Threshold, enter},
-};
+use crate::caller::{Guard, Login, LoginScheme, Threshold, enter};
 
 /// One mounted endpoint: the row of the table that golden files guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +30,16 @@ pub struct RouteEntry<R> {
 ///
 /// There is no way to mount one without a rule, and the rule and the caller are checked by the
 /// route itself, so a handler cannot be reached past them.
-#[derive(Debug)]
 pub struct Routes<S, R> {
-    doorway: Doorway<R>,
+    guard: Arc<dyn Guard<R>>,
     by_path: BTreeMap<String, MethodRouter<S>>,
     table: Vec<RouteEntry<R>>,
+}
+
+impl<S, R: fmt::Debug> fmt::Debug for Routes<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routes").field("table", &self.table).finish_non_exhaustive()
+    }
 }
 
 impl<S, R> Routes<S, R>
@@ -47,8 +49,8 @@ where
 {
     /// No routes yet.
     #[must_use]
-    pub fn new(doorway: Doorway<R>) -> Self {
-        Self { doorway, by_path: BTreeMap::new(), table: Vec::new() }
+    pub fn new(guard: impl Guard<R> + 'static) -> Self {
+        Self { guard: Arc::new(guard), by_path: BTreeMap::new(), table: Vec::new() }
     }
 
     /// Adds `handler` under every path the specification gives `Req`:
@@ -104,8 +106,8 @@ where
         (rule, login): (R, Login),
         handler: impl Handler<Args, S>,
     ) -> Self {
-        let threshold =
-            Threshold { doorway: self.doorway.clone(), rule, login, endpoint: Arc::from(path) };
+        let guard = Arc::clone(&self.guard);
+        let threshold = Threshold { guard, rule, login, endpoint: Arc::from(path) };
         let methods =
             on(filter(&method), handler).route_layer(from_fn_with_state(threshold, enter::<R>));
         let position = positional(path);

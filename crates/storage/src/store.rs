@@ -136,6 +136,13 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { engine, executor, slots, shared, positions, lane }) })
     }
 
+    /// Who runs the closures. Short pieces of computing may run there too, a few at a time: while they do,
+    /// closures wait.
+    #[must_use]
+    pub fn executor(&self) -> &Arc<dyn Executor> {
+        &self.inner.executor
+    }
+
     /// How many slots there are.
     #[must_use]
     pub fn slots(&self) -> u16 {

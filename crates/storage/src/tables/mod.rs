@@ -11,6 +11,7 @@ pub mod policy;
 pub mod report;
 pub mod room;
 pub mod sender;
+pub mod server_key;
 pub mod signing_key;
 pub mod to_device;
 pub mod user_data;

@@ -6,14 +6,16 @@ mod person;
 
 use std::{net::SocketAddr, sync::Arc};
 
+use axum::Router;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use vestibule_config::{LoadError, Loaded};
+use vestibule_http::Entrance;
 use vestibule_remote::Transport;
 use vestibule_server::{
-    environment::{self, Tasks},
+    environment::{self, SystemClock, Tasks},
     reload::Reload,
     start::{Options, Running, start, start_over},
 };
@@ -165,7 +167,7 @@ impl TestServer {
         };
         let running = running?;
         if let Some(network) = &blueprint.lock().network {
-            network.attach(running.server_name(), running.federation_router());
+            network.attach(running.server_name(), entered(&running));
         }
         let address = *running.addresses().first().expect("the test server listens");
         Ok(Self { running, http: HttpClient::to(address), folder, blueprint })
@@ -258,4 +260,10 @@ impl TestServer {
         let session = self.http.post(path, body).await.ok();
         Person::of(&self.http, &session)
     }
+}
+
+/// The server-server API behind an entrance, as it is behind a socket.
+fn entered(running: &Running) -> Router {
+    let clock = Arc::new(SystemClock::new());
+    Router::new().fallback_service(Entrance::new(running.federation_router(), clock))
 }

@@ -1,0 +1,151 @@
+//! Every operation of the specification is mounted, under its path and with its authentication.
+
+use std::{collections::BTreeSet, env, fs, path::Path};
+
+use http::Method;
+use ruma::api::{
+    Metadata,
+    federation::{
+        authenticated_media, authorization, backfill, device, directory, discovery, event, keys,
+        membership, openid, policy, query, space, thirdparty, transactions,
+    },
+    path_builder::PathBuilder,
+};
+use vestibule_http::{Login, LoginScheme};
+
+use super::server;
+use crate::routes;
+
+/// Operations that are not mounted yet. The list only shrinks; a mounted one must leave it.
+const NOT_MOUNTED: &[&str] = &[
+    "GET /_matrix/federation/v1/backfill/{}",
+    "GET /_matrix/federation/v1/event/{}",
+    "GET /_matrix/federation/v1/event_auth/{}/{}",
+    "GET /_matrix/federation/v1/hierarchy/{}",
+    "GET /_matrix/federation/v1/make_join/{}/{}",
+    "GET /_matrix/federation/v1/make_knock/{}/{}",
+    "GET /_matrix/federation/v1/make_leave/{}/{}",
+    "GET /_matrix/federation/v1/media/download/{}",
+    "GET /_matrix/federation/v1/media/thumbnail/{}",
+    "GET /_matrix/federation/v1/openid/userinfo",
+    "GET /_matrix/federation/v1/publicRooms",
+    "GET /_matrix/federation/v1/query/directory",
+    "GET /_matrix/federation/v1/query/profile",
+    "GET /_matrix/federation/v1/query/{}",
+    "GET /_matrix/federation/v1/state/{}",
+    "GET /_matrix/federation/v1/state_ids/{}",
+    "GET /_matrix/federation/v1/timestamp_to_event/{}",
+    "GET /_matrix/federation/v1/user/devices/{}",
+    "GET /_matrix/key/v2/query/{}",
+    "GET /_matrix/key/v2/server",
+    "GET /.well-known/matrix/server",
+    "POST /_matrix/federation/v1/get_missing_events/{}",
+    "POST /_matrix/federation/v1/publicRooms",
+    "POST /_matrix/federation/v1/user/keys/claim",
+    "POST /_matrix/federation/v1/user/keys/query",
+    "POST /_matrix/key/v2/query",
+    "POST /_matrix/policy/v1/sign",
+    "PUT /_matrix/federation/v1/3pid/onbind",
+    "PUT /_matrix/federation/v1/exchange_third_party_invite/{}",
+    "PUT /_matrix/federation/v1/invite/{}/{}",
+    "PUT /_matrix/federation/v1/send/{}",
+    "PUT /_matrix/federation/v1/send_knock/{}/{}",
+    "PUT /_matrix/federation/v2/invite/{}/{}",
+    "PUT /_matrix/federation/v2/send_join/{}/{}",
+    "PUT /_matrix/federation/v2/send_leave/{}/{}",
+];
+
+/// Method, path with nameless parameters, and whether it is signed.
+type Operation = (String, bool);
+
+fn operation(method: &Method, path: &str, signed: bool) -> Operation {
+    let nameless = |segment: &str| if segment.starts_with('{') { "{}" } else { segment }.to_owned();
+    let path: Vec<String> = path.split('/').map(nameless).collect();
+    (format!("{method} {}", path.join("/")), signed)
+}
+
+fn of<R: Metadata<Authentication: LoginScheme>>() -> Operation {
+    let path = R::PATH_BUILDER.all_paths().next().unwrap();
+    operation(&R::METHOD, path, R::Authentication::LOGIN == Login::Required)
+}
+
+macro_rules! operations {
+    ($($request:path,)+) => { BTreeSet::from([$({ use $request as It; of::<It>() },)+]) };
+}
+
+fn known_to_ruma() -> BTreeSet<Operation> {
+    operations![
+        authenticated_media::get_content::v1::Request,
+        authenticated_media::get_content_thumbnail::v1::Request,
+        authorization::get_event_authorization::v1::Request,
+        backfill::get_backfill::v1::Request,
+        device::get_devices::v1::Request,
+        directory::get_public_rooms::v1::Request,
+        directory::get_public_rooms_filtered::v1::Request,
+        discovery::discover_homeserver::Request,
+        discovery::get_remote_server_keys::v2::Request,
+        discovery::get_remote_server_keys_batch::v2::Request,
+        discovery::get_server_keys::v2::Request,
+        discovery::get_server_version::v1::Request,
+        event::get_event::v1::Request,
+        event::get_event_by_timestamp::v1::Request,
+        event::get_missing_events::v1::Request,
+        event::get_room_state::v1::Request,
+        event::get_room_state_ids::v1::Request,
+        keys::claim_keys::v1::Request,
+        keys::get_keys::v1::Request,
+        membership::create_invite::v1::Request,
+        membership::create_invite::v2::Request,
+        membership::create_join_event::v2::Request,
+        membership::create_knock_event::v1::Request,
+        membership::create_leave_event::v2::Request,
+        membership::prepare_join_event::v1::Request,
+        membership::prepare_knock_event::v1::Request,
+        membership::prepare_leave_event::v1::Request,
+        openid::get_openid_userinfo::v1::Request,
+        policy::sign_event::v1::Request,
+        query::get_custom_information::v1::Request,
+        query::get_profile_information::v1::Request,
+        query::get_room_information::v1::Request,
+        space::get_hierarchy::v1::Request,
+        thirdparty::bind_callback::v1::Request,
+        thirdparty::exchange_invite::v1::Request,
+        transactions::send_transaction_message::v1::Request,
+    ]
+}
+
+async fn mounted() -> BTreeSet<Operation> {
+    let table = routes(&server().await.api).table();
+    let row = |row: &vestibule_http::RouteEntry<_>| {
+        operation(&row.method, &row.path, row.login == Login::Required)
+    };
+    table.iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn every_operation_is_mounted_but_for_a_list_that_shrinks() {
+    let (known, mounted) = (known_to_ruma(), mounted().await);
+    assert_eq!(known.len(), 36);
+    let missing: BTreeSet<&str> =
+        known.difference(&mounted).map(|(operation, _)| operation.as_str()).collect();
+    assert_eq!(missing, NOT_MOUNTED.iter().copied().collect());
+    let unknown: Vec<_> = mounted.difference(&known).collect();
+    assert!(unknown.is_empty(), "no operation of the specification: {unknown:?}");
+}
+
+#[test]
+fn the_specification_has_the_same_operations() {
+    let Some(folder) = env::var_os("VESTIBULE_SPEC_DIR") else { return };
+    let table = fs::read_to_string(Path::new(&folder).join("endpoints_server.tsv")).unwrap();
+    let specified: BTreeSet<Operation> = table
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let mut fields = line.split('\t');
+            let mut next = || fields.next().unwrap();
+            let method: Method = next().parse().unwrap();
+            operation(&method, next(), next() == "x-matrix")
+        })
+        .collect();
+    assert_eq!(specified, known_to_ruma());
+}

@@ -1,0 +1,108 @@
+//! Facts about the surface, asked over HTTP without a socket.
+
+mod coverage;
+mod endpoints;
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::Request};
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use ruma::server_name;
+use serde_json::Value;
+use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts};
+use vestibule_events::SigningKey;
+use vestibule_federation::{Federation, FederationParts};
+use vestibule_http::Entrance;
+use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
+use vestibule_remote::{NoTransport, Remote, RemoteConfig, RemoteParts};
+use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
+use vestibule_storage::InlineExecutor;
+use vestibule_testkit::{environment, memory_store};
+
+use crate::{FederationApi, router};
+
+/// A server without a socket.
+pub(crate) struct Server {
+    pub(crate) api: FederationApi,
+    entrance: Entrance,
+}
+
+/// The server `us.example`.
+pub(crate) async fn server() -> Server {
+    let time = environment(7);
+    let store = memory_store(1);
+    let server_name = server_name!("us.example");
+    let policy = compile(&PolicyConfig::default(), server_name).unwrap().0;
+    let policy = PolicyHandle::new(policy);
+    let rates = Arc::new(RateBuckets::default());
+    let environment = time.environment.clone();
+    let signing_key = Arc::new(SigningKey::from_seed([7; 32], "a").unwrap());
+    let rooms = Rooms::new(RoomsParts {
+        store: store.clone(),
+        policy: policy.clone(),
+        rates: rates.clone(),
+        environment: environment.clone(),
+        server_name: server_name.to_owned(),
+        signing_key: signing_key.clone(),
+        config: RoomsConfig::default(),
+        job_bell: Arc::default(),
+    });
+    let accounts = Accounts::new(AccountsParts {
+        store: store.clone(),
+        policy: policy.clone(),
+        rates,
+        environment: environment.clone(),
+        executor: Arc::new(InlineExecutor),
+        config: AccountsConfig::new(server_name.to_owned()),
+    });
+    let remote = RemoteParts {
+        store: store.clone(),
+        environment: environment.clone(),
+        server_name: server_name.to_owned(),
+        signing_key: signing_key.clone(),
+        config: RemoteConfig { enabled: true },
+        transport: Arc::new(NoTransport),
+    };
+    let federation = Federation::new(FederationParts {
+        store,
+        policy: policy.clone(),
+        environment,
+        server_name: server_name.to_owned(),
+        signing_key,
+        remote: Remote::open(remote).await.unwrap(),
+        accounts: accounts.clone(),
+        rooms: rooms.clone(),
+    });
+    let api = FederationApi { accounts, rooms, federation, policy };
+    let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
+    Server { api, entrance }
+}
+
+impl Server {
+    /// Sends a request and returns the status and the JSON of the answer.
+    pub(crate) async fn send(&self, request: Request) -> (u16, Value) {
+        let response = self.entrance.answer(request).await;
+        let status = response.status();
+        assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status.as_u16(), serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// Asks without a signature.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let request = Request::builder().method(method).uri(path);
+        let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
+        self.send(request.body(body).unwrap()).await
+    }
+}
+
+/// The status and the error code of an answer.
+pub(crate) fn error((status, body): (u16, Value)) -> (u16, String) {
+    (status, body["errcode"].as_str().unwrap_or_default().to_owned())
+}
+
+/// What [`error`] gives for this answer.
+pub(crate) fn code(status: u16, errcode: &str) -> (u16, String) {
+    (status, errcode.to_owned())
+}

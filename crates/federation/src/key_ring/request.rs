@@ -1,0 +1,112 @@
+//! Whether a request comes from the server it says it comes from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use ruma::{
+    OwnedServerName, SigningKeyAlgorithm,
+    serde::{Base64, base64::Standard},
+    signatures::verify_canonical_json_bytes,
+};
+use vestibule_events::signed_text;
+use vestibule_storage::StorageError;
+
+use super::{ChecksBusy, KeyRing, known::Purpose};
+
+/// A request and the signatures on it (server-server API, "Request Authentication").
+#[derive(Clone, Debug)]
+pub struct RequestSignature {
+    /// The server that says it sent it.
+    pub origin: OwnedServerName,
+    /// The method.
+    pub method: String,
+    /// Path and query as they were written.
+    pub target: String,
+    /// The body as it came, valid JSON; empty for a request without one.
+    pub content: Bytes,
+    /// The signatures, by key id.
+    pub signatures: BTreeMap<String, Base64<Standard>>,
+}
+
+/// Why a request is not believed to come from a server.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyRequestError {
+    /// A signature does not fit.
+    #[error("the signature does not fit the request")]
+    Forged,
+    /// No key of the server is known that is good for one of the signatures, and none could be had.
+    #[error("no key of {0} is known that made this signature")]
+    NoKey(OwnedServerName),
+    /// The body has no form that can be signed.
+    #[error("the body has no canonical form: {0}")]
+    BadContent(String),
+    /// Too many signatures wait to be checked.
+    #[error(transparent)]
+    Busy(#[from] ChecksBusy),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl KeyRing {
+    /// Checks that the origin signed the request and addressed it to us. Of the signatures with keys that
+    /// are known and in use, all have to fit, and there has to be one.
+    pub async fn verify_request(
+        &self,
+        request: RequestSignature,
+    ) -> Result<(), VerifyRequestError> {
+        let purpose = Purpose::Request(self.inner.environment.now_ms());
+        let key_ids: BTreeSet<String> = request.signatures.keys().cloned().collect();
+        let known = self.known([&*request.origin]).await?;
+        let keys = known.get(&request.origin);
+        let keys = keys.map(|keys| keys.good_for(purpose, &key_ids)).unwrap_or_default();
+        if keys.is_empty() {
+            return Err(VerifyRequestError::NoKey(request.origin));
+        }
+        let destination = self.inner.server_name.clone();
+        self.inner.checks.run(move || check(&request, &destination, &keys)).await?
+    }
+}
+
+fn check(
+    request: &RequestSignature,
+    destination: &OwnedServerName,
+    keys: &BTreeMap<String, Base64>,
+) -> Result<(), VerifyRequestError> {
+    let signed = signed_object(request, destination)?;
+    for (key_id, key) in keys {
+        let Some(signature) = request.signatures.get(key_id) else { continue };
+        let algorithm = SigningKeyAlgorithm::Ed25519;
+        let (key, signature) = (key.as_bytes(), signature.as_bytes());
+        verify_canonical_json_bytes(&algorithm, key, signature, signed.as_bytes())
+            .map_err(|_| VerifyRequestError::Forged)?;
+    }
+    Ok(())
+}
+
+/// The object that was signed, its keys in order.
+fn signed_object(
+    request: &RequestSignature,
+    destination: &OwnedServerName,
+) -> Result<String, VerifyRequestError> {
+    let bad = |error: &dyn std::fmt::Display| VerifyRequestError::BadContent(error.to_string());
+    let text = |text: &str| serde_json::to_string(text).map_err(|error| bad(&error));
+    let mut signed = "{".to_owned();
+    if !request.content.is_empty() {
+        let content = std::str::from_utf8(&request.content).map_err(|error| bad(&error))?;
+        signed.push_str("\"content\":");
+        signed.push_str(&signed_text(content).map_err(|error| bad(&error))?);
+        signed.push(',');
+    }
+    let parts = [
+        ("destination", destination.as_str()),
+        ("method", &request.method),
+        ("origin", request.origin.as_str()),
+        ("uri", &request.target),
+    ];
+    let parts = parts.map(|(name, value)| Ok(format!("\"{name}\":{}", text(value)?)));
+    let parts: Vec<String> = parts.into_iter().collect::<Result<_, VerifyRequestError>>()?;
+    signed.push_str(&parts.join(","));
+    signed.push('}');
+    Ok(signed)
+}
