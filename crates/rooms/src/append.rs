@@ -6,12 +6,15 @@
 
 mod authority;
 mod authorize;
+mod extremities;
+mod fetched;
 mod index;
 mod outlier;
 mod receive;
 mod record;
 mod relay;
 mod resolve;
+mod staging;
 
 use ruma::{CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};
 use vestibule_events::{BuildError, EventBuilder, Pdu};
@@ -30,8 +33,9 @@ pub(crate) use self::{
     authority::Authority, authorize::power_levels, index::membership_of, record::LIVE,
 };
 pub use self::{
-    receive::{ReceiveError, Received},
+    receive::{Incoming, ReceiveError, Received},
     record::Appended,
+    staging::{StagedEvent, Staging},
 };
 
 /// An event as its sender meant it, before the room gives it a place.

@@ -38,7 +38,9 @@ mod visibility;
 
 use self::room_tx::RoomTx;
 pub use self::{
-    append::{AppendError, Appended, ReceiveError, Received},
+    append::{
+        AppendError, Appended, Incoming, ReceiveError, Received, StagedEvent, Staging,
+    },
     ask::{AskError, Deed},
     audit::AuditedDenial,
     client_event::{Showing, name_of},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use vestibule_events::Pdu;
 use vestibule_storage::{Read, StorageError, tables::room::EVENT_BY_NO};
-use vestibule_types::{EventNo, RoomNo, limits::EVENT_CACHE_BYTES_MAX};
+use vestibule_types::{EventNo, RoomNo, limits::{EVENT_CACHE_BYTES_MAX, REWRITTEN_EVENTS_MAX}};
 
 use crate::OpenRoom;
 
@@ -20,10 +20,13 @@ pub struct LoggedEvent {
     pub auth: Arc<[EventNo]>,
 }
 
-/// Parsed events by room and number. Rows never change, so entries never go stale; only committed
-/// events come in here.
+/// Parsed events by room and number; only committed events come in here. Their rows do not change, but
+/// for those of outliers that are judged later: these are kept out from then on.
 #[derive(Clone, Debug)]
-pub(crate) struct EventCache(Cache<(RoomNo, EventNo), LoggedEvent>);
+pub(crate) struct EventCache {
+    events: Cache<(RoomNo, EventNo), LoggedEvent>,
+    rewritten: Cache<(RoomNo, EventNo), ()>,
+}
 
 impl EventCache {
     pub(crate) fn new() -> Self {
@@ -31,7 +34,16 @@ impl EventCache {
             u32::try_from(event.pdu.json().len().saturating_mul(2).saturating_add(512))
                 .unwrap_or(u32::MAX)
         };
-        Self(Cache::builder().weigher(weigh).max_capacity(EVENT_CACHE_BYTES_MAX).build())
+        Self {
+            events: Cache::builder().weigher(weigh).max_capacity(EVENT_CACHE_BYTES_MAX).build(),
+            rewritten: Cache::new(REWRITTEN_EVENTS_MAX),
+        }
+    }
+
+    /// The row of an event is about to change: what is remembered of it goes, and it is not kept again.
+    pub(crate) fn rewritten(&self, room: RoomNo, no: EventNo) {
+        self.rewritten.insert((room, no), ());
+        self.events.invalidate(&(room, no));
     }
 
     /// An event that was committed. Events numbered from `committed` on are read, but not kept.
@@ -42,7 +54,7 @@ impl EventCache {
         no: EventNo,
     ) -> Result<Option<LoggedEvent>, StorageError> {
         if no.0 < room.committed
-            && let Some(known) = self.0.get(&(room.no, no))
+            && let Some(known) = self.events.get(&(room.no, no))
         {
             return Ok(Some(known));
         }
@@ -57,7 +69,12 @@ impl EventCache {
             auth: stored.auth.into(),
         };
         if no.0 < room.committed {
-            self.0.insert((room.no, no), event.clone());
+            self.events.insert((room.no, no), event.clone());
+            // Looked at after the insertion: whoever rewrites the row first says so and then empties
+            // the entry, so one of the two sees the other.
+            if self.rewritten.contains_key(&(room.no, no)) {
+                self.events.invalidate(&(room.no, no));
+            }
         }
         Ok(Some(event))
     }

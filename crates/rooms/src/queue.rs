@@ -85,11 +85,42 @@ impl Rooms {
     {
         let (reply, answer) = oneshot::channel();
         let ticket = Box::new(Ticket { work, outcome: None, reply });
-        self.enqueue(room_id, ticket)?;
+        self.enqueue(room_id, vec![ticket])?;
         answer.await.unwrap_or_else(|_| Err(StorageError::Closed.into()))
     }
 
-    fn enqueue(&self, room_id: &RoomId, job: Box<dyn Job>) -> Result<(), StorageError> {
+    /// The same for several pieces of work that follow one another: they wait in line together, so that
+    /// as few batches as possible are made of them. Each has its own outcome.
+    pub(crate) async fn in_room_all<T, E, F>(
+        &self,
+        room_id: &RoomId,
+        works: Vec<F>,
+    ) -> Vec<Result<(T, u64), E>>
+    where
+        F: FnMut(&mut RoomTx<'_, '_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let (mut jobs, mut answers) = (Vec::<Box<dyn Job>>::new(), Vec::with_capacity(works.len()));
+        for work in works {
+            let (reply, answer) = oneshot::channel();
+            jobs.push(Box::new(Ticket { work, outcome: None, reply }));
+            answers.push(answer);
+        }
+        if let Err(failed) = self.enqueue(room_id, jobs) {
+            return answers.iter().map(|_| Err(failed.clone().into())).collect();
+        }
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for answer in answers {
+            outcomes.push(answer.await.unwrap_or_else(|_| Err(StorageError::Closed.into())));
+        }
+        outcomes
+    }
+
+    fn enqueue(&self, room_id: &RoomId, jobs: Vec<Box<dyn Job>>) -> Result<(), StorageError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
         let queues = self.inner.queues.0.pin();
         let line = loop {
             let line = queues.get_or_insert_with(room_id.to_owned(), Arc::default);
@@ -97,10 +128,10 @@ impl Rooms {
             if open.closed {
                 continue;
             }
-            if open.waiting.len() >= ROOM_QUEUE_MAX {
+            if open.waiting.len() + jobs.len() > ROOM_QUEUE_MAX {
                 return Err(StorageError::Contended);
             }
-            open.waiting.push_back(job);
+            open.waiting.extend(jobs);
             if open.served {
                 return Ok(());
             }

@@ -1,6 +1,10 @@
 //! Every bound in one place, with its reason.
 
+mod inbound;
+
 use std::time::Duration;
+
+pub use self::inbound::*;
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
 pub const EVENT_BYTES_MAX: usize = 65_536;
@@ -62,6 +66,9 @@ pub const ROOM_BATCH_MAX: usize = 64;
 
 /// Memory for parsed events, in bytes.
 pub const EVENT_CACHE_BYTES_MAX: u64 = 64 * 1_048_576;
+
+/// Events whose row changed after they were first stored, and which are therefore not kept parsed.
+pub const REWRITTEN_EVENTS_MAX: u64 = 20_000;
 
 /// Remembered answers of the state index.
 pub const STATE_POINT_CACHE_MAX: u64 = 100_000;

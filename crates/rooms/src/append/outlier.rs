@@ -9,12 +9,41 @@ use std::{
     sync::Arc,
 };
 
-use ruma::{EventId, OwnedEventId};
+use ruma::{EventId, OwnedEventId, RoomId};
 use vestibule_events::{Pdu, Verified};
 use vestibule_state_res::check_auth_events;
+use vestibule_storage::StorageError;
+use vestibule_types::limits::OUTLIERS_PER_BATCH_MAX;
 
 use super::{AppendError, receive::denied};
-use crate::{LoggedEvent, RoomTx};
+use crate::{RoomTx, Rooms};
+
+impl Rooms {
+    /// Stores events of a room outside its timeline, each after its auth events and judged by them
+    /// alone. Returns those that could not be judged, because an event that authorizes them is neither
+    /// here nor among them. Takes several batches, so that others get their turn.
+    pub async fn store_outliers(
+        &self,
+        room_id: &RoomId,
+        events: Vec<Verified>,
+    ) -> Result<Vec<OwnedEventId>, AppendError> {
+        let by_id: BTreeMap<OwnedEventId, Arc<Pdu>> = events
+            .into_iter()
+            .map(|event| Arc::new(event.into_pdu()))
+            .filter(|pdu| pdu.room_id() == room_id)
+            .map(|pdu| (pdu.event_id().clone(), pdu))
+            .collect();
+        let order = auth_events_first(&by_id);
+        let mut left = Vec::new();
+        for ids in order.chunks(OUTLIERS_PER_BATCH_MAX) {
+            let some: Vec<Arc<Pdu>> = ids.iter().filter_map(|id| by_id.get(id).cloned()).collect();
+            let (unjudged, _) =
+                self.in_room(room_id, move |room| room.store_in_order(&some)).await?;
+            left.extend(unjudged);
+        }
+        Ok(left)
+    }
+}
 
 impl RoomTx<'_, '_> {
     /// Stores events outside the timeline, each after its auth events and judged by them alone; the
@@ -25,39 +54,35 @@ impl RoomTx<'_, '_> {
         events: Vec<Verified>,
     ) -> Result<Vec<OwnedEventId>, AppendError> {
         let room_id = self.room_id.clone();
-        let ours = events.into_iter().map(|event| Arc::new(event.into_pdu()));
-        let mut waiting: BTreeMap<OwnedEventId, Arc<Pdu>> = ours
+        let by_id: BTreeMap<OwnedEventId, Arc<Pdu>> = events
+            .into_iter()
+            .map(|event| Arc::new(event.into_pdu()))
             .filter(|pdu| pdu.room_id() == room_id)
             .map(|pdu| (pdu.event_id().clone(), pdu))
             .collect();
-        for id in auth_events_first(&waiting) {
-            let Some(pdu) = waiting.get(&id).cloned() else { continue };
-            if self.view()?.event_no(&id)?.is_some() {
-                waiting.remove(&id);
-                continue;
-            }
-            let Some(auth) = self.known_auth_events(&pdu)? else { continue };
-            let by_id = |id: &EventId| {
-                Ok(auth.iter().find(|it| it.pdu.event_id() == id).map(|it| it.pdu.clone()))
-            };
-            let refused = denied(check_auth_events(&pdu, by_id))?.is_some();
-            self.store_event(&pdu, &auth, refused)?;
-            waiting.remove(&id);
-        }
-        Ok(waiting.into_keys().collect())
+        let order = auth_events_first(&by_id);
+        let sorted: Vec<Arc<Pdu>> = order.iter().filter_map(|id| by_id.get(id).cloned()).collect();
+        self.store_in_order(&sorted)
     }
 
-    /// The auth events of an event, or `None` when one of them is not here.
-    fn known_auth_events(&self, pdu: &Pdu) -> Result<Option<Vec<LoggedEvent>>, AppendError> {
-        let view = self.view()?;
-        let mut found = Vec::with_capacity(pdu.auth_events().len());
-        for id in pdu.auth_events() {
-            match view.event_by_id(id)? {
-                Some(event) => found.push(event),
-                None => return Ok(None),
+    fn store_in_order(&mut self, events: &[Arc<Pdu>]) -> Result<Vec<OwnedEventId>, AppendError> {
+        let mut left = Vec::new();
+        for pdu in events {
+            if self.view()?.event_no(pdu.event_id())?.is_some() {
+                continue;
             }
+            let Ok(auth) = self.auth_events(pdu)? else {
+                left.push(pdu.event_id().clone());
+                continue;
+            };
+            let by_id = |id: &EventId| -> Result<Option<Arc<Pdu>>, StorageError> {
+                let Ok(view) = self.view() else { return Ok(None) };
+                Ok(view.event_by_id(id)?.map(|event| event.pdu))
+            };
+            let refused = denied(check_auth_events(pdu, by_id))?.is_some();
+            self.store_event(pdu, &auth, refused)?;
         }
-        Ok(Some(found))
+        Ok(left)
     }
 }
 
@@ -66,6 +91,11 @@ impl RoomTx<'_, '_> {
 /// hash allows, would end the walk and not the process.
 fn auth_events_first(events: &BTreeMap<OwnedEventId, Arc<Pdu>>) -> Vec<OwnedEventId> {
     let (mut order, mut begun) = (Vec::with_capacity(events.len()), BTreeSet::new());
+    let creates: Vec<OwnedEventId> = events
+        .values()
+        .filter(|pdu| pdu.kind() == "m.room.create" && pdu.version().room_id_is_create_event())
+        .map(|pdu| pdu.event_id().clone())
+        .collect();
     for start in events.keys() {
         let mut path = vec![(start, false)];
         while let Some((id, finished)) = path.pop() {
@@ -76,6 +106,8 @@ fn auth_events_first(events: &BTreeMap<OwnedEventId, Arc<Pdu>>) -> Vec<OwnedEven
             let Some(pdu) = events.get(id).filter(|_| begun.insert(id)) else { continue };
             path.push((id, true));
             path.extend(pdu.auth_events().iter().map(|id| (id, false)));
+            // The create event of a version 12 room is an auth event that nobody names.
+            path.extend(creates.iter().filter(|create| *create != id).map(|id| (id, false)));
         }
     }
     order

@@ -102,14 +102,21 @@ impl RoomTx<'_, '_> {
         after: StateAt,
         stamp: Stamp,
     ) -> Result<(), AppendError> {
+        let child_is_here = self.close_gap(pdu)?;
         let (room_no, was, extremities) = {
             let room = self.known_mut()?;
             room.head.extremities.retain(|end| !prev.contains(end));
-            room.head.extremities.push(no);
+            if !child_is_here || room.head.extremities.is_empty() {
+                room.head.extremities.push(no);
+            }
             room.head.depth = room.head.depth.max(pdu.depth());
             (room.no, room.head.state, room.head.extremities.clone())
         };
-        let now = if extremities.len() == 1 { after } else { self.resolve_ends(&extremities)? };
+        let now = match extremities.as_slice() {
+            [only] if *only == no => after,
+            ends => self.resolve_ends(ends)?,
+        };
+        self.bound_ends(now)?;
         if now == was {
             return Ok(());
         }

@@ -1,14 +1,12 @@
 //! Letting in an event of another server's user that came to this server alone, as the joins, leaves
 //! and knocks of a handshake do. Whoever lets one in brings it to the other servers of the room.
 
-use std::sync::Arc;
-
 use vestibule_events::Verified;
 use vestibule_storage::tables::sender::RELAY;
 
 use super::{
     AppendError,
-    receive::{ReceiveError, Received},
+    receive::{Case, Incoming, ReceiveError, Received},
 };
 use crate::Rooms;
 
@@ -17,15 +15,12 @@ impl Rooms {
     /// in the room (server-server API, "Joining Rooms": the resident server sends it on). The mark is
     /// part of the batch that accepts the event.
     pub async fn receive_and_relay(&self, verified: Verified) -> Result<Received, ReceiveError> {
-        let pdu = Arc::new(verified.into_pdu());
-        if pdu.sender().server_name() == self.inner.server_name {
-            return Err(ReceiveError::OurOwn);
-        }
-        let room_id = pdu.room_id().to_owned();
+        let case = Case::from(Incoming::from(verified));
+        let room_id = case.pdu.room_id().to_owned();
         let received = self.in_room(&room_id, move |room| {
-            let received = room.receive(Arc::clone(&pdu))?;
+            let received = room.receive(&case)?;
             if received == Received::Accepted {
-                room.relay(&pdu)?;
+                room.relay(&case.pdu)?;
             }
             Ok::<_, ReceiveError>(received)
         });

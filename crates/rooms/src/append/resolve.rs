@@ -24,6 +24,12 @@ impl RoomTx<'_, '_> {
     /// Resolves the states after these events, and stores the outcome where it is new: as what
     /// differs from the state that needs the fewest changes.
     pub(super) fn resolve_ends(&mut self, ends: &[EventNo]) -> Result<StateAt, AppendError> {
+        let states = self.states_after(ends)?;
+        self.resolve_all(&states)
+    }
+
+    /// The states after these events, each once.
+    pub(super) fn states_after(&self, ends: &[EventNo]) -> Result<Vec<StateAt>, AppendError> {
         let mut states: Vec<StateAt> = Vec::new();
         for end in ends {
             let around = self.view()?.around(*end)?;
@@ -34,10 +40,15 @@ impl RoomTx<'_, '_> {
                 states.push(after);
             }
         }
-        match states.as_slice() {
+        Ok(states)
+    }
+
+    /// What several states come to.
+    pub(super) fn resolve_all(&mut self, states: &[StateAt]) -> Result<StateAt, AppendError> {
+        match states {
             [] => Ok(crate::state::EMPTY),
             [only] => Ok(*only),
-            _ => self.resolve_states(&states),
+            _ => self.resolve_states(states),
         }
     }
 

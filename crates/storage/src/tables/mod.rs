@@ -13,5 +13,6 @@ pub mod room;
 pub mod sender;
 pub mod server_key;
 pub mod signing_key;
+pub mod staging;
 pub mod to_device;
 pub mod user_data;
