@@ -32,22 +32,23 @@ mod state;
 mod sweep;
 mod timeline_token;
 mod to_device;
+mod to_device_in;
 mod upgrade;
 mod view;
 mod visibility;
 
 use self::room_tx::RoomTx;
 pub use self::{
-    append::{
-        AppendError, Appended, Incoming, ReceiveError, Received, StagedEvent, Staging,
-    },
+    append::{AppendError, Appended, Incoming, ReceiveError, Received, StagedEvent, Staging},
     ask::{AskError, Deed},
     audit::AuditedDenial,
     client_event::{Showing, name_of},
     create_room::{CreateRoom, CreateRoomError, CreatedRoom, InitialState, Preset},
     directory::{DirectoryError, PublicRoomsPage, PublicRoomsQuery, RoomSummary},
     elsewhere::{AliasElsewhere, Elsewhere, ElsewhereError, Handshake, InviteAbroad},
-    ephemeral::{NoticeError, ReceiptKind, SendReceipt, SetTyping, Typing, TypingIn},
+    ephemeral::{
+        NoticeError, ReceiptElsewhere, ReceiptKind, SendReceipt, SetTyping, Typing, TypingIn,
+    },
     explain::OpenRoomFinding,
     for_servers::{ServerReadError, ServerViewer},
     log::LoggedEvent,
@@ -55,10 +56,10 @@ pub use self::{
         ForgetError, GuardNote, Invite, Join, Knock, Leave, MembershipError, RemoveMember, Unban,
     },
     read::{
-        Context, ContextQuery, Direction, EventAt, FoundUser, FoundUsers, Hierarchy,
-        HierarchyQuery, JoinedMember, MembersQuery, Messages, MessagesQuery, ReadError, Relations,
-        RelationsQuery, RoomAccountData, RoomPreview, RoomSnapshot, SpaceRoom, Threads,
-        ThreadsQuery,
+        Context, ContextQuery, Direction, EventAt, EventKnown, FoundUser, FoundUsers, Hierarchy,
+        HierarchyQuery, InboundRoom, JoinedMember, MembersQuery, Messages, MessagesQuery,
+        PolicyServer, ReadError, Relations, RelationsQuery, RoomAccountData, RoomPreview,
+        RoomSnapshot, SpaceRoom, Threads, ThreadsQuery,
     },
     report::{FiledReport, Report, ReportError, Reported},
     room_tx::UnknownRoom,
@@ -68,6 +69,7 @@ pub use self::{
     sweep::{JOB_KINDS, JobError},
     timeline_token::BadToken,
     to_device::{SendToDevice, SendToDeviceError},
+    to_device_in::DirectMessage,
     upgrade::{UpgradeRoom, UpgradeRoomError},
     view::{OpenRoom, RoomView, TimelinePosition},
     visibility::Viewer,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use vestibule_events::Pdu;
 use vestibule_storage::{Read, StorageError, tables::room::EVENT_BY_NO};
-use vestibule_types::{EventNo, RoomNo, limits::{EVENT_CACHE_BYTES_MAX, REWRITTEN_EVENTS_MAX}};
+use vestibule_types::{
+    EventNo, RoomNo,
+    limits::{EVENT_CACHE_BYTES_MAX, REWRITTEN_EVENTS_MAX},
+};
 
 use crate::OpenRoom;
 

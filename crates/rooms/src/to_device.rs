@@ -154,15 +154,15 @@ impl Rooms {
 }
 
 /// Messages for one user.
-struct Letter {
-    sender: OwnedUserId,
-    receiver: OwnedUserId,
-    event_type: String,
-    messages: BTreeMap<String, Box<RawValue>>,
+pub(crate) struct Letter {
+    pub(crate) sender: OwnedUserId,
+    pub(crate) receiver: OwnedUserId,
+    pub(crate) event_type: String,
+    pub(crate) messages: BTreeMap<String, Box<RawValue>>,
 }
 
 impl Letter {
-    fn put(&self, tx: &mut Tx<'_>) -> Result<(), StorageError> {
+    pub(crate) fn put(&self, tx: &mut Tx<'_>) -> Result<(), StorageError> {
         let devices = DEVICE_BY_USER.scan(tx, (&self.receiver,), DEVICES_PER_USER_MAX)?;
         let mut delivered = false;
         for ((_, device), _) in devices {

@@ -261,8 +261,9 @@ impl RoomTx<'_, '_> {
     ) -> Result<(), AppendError> {
         let no = self.store_event(pdu, auth, true)?;
         match before {
-            Some(before) => self
-                .store_around(no, StoredEventState { before, after: before, soft_failed: true }),
+            Some(before) => {
+                self.store_around(no, StoredEventState { before, after: before, soft_failed: true })
+            }
             None => Ok(()),
         }
     }

@@ -71,8 +71,10 @@ impl Rooms {
                 let Some(((_, origin, _), _)) = first.into_iter().next() else { break };
                 let rows = STAGED_EVENT.scan(&view.reader, (no, &origin), STAGED_EVENTS_AT_ONCE)?;
                 for ((_, origin, stamp), row) in rows {
-                    let pdu = Pdu::from_stored(row.event_id, row.json, version)
-                        .map_err(|error| StorageError::corrupt("staged_event", error.to_string()))?;
+                    let pdu =
+                        Pdu::from_stored(row.event_id, row.json, version).map_err(|error| {
+                            StorageError::corrupt("staged_event", error.to_string())
+                        })?;
                     let event =
                         if row.whole { Verified::Whole(pdu) } else { Verified::Redacted(pdu) };
                     found.push(StagedEvent { origin, stamp, at: row.at, event });

@@ -1,5 +1,6 @@
 //! What passes: who is typing, and how far everybody has read.
 
+mod from_elsewhere;
 mod read_marker;
 mod receipt;
 mod set_typing;
@@ -13,6 +14,7 @@ use vestibule_storage::{
 };
 
 pub use self::{
+    from_elsewhere::ReceiptElsewhere,
     receipt::{ReceiptKind, SendReceipt},
     set_typing::SetTyping,
     typing::{Typing, TypingIn},

@@ -1,6 +1,6 @@
 //! Read receipts: how far somebody has read. A receipt never moves back.
 
-use ruma::{OwnedEventId, OwnedRoomId};
+use ruma::{OwnedEventId, OwnedRoomId, UserId};
 use serde::Deserialize;
 use vestibule_policy::kind;
 use vestibule_storage::{
@@ -15,10 +15,7 @@ use vestibule_types::{
 };
 
 use super::NoticeError;
-use crate::{
-    LoggedEvent, RoomTx, RoomView, Rooms,
-    ask::{Ask, Deed},
-};
+use crate::{LoggedEvent, RoomTx, RoomView, Rooms, ask::Deed};
 
 /// Who is told of a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +50,12 @@ pub struct SendReceipt {
     pub thread: Option<String>,
 }
 
+/// Who has read, and when, in milliseconds since the Unix epoch.
+pub(super) struct Reader<'a> {
+    pub(super) user_id: &'a UserId,
+    pub(super) at: u64,
+}
+
 #[derive(Deserialize)]
 struct Relating {
     #[serde(rename = "m.relates_to")]
@@ -78,7 +81,8 @@ impl Rooms {
         self.in_room(&room_id, move |room| {
             let permit = room.permit::<kind::Ephemeral>(&ask, &deed)?;
             room.view()?.spend_notice(&ask, permit)?;
-            room.take_receipt(&ask, &command)
+            let reader = Reader { user_id: &ask.user_id, at: ask.now.get().into() };
+            room.take_receipt(reader, &command)
         })
         .await?;
         Ok(())
@@ -86,7 +90,11 @@ impl Rooms {
 }
 
 impl RoomTx<'_, '_> {
-    fn take_receipt(&mut self, ask: &Ask, command: &SendReceipt) -> Result<(), NoticeError> {
+    pub(super) fn take_receipt(
+        &mut self,
+        reader: Reader<'_>,
+        command: &SendReceipt,
+    ) -> Result<(), NoticeError> {
         let view = self.view()?;
         let no = view.room.no;
         let event = view.noticed_event(&command.event_id)?;
@@ -96,7 +104,7 @@ impl RoomTx<'_, '_> {
         }
         let thread = command.thread.as_deref().unwrap_or_default();
         let kind = command.kind.name();
-        let key = (no, kind, thread, &ask.user_id);
+        let key = (no, kind, thread, reader.user_id);
         let old = RECEIPT.get(&*self.tx, key)?;
         if let Some(old) = &old {
             let before = match self.view()?.event_by_id(&old.value.event_id)? {
@@ -109,12 +117,12 @@ impl RoomTx<'_, '_> {
             RECEIPT_BY_POSITION.delete(self.tx, (no, old.stamp))?;
         }
         let stamp = self.next_stamp();
-        let row = StoredReceipt { event_id: command.event_id.clone(), at: ask.now.get().into() };
+        let row = StoredReceipt { event_id: command.event_id.clone(), at: reader.at };
         RECEIPT.put(self.tx, key, &Stamped::new(stamp, row))?;
         let changed = StoredReceiptKey {
             receipt_type: kind.to_owned(),
             thread: thread.to_owned(),
-            user_id: ask.user_id.clone(),
+            user_id: reader.user_id.to_owned(),
         };
         RECEIPT_BY_POSITION.put(self.tx, (no, stamp), &changed)?;
         STREAM.put(self.tx, (self.tx.slot().0, stamp), &StoredNews::Receipt { room: no })?;

@@ -5,6 +5,7 @@ mod context;
 mod event;
 mod event_at;
 mod hierarchy;
+mod inbound;
 mod initial_sync;
 mod joined;
 mod members;
@@ -22,6 +23,7 @@ pub use self::{
     context::{Context, ContextQuery},
     event_at::EventAt,
     hierarchy::{Hierarchy, HierarchyQuery, SpaceRoom},
+    inbound::{EventKnown, InboundRoom, PolicyServer},
     initial_sync::{RoomAccountData, RoomSnapshot},
     joined::JoinedMember,
     members::MembersQuery,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedEventId, OwnedRoomId, UserId};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 use serde_json::json;
 use vestibule_events::{EventBuilder, Pdu, RoomVersion, SigningKey, Verified, auth_types};
 use vestibule_rooms::{CreateRoom, Preset, Received};
@@ -12,12 +12,12 @@ use vestibule_storage::StorageError;
 use crate::support::{House, content, open_by_alias};
 
 /// Another server that builds events on whatever ends it likes.
-struct Away {
+pub(crate) struct Away {
     key: SigningKey,
     version: RoomVersion,
     room: OwnedRoomId,
     /// Every event, with the state after it.
-    events: BTreeMap<OwnedEventId, (Pdu, StateMap)>,
+    pub(crate) events: BTreeMap<OwnedEventId, (Pdu, StateMap)>,
     clock: u32,
 }
 
@@ -34,9 +34,22 @@ impl FactSource for Facts<'_> {
 impl Away {
     /// Learns the room as the house has it.
     async fn new(house: &House, room: &OwnedRoomId, version: RoomVersion) -> Self {
+        let mut away = Self {
+            key: SigningKey::from_seed([9; 32], "b").expect("a key"),
+            version,
+            room: room.clone(),
+            events: BTreeMap::new(),
+            clock: 0,
+        };
+        away.catch_up(house).await;
+        away
+    }
+
+    /// Learns what the house has and this server does not.
+    pub(crate) async fn catch_up(&mut self, house: &House) {
         let pdus = house
             .rooms
-            .with_view::<_, StorageError, _>(room, |view| {
+            .with_view::<_, StorageError, _>(&self.room, |view| {
                 let mut pdus = Vec::new();
                 for (_, no) in view.timeline_forward(None, None, usize::MAX)? {
                     pdus.push((*view.event(no)?.expect("stored").pdu).clone());
@@ -46,20 +59,14 @@ impl Away {
             .await
             .expect("read")
             .expect("a room");
-        let mut away = Self {
-            key: SigningKey::from_seed([9; 32], "b").expect("a key"),
-            version,
-            room: room.clone(),
-            events: BTreeMap::new(),
-            clock: 0,
-        };
         for pdu in pdus {
-            away.learn(pdu);
+            if !self.events.contains_key(pdu.event_id()) {
+                self.learn(pdu);
+            }
         }
-        away
     }
 
-    fn state_before(&self, prev: &[OwnedEventId]) -> StateMap {
+    pub(crate) fn state_before(&self, prev: &[OwnedEventId]) -> StateMap {
         let states: Vec<StateMap> = prev.iter().map(|id| self.events[id].1.clone()).collect();
         match states.as_slice() {
             [] => StateMap::new(),
@@ -68,7 +75,7 @@ impl Away {
         }
     }
 
-    fn learn(&mut self, pdu: Pdu) {
+    pub(crate) fn learn(&mut self, pdu: Pdu) {
         let mut state = self.state_before(pdu.prev_events());
         if let Some(place) = pdu.state_place() {
             state.insert(place, pdu.event_id().clone());
@@ -77,7 +84,7 @@ impl Away {
     }
 
     /// Builds an event on these parents.
-    fn build(
+    pub(crate) fn build(
         &mut self,
         sender: &str,
         (kind, key): (&str, Option<&str>),
@@ -85,7 +92,18 @@ impl Away {
         prev: &[OwnedEventId],
     ) -> Pdu {
         let sender = UserId::parse(sender).expect("a user id");
-        let before = self.state_before(prev);
+        self.build_by(sender, (kind, key), value, (prev, prev))
+    }
+
+    /// The same, authorized by the state after other events than its parents.
+    pub(crate) fn build_by(
+        &mut self,
+        sender: OwnedUserId,
+        (kind, key): (&str, Option<&str>),
+        value: serde_json::Value,
+        (prev, authorized_after): (&[OwnedEventId], &[OwnedEventId]),
+    ) -> Pdu {
+        let before = self.state_before(authorized_after);
         let raw = serde_json::value::to_raw_value(&value).expect("JSON");
         let places = auth_types(self.version, kind, &sender, key, &raw).expect("auth types");
         let skip = |place: &(String, String)| {
@@ -113,7 +131,7 @@ impl Away {
         builder.build_and_sign(self.version, &self.key, server).expect("built")
     }
 
-    async fn send(&mut self, house: &House, pdu: Pdu) -> Received {
+    pub(crate) async fn send(&mut self, house: &House, pdu: Pdu) -> Received {
         let received = house.rooms.receive(Verified::Whole(pdu.clone())).await.expect("judged");
         if received == Received::Accepted || received == Received::SoftFailed {
             self.learn(pdu);
@@ -123,7 +141,7 @@ impl Away {
 }
 
 /// The current state of the room as the house has it.
-async fn state_of(house: &House, room: &OwnedRoomId) -> StateMap {
+pub(crate) async fn state_of(house: &House, room: &OwnedRoomId) -> StateMap {
     house
         .rooms
         .with_view::<_, StorageError, _>(room, |view| {
@@ -138,7 +156,7 @@ async fn state_of(house: &House, room: &OwnedRoomId) -> StateMap {
         .expect("a room")
 }
 
-async fn ends_of(house: &House, room: &OwnedRoomId) -> Vec<OwnedEventId> {
+pub(crate) async fn ends_of(house: &House, room: &OwnedRoomId) -> Vec<OwnedEventId> {
     house
         .rooms
         .with_view::<_, StorageError, _>(room, |view| {
@@ -153,7 +171,7 @@ async fn ends_of(house: &House, room: &OwnedRoomId) -> Vec<OwnedEventId> {
         .expect("a room")
 }
 
-async fn room_with_remote_admins(version: RoomVersion) -> (House, Away, OwnedRoomId) {
+pub(crate) async fn room_with_remote_admins(version: RoomVersion) -> (House, Away, OwnedRoomId) {
     let house = House::new(&open_by_alias(), 1);
     let alice = house.account("alice", "moderator").await;
     let users = if version.rules().authorization.explicitly_privilege_room_creators {

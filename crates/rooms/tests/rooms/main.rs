@@ -7,6 +7,7 @@
 )]
 
 mod forks;
+mod gaps;
 mod guests;
 mod invariants;
 mod last_admin;

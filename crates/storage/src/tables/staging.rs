@@ -54,8 +54,7 @@ pub const STAGED_COUNT: Counter<(RoomNo, OwnedServerName)> = Counter::new(0x0762
 pub const GAP_BY_PREV: Table<(RoomNo, OwnedEventId), StoredEventNo> =
     Table::new(0x0763, "gap_by_prev");
 /// Transactions that were answered, by origin and id.
-pub const ANSWERED: Table<(OwnedServerName, String), StoredAnswer> =
-    Table::new(0x0764, "answered");
+pub const ANSWERED: Table<(OwnedServerName, String), StoredAnswer> = Table::new(0x0764, "answered");
 /// The same by time, for forgetting them.
 pub const ANSWERED_BY_TIME: Table<(u64, OwnedServerName, String), ()> =
     Table::new(0x0765, "answered_by_time");

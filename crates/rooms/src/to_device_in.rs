@@ -1,0 +1,111 @@
+//! Messages to devices of ours from users of other servers.
+//!
+//! A message is taken once, whatever its server repeats. It reaches accounts whose class may deal with
+//! its sender: for scoped classes, where a room in their scope is shared. What does not get through
+//! is dropped without a word to the sender, and noted for the operator.
+
+use std::collections::BTreeMap;
+
+use ruma::{OwnedUserId, UserId};
+use serde_json::value::RawValue;
+use vestibule_accounts::Acquaintance;
+use vestibule_policy::{AccountState, Action, Decision, Facts, RateFact, Request};
+use vestibule_storage::{
+    Scan, StorageError, Tx,
+    tables::staging::{DIRECT_TAKEN, DIRECT_TAKEN_BY_TIME},
+};
+use vestibule_types::limits::{DIRECT_AGE_MS_MAX, DIRECT_FORGOTTEN_AT_ONCE};
+
+use crate::{Rooms, ask::subject, to_device::Letter};
+
+/// A message from a user of another server to devices of one user of ours.
+#[derive(Clone, Debug)]
+pub struct DirectMessage {
+    /// Who sent it.
+    pub sender: OwnedUserId,
+    /// Whose devices get it.
+    pub receiver: OwnedUserId,
+    /// Its type.
+    pub event_type: String,
+    /// The sender's name for it.
+    pub message_id: String,
+    /// The content for each device; `*` stands for all of them.
+    pub messages: BTreeMap<String, Box<RawValue>>,
+}
+
+impl Rooms {
+    /// Takes a message from another server. Says whether it was new and let through.
+    pub async fn deliver_direct(&self, message: DirectMessage) -> Result<bool, StorageError> {
+        if message.receiver.server_name() != self.inner.server_name
+            || !self.may_reach(&message.sender, &message.receiver).await?
+        {
+            return Ok(false);
+        }
+        let now = self.inner.env.now_ms();
+        let slot = self.inner.store.slot_of_user(&message.receiver);
+        let DirectMessage { sender, receiver, event_type, message_id, messages } = message;
+        let letter = Letter { sender, receiver, event_type, messages };
+        let taken = self.inner.store.write(slot, move |tx| {
+            if DIRECT_TAKEN.contains(tx, (&letter.receiver, &letter.sender, &message_id))? {
+                return Ok(false);
+            }
+            forget_old(tx, now)?;
+            DIRECT_TAKEN.put(tx, (&letter.receiver, &letter.sender, &message_id), &now)?;
+            let by_time = (now, &letter.receiver, &letter.sender, &message_id);
+            DIRECT_TAKEN_BY_TIME.put(tx, by_time, &())?;
+            letter.put(tx)?;
+            Ok::<_, StorageError>(true)
+        });
+        Ok(taken.await?.value)
+    }
+
+    /// Whether a user of another server may reach an account of ours: as the account might reach them.
+    async fn may_reach(&self, sender: &UserId, receiver: &UserId) -> Result<bool, StorageError> {
+        if self.weigh_direct(sender, receiver, false).await?.is_allowed() {
+            return Ok(true);
+        }
+        let known = self.share_room(receiver, sender).await?;
+        let decision = self.weigh_direct(sender, receiver, known).await?;
+        if decision.is_allowed() {
+            return Ok(true);
+        }
+        self.note_denial(&decision, None).await;
+        Ok(false)
+    }
+
+    async fn weigh_direct(
+        &self,
+        sender: &UserId,
+        receiver: &UserId,
+        shares_room: bool,
+    ) -> Result<Decision, StorageError> {
+        let (policy, now) = (self.inner.policy.current(), self.inner.env.now());
+        let (sender, receiver) = (sender.to_owned(), receiver.to_owned());
+        self.inner
+            .store
+            .read(move |snapshot| {
+                let mut subject = subject(snapshot, &receiver)?;
+                // Who may not act for now is still written to.
+                if matches!(subject.state, AccountState::Suspended | AccountState::Locked) {
+                    subject.state = AccountState::Active;
+                }
+                let request =
+                    Request::new(&subject, Action::ToDevice { target: &sender }, now, None);
+                let rate = RateFact::Charged;
+                let facts = Facts { shares_room: Some(shares_room), rate, ..Facts::default() };
+                Ok(policy.decide(&facts, &request))
+            })
+            .await
+    }
+}
+
+/// Forgets a few messages that nobody repeats any more.
+fn forget_old(tx: &mut Tx<'_>, now: u64) -> Result<(), StorageError> {
+    let before = now.saturating_sub(DIRECT_AGE_MS_MAX);
+    let old = Scan::prefix(()).before((before,)).limit(DIRECT_FORGOTTEN_AT_ONCE);
+    for ((at, receiver, sender, id), ()) in DIRECT_TAKEN_BY_TIME.scan_with(tx, old)? {
+        DIRECT_TAKEN.delete(tx, (&receiver, &sender, &id))?;
+        DIRECT_TAKEN_BY_TIME.delete(tx, (at, &receiver, &sender, &id))?;
+    }
+    Ok(())
+}
