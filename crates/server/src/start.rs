@@ -143,6 +143,12 @@ impl Running {
         self.house.rooms.server_name()
     }
 
+    /// The client-server API without a listener, for the simulator.
+    #[must_use]
+    pub fn client_router(&self) -> Router {
+        self.house.client_router()
+    }
+
     /// The server-server API without a listener, for a network in memory.
     #[must_use]
     pub fn federation_router(&self) -> Router {

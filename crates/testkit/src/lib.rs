@@ -14,6 +14,14 @@ mod random;
     reason = "a helper of tests fails the test that called it"
 )]
 pub mod server;
+#[cfg(feature = "server")]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a helper of tests fails the test that called it"
+)]
+pub mod simulator;
 mod spawner;
 #[expect(
     clippy::expect_used,

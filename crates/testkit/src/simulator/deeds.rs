@@ -1,0 +1,138 @@
+//! What people do in a simulation, and how it is drawn.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{server::SimPerson, skies::Life};
+use crate::{SeededRandom, server::segment};
+
+const V3: &str = "/_matrix/client/v3";
+
+/// A room and what was said in it, as far as its people were told so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SimRoom {
+    pub(super) room_id: String,
+    /// Who made it: never out of it, and never without power.
+    pub(super) maker: usize,
+    /// Events somebody was told were sent.
+    pub(super) events: Vec<String>,
+}
+
+/// One request, or two where the second depends on the first.
+#[derive(Clone, Debug)]
+pub(super) enum Deed {
+    /// An event.
+    Send(String),
+    /// State: type and content.
+    Set(&'static str, Value),
+    /// Another power level for somebody.
+    Power { whom: String, level: i64 },
+    /// Join, through these servers.
+    Join { via: Vec<String> },
+    /// Leave.
+    Leave,
+    /// invite, kick, ban, unban
+    Member { act: &'static str, whom: String },
+    /// Take an event back.
+    Redact(String),
+}
+
+impl Deed {
+    /// Draws one for somebody in a room.
+    pub(super) fn draw(
+        random: &SeededRandom,
+        (people, servers): (&[SimPerson], &[String]),
+        (room, person): (&SimRoom, usize),
+        number: usize,
+    ) -> Self {
+        let mut others: Vec<&SimPerson> = people.iter().collect();
+        others.remove(room.maker);
+        let whom = pick(random, &others).map_or_else(String::new, |it| it.user_id.clone());
+        match random.below(100) {
+            0..34 => Self::Send(format!("word {number}")),
+            34..44 => Self::Set("m.room.topic", json!({ "topic": format!("topic {number}") })),
+            44..49 => Self::Set("m.room.name", json!({ "name": format!("name {number}") })),
+            49..56 => Self::Power { whom, level: [0, 50, 50, 99][below(random, 4)] },
+            56..72 => {
+                let first = servers[below(random, servers.len())].clone();
+                let second = servers[below(random, servers.len())].clone();
+                Self::Join { via: vec![first, second] }
+            }
+            72..77 if person != room.maker => Self::Leave,
+            77..82 => Self::Member { act: "invite", whom },
+            82..87 => Self::Member { act: "kick", whom },
+            87..90 => Self::Member { act: "ban", whom },
+            90..94 => Self::Member { act: "unban", whom },
+            _ => match pick(random, &room.events) {
+                Some(event) => Self::Redact(event.clone()),
+                None => Self::Send(format!("word {number}")),
+            },
+        }
+    }
+
+    /// What the trace calls it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Send(text) => format!("says {text}"),
+            Self::Set(kind, content) => format!("sets {kind} {content}"),
+            Self::Power { whom, level } => format!("gives {whom} the level {level}"),
+            Self::Join { via } => format!("joins via {via:?}"),
+            Self::Leave => "leaves".to_owned(),
+            Self::Member { act, whom } => format!("{act}s {whom}"),
+            Self::Redact(event) => format!("redacts {event}"),
+        }
+    }
+
+    /// Does it. Answers with the status and the event it made; nothing when the server crashed.
+    pub(super) async fn run(
+        &self,
+        life: &Life,
+        (person, transaction): (&SimPerson, usize),
+        room_id: &str,
+    ) -> Option<(u16, Option<String>, String)> {
+        let room = format!("{V3}/rooms/{}", segment(room_id));
+        let (method, path, body) = match self {
+            Self::Send(text) => (
+                Method::PUT,
+                format!("{room}/send/m.room.message/{transaction}"),
+                json!({ "msgtype": "m.text", "body": text }),
+            ),
+            Self::Set(kind, content) => {
+                (Method::PUT, format!("{room}/state/{kind}/"), content.clone())
+            }
+            Self::Power { whom, level } => {
+                let path = format!("{room}/state/m.room.power_levels/");
+                let reply = life.ask(Some(person), Method::GET, &path, &Value::Null).await?;
+                if reply.status != 200 {
+                    return Some((reply.status, None, reply.body.to_string()));
+                }
+                let mut content = reply.body;
+                content["users"][whom] = json!(level);
+                (Method::PUT, path, content)
+            }
+            Self::Join { via } => {
+                let via: Vec<_> = via.iter().map(|it| format!("via={}", segment(it))).collect();
+                let path = format!("{V3}/join/{}?{}", segment(room_id), via.join("&"));
+                (Method::POST, path, json!({}))
+            }
+            Self::Leave => (Method::POST, format!("{room}/leave"), json!({})),
+            Self::Member { act, whom } => {
+                (Method::POST, format!("{room}/{act}"), json!({ "user_id": whom }))
+            }
+            Self::Redact(event) => {
+                (Method::PUT, format!("{room}/redact/{}/{transaction}", segment(event)), json!({}))
+            }
+        };
+        let reply = life.ask(Some(person), method, &path, &body).await?;
+        let event = reply.body["event_id"].as_str().map(ToOwned::to_owned);
+        Some((reply.status, event, reply.body.to_string()))
+    }
+}
+
+pub(super) fn below(random: &SeededRandom, bound: usize) -> usize {
+    usize::try_from(random.below(bound as u64)).unwrap_or_default()
+}
+
+fn pick<'a, T>(random: &SeededRandom, from: &'a [T]) -> Option<&'a T> {
+    from.get(below(random, from.len()))
+}

@@ -1,0 +1,149 @@
+//! Whether the servers of a simulation came to the same end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::Method;
+use ruma::OwnedEventId;
+use serde_json::Value;
+use vestibule_storage::{
+    StorageError,
+    tables::room::{EVENT_BY_ID, EVENT_BY_NO, EVENT_STATE},
+};
+
+use super::server::{SimPerson, SimServer};
+use crate::server::segment;
+
+const V3: &str = "/_matrix/client/v3";
+/// Pages of a hundred that are read back at most.
+const PAGES_MAX: usize = 30;
+
+/// A room as one of its people sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Who looked.
+    pub(super) user_id: String,
+    /// Type and key to event.
+    pub(super) state: BTreeMap<(String, String), String>,
+    /// Whose servers are in the room.
+    pub(super) joined: BTreeSet<String>,
+    /// Every event that can be paged back to.
+    pub(super) timeline: BTreeSet<String>,
+}
+
+/// Looks at a room through the eyes of somebody in it; nothing when they are not.
+pub(super) async fn look(server: &SimServer, person: &SimPerson, room_id: &str) -> Option<Seen> {
+    let life = server.life()?;
+    let room = format!("{V3}/rooms/{}", segment(room_id));
+    let ask = async |path: String| life.ask(Some(person), Method::GET, &path, &Value::Null).await;
+    let mine = ask(format!("{room}/state/m.room.member/{}", segment(&person.user_id))).await?;
+    if mine.body["membership"] != "join" {
+        return None;
+    }
+    let mut seen = Seen { user_id: person.user_id.clone(), ..Seen::default() };
+    let state = ask(format!("{room}/state")).await?;
+    for event in state.body.as_array()? {
+        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        if event["type"] == "m.room.member" && event["content"]["membership"] == "join" {
+            seen.joined.insert(text("state_key"));
+        }
+        seen.state.insert((text("type"), text("state_key")), text("event_id"));
+    }
+    let mut from = String::new();
+    for _ in 0..PAGES_MAX {
+        let page = ask(format!("{room}/messages?dir=b&limit=100{from}")).await?;
+        let chunk = page.body["chunk"].as_array()?.clone();
+        seen.timeline.extend(
+            chunk.iter().filter_map(|event| event["event_id"].as_str()).map(ToOwned::to_owned),
+        );
+        let Some(end) = page.body["end"].as_str() else { break };
+        from = format!("&from={}", segment(end));
+    }
+    Some(seen)
+}
+
+/// What one server made of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Never heard of.
+    Unknown,
+    /// Kept beside the room's graph.
+    Outlier,
+    /// Refused for ever.
+    Rejected,
+    /// Part of the graph, hidden.
+    SoftFailed,
+    /// Part of the graph.
+    Accepted,
+}
+
+pub(super) async fn fate(server: &SimServer, event_id: &str) -> Fate {
+    let id: OwnedEventId = event_id.try_into().expect("an event id");
+    let found: Result<Fate, StorageError> = server
+        .store()
+        .read(move |snapshot| {
+            let Some(place) = EVENT_BY_ID.get(snapshot, (&*id,))? else {
+                return Ok(Fate::Unknown);
+            };
+            let event = EVENT_BY_NO.get(snapshot, (place.room, place.event))?;
+            let around = EVENT_STATE.get(snapshot, (place.room, place.event))?;
+            Ok(match (event, around) {
+                (Some(event), _) if event.rejected => Fate::Rejected,
+                (_, None) => Fate::Outlier,
+                (_, Some(around)) if around.value.soft_failed => Fate::SoftFailed,
+                (_, Some(_)) => Fate::Accepted,
+            })
+        })
+        .await;
+    found.expect("a store in memory")
+}
+
+/// The differences between what people of different servers see in one room.
+pub(super) async fn differences(
+    servers: &[SimServer],
+    people: &[SimPerson],
+    room_id: &str,
+) -> Vec<String> {
+    let mut looks = Vec::new();
+    for person in people {
+        if let Some(seen) = look(&servers[person.server], person, room_id).await {
+            looks.push((person.server, seen));
+        }
+    }
+    let mut found = Vec::new();
+    let Some((_, first)) = looks.first().cloned() else {
+        return vec![format!("nobody is left in {room_id}")];
+    };
+    for (_, seen) in &looks {
+        for key in first.state.keys().chain(seen.state.keys()).collect::<BTreeSet<_>>() {
+            let (one, other) = (first.state.get(key), seen.state.get(key));
+            if one != other {
+                let (here, there) = (&first.user_id, &seen.user_id);
+                found.push(format!(
+                    "{room_id}: {key:?} is {one:?} for {here}, {other:?} for {there}"
+                ));
+            }
+        }
+    }
+    let looked: BTreeSet<_> = looks.iter().map(|(_, seen)| seen.user_id.clone()).collect();
+    if looked != first.joined {
+        found.push(format!(
+            "{room_id}: in it are {:?}, and who thinks so is {looked:?}",
+            first.joined
+        ));
+    }
+    let all: BTreeSet<_> = looks.iter().flat_map(|(_, seen)| seen.timeline.clone()).collect();
+    for (server, seen) in &looks.iter().cloned().collect::<BTreeMap<_, _>>() {
+        for event in all.difference(&seen.timeline) {
+            let fate = fate(&servers[*server], event).await;
+            // An event may be hidden on one server and not on another: which of two things came
+            // first is for each of them to see. What the graph alone decides must be the same.
+            if fate != Fate::SoftFailed {
+                let user = &seen.user_id;
+                found.push(format!(
+                    "{room_id}: {event} is in a timeline, for {user} it is {fate:?}"
+                ));
+            }
+        }
+    }
+    found
+}

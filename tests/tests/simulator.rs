@@ -1,0 +1,82 @@
+//! Servers on a bad network come to the same end, whatever happened.
+//!
+//! `VESTIBULE_SEEDS=500` plays so many seeds, `VESTIBULE_SEED=17` that one and prints what happened.
+
+use std::{
+    env,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
+use vestibule_testkit::simulator::{Outcome, Plan, Weather, simulate};
+
+/// Three servers, a room of each generation of state resolution, and everything that may go wrong.
+const STORM: Plan = Plan {
+    servers: 3,
+    people_each: 2,
+    versions: &["10", "12"],
+    deeds: 60,
+    weather: Weather::STORM,
+    disasters: true,
+};
+
+/// Seeds of a run on somebody's own machine, and of one that proves a change.
+const SEEDS: u64 = 12;
+const SEEDS_IN_CI: u64 = 200;
+
+fn number(name: &str) -> Option<u64> {
+    env::var_os(name)?.to_str()?.parse().ok()
+}
+
+/// Plays seeds on all cores.
+fn play(seeds: std::ops::Range<u64>, plan: Plan) -> Vec<(u64, Outcome)> {
+    let next = AtomicU64::new(seeds.start);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut outcomes = Vec::new();
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds.end {
+                            break outcomes;
+                        }
+                        outcomes.push((seed, simulate(seed, plan)));
+                    }
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn after_a_storm_every_server_sees_the_same_rooms() {
+    let seeds = match (number("VESTIBULE_SEED"), number("VESTIBULE_SEEDS")) {
+        (Some(one), _) => one..one + 1,
+        (None, Some(many)) => 0..many,
+        (None, None) if env::var_os("CI").is_some() => 0..SEEDS_IN_CI,
+        (None, None) => 0..SEEDS,
+    };
+    let outcomes = play(seeds.clone(), STORM);
+    let mut failed = Vec::new();
+    for (seed, outcome) in &outcomes {
+        if !outcome.problems.is_empty() {
+            failed.push(format!("seed {seed}:\n  {}", outcome.problems.join("\n  ")));
+        }
+    }
+    if let (true, Some((_, outcome))) = (seeds.end - seeds.start == 1, outcomes.first()) {
+        failed.push(outcome.last.join("\n"));
+        assert!(outcome.problems.is_empty(), "{}", failed.join("\n"));
+    }
+    assert!(failed.is_empty(), "{} of {seeds:?} failed\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    let (first, second, other) = (simulate(7, STORM), simulate(7, STORM), simulate(8, STORM));
+    assert_eq!(first.last, second.last);
+    assert_eq!(first.trace, second.trace);
+    assert_ne!(first.trace, other.trace);
+}
