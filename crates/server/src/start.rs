@@ -161,6 +161,12 @@ impl Running {
         &self.house.store
     }
 
+    /// The rooms, for tests that look beneath.
+    #[must_use]
+    pub fn rooms(&self) -> &vestibule_rooms::Rooms {
+        &self.house.rooms
+    }
+
     /// Whether anybody administers this server.
     pub async fn has_admin(&self) -> anyhow::Result<bool> {
         Ok(self.house.accounts.admins().await? > 0)

@@ -3,6 +3,7 @@
 mod http_client;
 mod network;
 mod person;
+mod pretend;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -25,6 +26,7 @@ pub use self::{
     http_client::{HttpClient, Reply},
     network::{Network, Sent},
     person::{Person, segment, texts},
+    pretend::{PretendServer, RoomEnds},
 };
 use crate::memory_store;
 
