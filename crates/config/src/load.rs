@@ -12,8 +12,7 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Federation, Limits, Listener, Log, Problem, Problems, Registration, Rooms, Server, Storage,
-    Surface,
+    Limits, Listener, Log, Problem, Problems, Registration, Rooms, Server, Storage,
     check::check,
     example::section_names,
     overlay::Overlay,
@@ -35,8 +34,6 @@ pub struct Config {
     pub registration: Registration,
     /// `[rooms]`
     pub rooms: Rooms,
-    /// `[federation]`
-    pub federation: Federation,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
@@ -52,13 +49,6 @@ impl Config {
     #[must_use]
     pub fn server_name(&self) -> &ServerName {
         &self.name
-    }
-
-    /// Whether other servers are talked to.
-    #[must_use]
-    pub fn federates(&self) -> bool {
-        let serves = |listener: &Listener| listener.serves.contains(&Surface::Federation);
-        self.federation.enabled.unwrap_or_else(|| self.listeners.iter().any(serves))
     }
 
     /// The registration secret, wherever it was written.
@@ -154,7 +144,6 @@ pub(crate) struct Sections {
     pub(crate) storage: Storage,
     pub(crate) registration: Registration,
     pub(crate) rooms: Rooms,
-    pub(crate) federation: Federation,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) policy: PolicyConfig,
@@ -168,7 +157,6 @@ impl Sections {
             storage: self.storage,
             registration: self.registration,
             rooms: self.rooms,
-            federation: self.federation,
             limits: self.limits,
             log: self.log,
             policy: self.policy,
@@ -186,7 +174,6 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     }
     let storage = own(reader, &mut root, "storage");
     let registration = own(reader, &mut root, "registration");
-    let federation = own(reader, &mut root, "federation");
     let limits = own(reader, &mut root, "limits");
     let log = own(reader, &mut root, "log");
     let at = [Step::Key("rooms".to_owned())];
@@ -196,7 +183,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     for problem in reader.problems.iter_mut().skip(before) {
         name_all_sections(problem);
     }
-    Sections { server, listeners, storage, registration, rooms, federation, limits, log, policy }
+    Sections { server, listeners, storage, registration, rooms, limits, log, policy }
 }
 
 fn own<T: DeserializeOwned + Default>(reader: &mut Reader<'_>, root: &mut Table, name: &str) -> T {

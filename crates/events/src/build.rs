@@ -80,6 +80,14 @@ impl EventBuilder {
         Ok(Pdu::from_object(object, version)?)
     }
 
+    /// The event before it is hashed and signed, for the server of its sender to do that, and how the
+    /// authorization rules see it. The id it has then is not the one it will have.
+    pub fn template(self, version: RoomVersion) -> Result<(CanonicalJsonObject, Pdu), BuildError> {
+        let object = self.into_object(version)?;
+        let seen = Pdu::from_object(object.clone(), version)?;
+        Ok((object, seen))
+    }
+
     fn into_object(mut self, version: RoomVersion) -> Result<CanonicalJsonObject, BuildError> {
         let mut object = CanonicalJsonObject::new();
         let mut put = |field: &str, value: CanonicalJsonValue| {

@@ -59,9 +59,7 @@ impl Remote {
         R::Authentication: RemoteAuthentication,
         R::PathBuilder: RemotePath,
     {
-        let time_max = self.parts().config.call_time_max;
-        let options = CallOptions { time_max, ..CallOptions::default() };
-        self.call_with(server, request, options).await
+        self.call_with(server, request, CallOptions::default()).await
     }
 
     /// Sends a request.
@@ -91,7 +89,7 @@ impl Remote {
 
     /// Whether this server is asked anything now.
     fn admit(&self, server: &ServerName, options: CallOptions) -> Result<(), RemoteError> {
-        if !self.permits(server) || server == self.server_name() {
+        if !self.may_reach(server) || server == self.server_name() {
             return Err(RemoteError::Refused(server.to_owned()));
         }
         match self.retry_after(server) {

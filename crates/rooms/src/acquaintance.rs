@@ -11,7 +11,7 @@ use vestibule_types::{BoxFuture, limits::JOINED_ROOMS_MAX};
 
 use crate::{
     OpenRoom, RoomView, Rooms,
-    ask::{Ask, Deed, decide},
+    ask::{Afar, Ask, Deed, decide},
 };
 
 impl Acquaintance for Rooms {
@@ -26,6 +26,7 @@ impl Acquaintance for Rooms {
             now: self.inner.env.now(),
             address: None,
             rate: RateFact::Charged,
+            afar: Afar::default(),
         };
         let other = other.to_owned();
         Box::pin(async move {

@@ -9,6 +9,7 @@ mod authorize;
 mod extremities;
 mod fetched;
 mod index;
+mod made;
 mod outlier;
 mod receive;
 mod record;
@@ -27,10 +28,11 @@ use vestibule_types::{
     limits::{DEPTH_MAX, PREV_EVENTS_MAX},
 };
 
-use crate::{LoggedEvent, RoomTx, UnknownRoom};
+use crate::{LoggedEvent, RoomTx, StateAt, UnknownRoom};
 
 pub(crate) use self::{
-    authority::Authority, authorize::power_levels, index::membership_of, record::LIVE,
+    authority::Authority, authorize::power_levels, index::membership_of,
+    outlier::auth_events_first, receive::Case, record::LIVE,
 };
 pub use self::{
     receive::{Incoming, ReceiveError, Received},
@@ -75,6 +77,19 @@ impl Draft {
     }
 }
 
+/// Where in the room's graph a new event lies.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// What it follows.
+    pub(crate) prev: Vec<LoggedEvent>,
+    /// What authorizes it.
+    pub(crate) auth: Vec<LoggedEvent>,
+    /// The state before it.
+    pub(crate) before: StateAt,
+    /// How deep it lies.
+    pub(crate) depth: u64,
+}
+
 /// Why an event did not enter the room.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
@@ -115,6 +130,19 @@ impl RoomTx<'_, '_> {
         draft: Draft,
     ) -> Result<Appended, AppendError> {
         self.spend(authority, &draft)?;
+        let place = self.place_for(&draft)?;
+        let version = self.known()?.version;
+        let inner = &self.rooms.inner;
+        let builder = self.builder(draft, &place);
+        let pdu = builder.build_and_sign(version, &inner.signing_key, &inner.server_name)?;
+
+        self.authorize(&pdu, &place.auth, place.before)?;
+        let prev = place.prev.iter().map(|event| event.no).collect::<Vec<_>>();
+        self.record(Arc::new(pdu), &place.auth, &prev, place.before)
+    }
+
+    /// Where an event that is sent now lies: what it follows, and what authorizes it.
+    pub(crate) fn place_for(&mut self, draft: &Draft) -> Result<Place, AppendError> {
         let room = self.known()?.clone();
         let prev = self.ends_of(&room.head.extremities)?;
         let before = if prev.len() == room.head.extremities.len() {
@@ -122,26 +150,27 @@ impl RoomTx<'_, '_> {
         } else {
             self.state_after_all(&prev)?
         };
-        let auth = self.auth_events_for(&draft, before)?;
+        let auth = self.auth_events_for(draft, before)?;
+        Ok(Place { prev, auth, before, depth: (room.head.depth + 1).min(DEPTH_MAX) })
+    }
 
-        let builder = EventBuilder {
+    /// A draft at its place.
+    pub(crate) fn builder(&self, draft: Draft, place: &Place) -> EventBuilder {
+        let ids = |events: &[LoggedEvent]| {
+            events.iter().map(|event| event.pdu.event_id().to_owned()).collect()
+        };
+        EventBuilder {
             room_id: Some(self.room_id.clone()),
             sender: draft.sender,
             event_type: draft.event_type,
             state_key: draft.state_key,
             content: draft.content,
             origin_server_ts: draft.at,
-            prev_events: prev.iter().map(|event| event.pdu.event_id().to_owned()).collect(),
-            auth_events: auth.iter().map(|event| event.pdu.event_id().to_owned()).collect(),
-            depth: (room.head.depth + 1).min(DEPTH_MAX),
+            prev_events: ids(&place.prev),
+            auth_events: ids(&place.auth),
+            depth: place.depth,
             redacts: draft.redacts,
-        };
-        let inner = &self.rooms.inner;
-        let pdu = builder.build_and_sign(room.version, &inner.signing_key, &inner.server_name)?;
-
-        self.authorize(&pdu, &auth, before)?;
-        let prev = prev.iter().map(|event| event.no).collect::<Vec<_>>();
-        self.record(Arc::new(pdu), &auth, &prev, before)
+        }
     }
 
     /// Appends the event that begins the room. It was built before the room had an identifier.

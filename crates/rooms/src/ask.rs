@@ -43,6 +43,8 @@ pub enum Deed {
     Leave(OwnedRoomId),
     /// Invite somebody.
     Invite(OwnedRoomId, OwnedUserId),
+    /// Receive an invitation from another server.
+    BeInvited(OwnedRoomId),
     /// Remove somebody.
     Kick(OwnedRoomId, OwnedUserId),
     /// Ban somebody.
@@ -65,6 +67,8 @@ pub enum Deed {
     DeleteAlias(OwnedRoomAliasId, OwnedRoomId),
     /// Give a room's name to its successor.
     MoveAlias(OwnedRoomAliasId, OwnedRoomId),
+    /// Ask the server of an alias what it names.
+    ResolveRemoteAlias(OwnedRoomAliasId),
     /// List the room, or take it off the list.
     Publish(OwnedRoomId),
     /// Change one's profile in the rooms one is in.
@@ -97,6 +101,7 @@ impl Deed {
                 let target = target.map_or(Invitee::Unknown(user), Invitee::Local);
                 Action::Invite { room, target }
             }
+            Self::BeInvited(room) => Action::BeInvited { room },
             Self::Kick(room, target) => Action::Kick { room, target },
             Self::Ban(room, target) => Action::Ban { room, target },
             Self::Unban(room, target) => Action::Unban { room, target },
@@ -108,6 +113,7 @@ impl Deed {
             Self::CreateAlias(alias, room) => Action::CreateAlias { alias, room },
             Self::DeleteAlias(alias, room) => Action::DeleteAlias { alias, room },
             Self::MoveAlias(alias, room) => Action::MoveAlias { alias, room },
+            Self::ResolveRemoteAlias(alias) => Action::ResolveRemoteAlias { alias },
             Self::Publish(room) => Action::Publish { room },
             Self::SetDisplayname(name) => Action::SetDisplayname { name: name.as_deref() },
             Self::SetAvatar => Action::SetAvatar,
@@ -123,6 +129,16 @@ impl Deed {
     #[must_use]
     pub fn room(&self) -> Option<&RoomId> {
         self.action(None).room()
+    }
+
+    /// The room, for those acts that may be about one this server knows nothing of.
+    fn somewhere_else(&self) -> Option<OpenRoom> {
+        match self {
+            Self::Join(room) | Self::Knock(room) | Self::BeInvited(room) => {
+                Some(OpenRoom::nowhere(room))
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn alias(&self) -> Option<&OwnedRoomAliasId> {
@@ -142,12 +158,31 @@ pub(crate) struct Ask {
     pub(crate) now: MilliSecondsSinceUnixEpoch,
     pub(crate) address: Option<IpAddr>,
     pub(crate) rate: RateFact,
+    pub(crate) afar: Afar,
+}
+
+/// What a decision goes by in a room this server is not in. What is stored of such a room is not
+/// evidence.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Afar {
+    /// Whether it admits guests, as another server said, or as is assumed before anybody is asked.
+    pub(crate) guest_can_join: Option<bool>,
+    /// Whether the user was invited to a direct chat.
+    pub(crate) is_direct: bool,
+    /// The state in this transaction has just been handed over and checked: it is evidence.
+    pub(crate) arriving: bool,
 }
 
 impl Ask {
     /// The server's own work on behalf of a user: nobody waits, so nothing is charged.
     pub(crate) fn unattended(user_id: &UserId, now: MilliSecondsSinceUnixEpoch) -> Self {
-        Self { user_id: user_id.to_owned(), now, address: None, rate: RateFact::Charged }
+        Self {
+            user_id: user_id.to_owned(),
+            now,
+            address: None,
+            rate: RateFact::Charged,
+            afar: Afar::default(),
+        }
     }
 }
 
@@ -155,11 +190,22 @@ impl Rooms {
     /// Charges the rates of a deed and notes the time. A refusal is found before anything is
     /// charged, so it is a refusal and not a limit.
     pub(crate) async fn ask(&self, actor: &Actor, deed: &Deed) -> Result<Ask, AskError> {
+        self.ask_afar(actor, deed, Afar::default()).await
+    }
+
+    /// The same where the deed may be about a room this server is not in.
+    pub(crate) async fn ask_afar(
+        &self,
+        actor: &Actor,
+        deed: &Deed,
+        afar: Afar,
+    ) -> Result<Ask, AskError> {
         let ask = Ask {
             user_id: actor.user_id().to_owned(),
             now: self.inner.env.now(),
             address: actor.address(),
             rate: RateFact::NotCharged,
+            afar,
         };
         // A message of an unrated class is decided in its transaction alone. Every other refusal is
         // found here as well, so that it reaches the operator's ring of refusals.
@@ -189,6 +235,7 @@ impl Rooms {
                     Some(room_id) => OpenRoom::load(snapshot, room_id)?,
                     None => None,
                 };
+                let room = room.or_else(|| deed.somewhere_else());
                 let view = room.as_ref().map(|room| RoomView::new(&rooms, snapshot, room));
                 decide(&policy, snapshot, view.as_ref(), (&ask, &deed))
             })
@@ -201,7 +248,10 @@ impl RoomTx<'_, '_> {
     pub(crate) fn decide(&self, ask: &Ask, deed: &Deed) -> Result<Decision, StorageError> {
         let policy = self.rooms.inner.policy.current();
         let view = self.view().ok().filter(|view| deed.room() == Some(&view.room.room_id));
-        decide(&policy, &*self.tx, view.as_ref(), (ask, deed))
+        let elsewhere = if view.is_none() { deed.somewhere_else() } else { None };
+        let fixed = self.tx.fixed();
+        let afar = elsewhere.as_ref().map(|room| RoomView::new(self.rooms, fixed, room));
+        decide(&policy, &*self.tx, view.or(afar).as_ref(), (ask, deed))
     }
 
     /// The permit for a deed, or the refusal.

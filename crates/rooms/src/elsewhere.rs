@@ -3,9 +3,14 @@
 
 use std::sync::Arc;
 
-use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomAliasId, RoomId};
-use vestibule_events::Pdu;
+use ruma::{
+    OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomAliasId, RoomId, ServerName,
+};
+use serde_json::value::RawValue;
+use vestibule_events::{Pdu, RoomVersion, Verified};
 use vestibule_types::BoxFuture;
+
+use crate::Wanted;
 
 /// Why another server could not help.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -34,17 +39,52 @@ pub enum ElsewhereError {
     UnknownVersion(String),
 }
 
-/// A membership handshake with a server that is in the room.
+/// A membership that a server in the room is asked for.
 #[derive(Clone, Debug)]
 pub struct Handshake {
+    /// What our user wants to become.
+    pub wanted: Wanted,
     /// The room.
     pub room_id: OwnedRoomId,
     /// Our user.
     pub user_id: OwnedUserId,
-    /// Servers that may be in the room, in the order to be asked. Transport only, never evidence.
-    pub via: Vec<OwnedServerName>,
-    /// What the membership event is to hold beside `membership`: profile, reason.
-    pub content: ruma::CanonicalJsonObject,
+}
+
+/// Where in a room's graph the membership lies, as a server in the room laid it out.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The version of the room.
+    pub version: RoomVersion,
+    /// The event's parents.
+    pub prev_events: Vec<OwnedEventId>,
+    /// The events that allow it.
+    pub auth_events: Vec<OwnedEventId>,
+    /// One more than the depth of its deepest parent.
+    pub depth: u64,
+    /// In a restricted room: a user of that server who vouches for ours.
+    pub voucher: Option<OwnedUserId>,
+}
+
+/// What a server answered to a membership event.
+#[derive(Debug)]
+pub enum Answer {
+    /// The room; the signatures of everything in it hold.
+    Joined(JoinAnswer),
+    /// What may be known of the room from outside, as it was sent.
+    Knocked(Vec<Box<RawValue>>),
+    /// Nothing more to say.
+    Left,
+}
+
+/// A room as a server in it hands it over. Signatures and hashes were verified, nothing else.
+#[derive(Debug, Default)]
+pub struct JoinAnswer {
+    /// The join with the signatures that server added, if it sent it back.
+    pub event: Option<Verified>,
+    /// The state before the join.
+    pub state: Vec<Verified>,
+    /// The auth chain of the state and of the join.
+    pub auth_chain: Vec<Verified>,
 }
 
 /// An alias that another server resolved.
@@ -63,21 +103,31 @@ pub struct InviteAbroad {
     pub pdu: Arc<Pdu>,
     /// State for the invitee to see: whole events.
     pub stripped: Vec<Arc<Pdu>>,
-    /// Servers in the room.
-    pub via: Vec<OwnedServerName>,
 }
 
 /// What rooms ask of other servers.
 pub trait Elsewhere: Send + Sync + 'static {
-    /// Joins our user to a room this server is not in; when it returns, the room is here and the
-    /// join is part of it.
-    fn join(&self, handshake: Handshake) -> BoxFuture<'_, Result<(), ElsewhereError>>;
+    /// Asks a server for a membership event of our user. What it lays out is that event, or an error.
+    fn prepare<'a>(
+        &'a self,
+        server: &'a ServerName,
+        handshake: &'a Handshake,
+    ) -> BoxFuture<'a, Result<Prepared, ElsewhereError>>;
 
-    /// Asks a server in the room to let our user knock; when it returns, the knock is stored.
-    fn knock(&self, handshake: Handshake) -> BoxFuture<'_, Result<(), ElsewhereError>>;
+    /// Hands a membership event to the server that laid it out.
+    fn hand_in<'a>(
+        &'a self,
+        server: &'a ServerName,
+        wanted: Wanted,
+        pdu: &'a Pdu,
+    ) -> BoxFuture<'a, Result<Answer, ElsewhereError>>;
 
-    /// Leaves a room this server is not in: rejects an invitation or takes back a knock.
-    fn leave(&self, handshake: Handshake) -> BoxFuture<'_, Result<(), ElsewhereError>>;
+    /// Asks a server whether a room admits guests. `None` when it does not tell.
+    fn guest_can_join<'a>(
+        &'a self,
+        server: &'a ServerName,
+        room_id: &'a RoomId,
+    ) -> BoxFuture<'a, Result<Option<bool>, ElsewhereError>>;
 
     /// Brings an invitation to the invitee's server and returns it with that server's signature.
     fn invite(&self, invite: InviteAbroad) -> BoxFuture<'_, Result<Pdu, ElsewhereError>>;
@@ -102,15 +152,28 @@ pub trait Elsewhere: Send + Sync + 'static {
 pub(crate) struct Alone;
 
 impl Elsewhere for Alone {
-    fn join(&self, _: Handshake) -> BoxFuture<'_, Result<(), ElsewhereError>> {
+    fn prepare<'a>(
+        &'a self,
+        _: &'a ServerName,
+        _: &'a Handshake,
+    ) -> BoxFuture<'a, Result<Prepared, ElsewhereError>> {
         Box::pin(async { Err(ElsewhereError::Alone) })
     }
 
-    fn knock(&self, _: Handshake) -> BoxFuture<'_, Result<(), ElsewhereError>> {
+    fn hand_in<'a>(
+        &'a self,
+        _: &'a ServerName,
+        _: Wanted,
+        _: &'a Pdu,
+    ) -> BoxFuture<'a, Result<Answer, ElsewhereError>> {
         Box::pin(async { Err(ElsewhereError::Alone) })
     }
 
-    fn leave(&self, _: Handshake) -> BoxFuture<'_, Result<(), ElsewhereError>> {
+    fn guest_can_join<'a>(
+        &'a self,
+        _: &'a ServerName,
+        _: &'a RoomId,
+    ) -> BoxFuture<'a, Result<Option<bool>, ElsewhereError>> {
         Box::pin(async { Err(ElsewhereError::Alone) })
     }
 

@@ -11,7 +11,7 @@ use vestibule_types::{ClassName, limits::PUBLIC_ROOMS_SEARCH_MAX};
 
 use crate::{
     OpenRoom, RoomView, Rooms,
-    ask::{Ask, Deed, decide_for},
+    ask::{Afar, Ask, Deed, decide_for},
     directory::names_of,
 };
 
@@ -39,6 +39,7 @@ impl Rooms {
             now: self.inner.env.now(),
             address: None,
             rate: RateFact::Charged,
+            afar: Afar::default(),
         };
         self.decide_now(ask, deed).await
     }
@@ -57,6 +58,7 @@ impl Rooms {
             now: self.inner.env.now(),
             address: None,
             rate: RateFact::Charged,
+            afar: Afar::default(),
         };
         let subject = Subject::new(user_id, class.clone(), Some(ask.now));
         self.inner

@@ -56,7 +56,7 @@ pub(crate) fn gather<R: Read, V: Read>(
     }
     let scoped = policy.scoped_subjects(request);
     if !scoped.is_empty() {
-        gather_room(policy, reader, view, &mut room)?;
+        gather_room(policy, reader, view, (ask, &mut room))?;
         facts.counts = counts(policy, reader, view, request.subject)?;
         let mut pins = Pins::default();
         for subject in scoped {
@@ -73,17 +73,22 @@ fn gather_room<R: Read, V: Read>(
     policy: &Policy,
     reader: &R,
     view: &RoomView<'_, V>,
-    room: &mut RoomFacts,
+    (ask, room): (&Ask, &mut RoomFacts),
 ) -> Result<(), StorageError> {
     // Read for its assertion: whoever changes what follows writes it.
     let room_id = &view.room.room_id;
     SCOPE_GUARD.get(reader, (room_id,))?;
 
-    room.guest_can_join = Some(guest_can_join(view)?);
-    room.world_readable = Some(world_readable(view)?);
+    room.residency = residency(reader, view.room)?;
+    if room.residency == Residency::Resident || ask.afar.arriving {
+        room.guest_can_join = Some(guest_can_join(view)?);
+        room.world_readable = Some(world_readable(view)?);
+    } else {
+        room.guest_can_join = ask.afar.guest_can_join;
+        room.is_direct = ask.afar.is_direct;
+    }
     room.aliases = aliases_of(reader, room_id)?;
     room.has_host = Some(has_host(policy, reader, view.room)?);
-    room.residency = residency(reader, view.room)?;
     let create = view.state_event("m.room.create", "")?;
     room.made_here =
         create.map(|event| event.pdu.sender().server_name() == view.rooms.inner.server_name);

@@ -19,6 +19,8 @@ mod ephemeral;
 mod explain;
 mod facts;
 mod for_servers;
+mod handshake;
+mod import;
 mod log;
 mod membership;
 mod points;
@@ -45,12 +47,18 @@ pub use self::{
     client_event::{Showing, name_of},
     create_room::{CreateRoom, CreateRoomError, CreatedRoom, InitialState, Preset},
     directory::{DirectoryError, PublicRoomsPage, PublicRoomsQuery, RoomSummary},
-    elsewhere::{AliasElsewhere, Elsewhere, ElsewhereError, Handshake, InviteAbroad},
+    elsewhere::{
+        AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, JoinAnswer,
+        Prepared,
+    },
     ephemeral::{
         NoticeError, ReceiptElsewhere, ReceiptKind, SendReceipt, SetTyping, Typing, TypingIn,
     },
     explain::OpenRoomFinding,
     for_servers::{ServerReadError, ServerViewer},
+    handshake::{
+        HandedIn, HandshakeError, JoinedState, MakeMembership, STRIPPED_TYPES, Template, Wanted,
+    },
     log::LoggedEvent,
     membership::{
         ForgetError, GuardNote, Invite, Join, Knock, Leave, MembershipError, RemoveMember, Unban,

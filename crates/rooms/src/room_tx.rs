@@ -66,6 +66,35 @@ impl<'a, 'tx> RoomTx<'a, 'tx> {
         }
     }
 
+    /// Works on another room in the same transaction, one that nobody can find yet. Returns what
+    /// became of it; this room is as it was.
+    pub(crate) fn aside<T>(
+        &mut self,
+        other: OpenRoom,
+        work: impl FnOnce(&mut Self) -> T,
+    ) -> (T, Option<OpenRoom>) {
+        let own = (self.room.replace(other), self.changed);
+        let outcome = work(self);
+        let other = std::mem::replace(&mut self.room, own.0);
+        self.changed = own.1;
+        (outcome, other)
+    }
+
+    /// Makes a room that was built aside the room of its identifier.
+    pub(crate) fn appear(&mut self, room: OpenRoom, seen_at: u64) -> Result<(), StorageError> {
+        let stored = StoredRoom {
+            room_id: self.room_id.clone(),
+            version: room.version.as_str().to_owned(),
+            seen_at,
+            blocked: false,
+        };
+        ROOM_NO_BY_ID.put(self.tx, (&self.room_id,), &StoredRoomNo(room.no))?;
+        ROOM_BY_NO.put(self.tx, (room.no,), &stored)?;
+        self.room = Some(room);
+        self.changed = true;
+        Ok(())
+    }
+
     pub(crate) fn savepoint(&mut self) -> RoomSavepoint {
         RoomSavepoint { tx: self.tx.savepoint(), room: self.room.clone(), changed: self.changed }
     }
@@ -94,16 +123,19 @@ impl<'a, 'tx> RoomTx<'a, 'tx> {
         version: RoomVersion,
         seen_at: u64,
     ) -> Result<(), StorageError> {
-        let stored = StoredRoom {
-            room_id: self.room_id.clone(),
-            version: version.as_str().to_owned(),
-            seen_at,
-            blocked: false,
-        };
-        ROOM_NO_BY_ID.put(self.tx, (&self.room_id,), &StoredRoomNo(no))?;
-        ROOM_BY_NO.put(self.tx, (no,), &stored)?;
         let head = StoredRoomHead { next_branch: 1, ..StoredRoomHead::default() };
-        self.room = Some(OpenRoom {
+        let room = self.new_room(no, version, head);
+        self.appear(room, seen_at)
+    }
+
+    /// A room of this identifier of which nothing may be remembered beyond the transaction.
+    pub(crate) fn new_room(
+        &self,
+        no: RoomNo,
+        version: RoomVersion,
+        head: StoredRoomHead,
+    ) -> OpenRoom {
+        OpenRoom {
             no,
             room_id: self.room_id.clone(),
             version,
@@ -111,9 +143,7 @@ impl<'a, 'tx> RoomTx<'a, 'tx> {
             blocked: false,
             committed: 0,
             committed_state: state::EMPTY,
-        });
-        self.changed = true;
-        Ok(())
+        }
     }
 
     /// The room as this batch sees it, its own writes included. What is read here is not

@@ -13,8 +13,13 @@ use vestibule_storage::{Snapshot, StorageError, Store};
 use vestibule_types::Environment;
 
 use crate::{
-    Elsewhere, OpenRoom, RoomView, Typing, elsewhere::Alone, for_servers::AclAnswers,
-    log::EventCache, membership::Refusals, points::PointCache, queue::Queues,
+    Elsewhere, OpenRoom, RoomView, Typing,
+    elsewhere::Alone,
+    for_servers::AclAnswers,
+    log::EventCache,
+    membership::{Refusals, Turns},
+    points::PointCache,
+    queue::Queues,
 };
 
 /// What the operator decided about rooms.
@@ -72,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     pub(crate) refusals: Refusals,
     pub(crate) typing: Typing,
+    pub(crate) turns: Turns,
     elsewhere: OnceLock<Arc<dyn Elsewhere>>,
 }
 
@@ -103,6 +109,7 @@ impl Rooms {
                 queues: Queues::default(),
                 refusals: Refusals::new(),
                 typing,
+                turns: Turns::default(),
                 elsewhere: OnceLock::new(),
             }),
         }

@@ -45,6 +45,19 @@ impl OpenRoom {
         }
     }
 
+    /// A room of which nothing is known here. No room has its number.
+    pub(crate) fn nowhere(room_id: &RoomId) -> Self {
+        Self {
+            no: RoomNo(u64::MAX),
+            room_id: room_id.to_owned(),
+            version: RoomVersion::DEFAULT,
+            head: StoredRoomHead::default(),
+            blocked: false,
+            committed: 0,
+            committed_state: state::EMPTY,
+        }
+    }
+
     /// Opens the room with this number.
     pub fn load_no(reader: &impl Read, no: RoomNo) -> Result<Option<Self>, StorageError> {
         let (Some(stored), Some(head)) =

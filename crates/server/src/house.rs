@@ -15,16 +15,13 @@ use vestibule_events::RoomVersion;
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_federation_api::FederationApi;
 use vestibule_policy::{PolicyHandle, RateBuckets};
-use vestibule_remote::{Remote, RemoteParts, Transport};
+use vestibule_remote::{NoTransport, Remote, RemoteConfig, RemoteParts, Transport};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
 use vestibule_storage::{Executor, Store};
 use vestibule_sync::{Sync, SyncParts};
 use vestibule_types::Environment;
 
-use crate::{
-    identity::{next_policy_epoch, policy_epoch, signing_key},
-    reaching,
-};
+use crate::identity::{next_policy_epoch, policy_epoch, signing_key};
 
 /// The services.
 #[derive(Clone)]
@@ -65,7 +62,6 @@ impl House {
             Purpose::Serve(transport) => (next_policy_epoch(&store).await?, transport),
             Purpose::Answer => (policy_epoch(&store).await?, None),
         };
-        let federates = reaching::wanted(&config, transport.is_some());
         let policy = PolicyHandle::new(policy.at_epoch(epoch));
         let rates = Arc::new(RateBuckets::default());
         let job_bell = Arc::new(Notify::new());
@@ -92,17 +88,13 @@ impl House {
         accounts.set_acquaintance(Arc::new(rooms.clone()));
         accounts.set_job_bell(job_bell.clone());
         let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
-        let transport = match transport {
-            Some(transport) => transport,
-            None => reaching::transport(&config, environment)?,
-        };
         let remote = Remote::open(RemoteParts {
             store: store.clone(),
             environment: environment.clone(),
             server_name: config.server_name().to_owned(),
             signing_key: signing_key.clone(),
-            config: reaching::config(&config, federates),
-            transport,
+            config: RemoteConfig { enabled: transport.is_some() },
+            transport: transport.unwrap_or_else(|| Arc::new(NoTransport)),
         })
         .await?;
         let federation = Federation::new(FederationParts {

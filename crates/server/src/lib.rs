@@ -15,7 +15,6 @@ mod jobs;
 mod listeners;
 mod maintenance;
 mod metrics;
-mod reaching;
 pub mod reload;
 pub mod start;
 mod store;

@@ -203,6 +203,33 @@ pub const LOCAL_MEMBERS_MAX: usize = 1_000_000;
 /// Rooms a restricted join rule may name that are looked at.
 pub const RESTRICTED_ROOMS_MAX: usize = 100;
 
+/// Servers that are asked, one after the other, to help with a membership in a room this server is not in.
+pub const HANDSHAKE_VIAS_MAX: usize = 8;
+
+/// Servers that a request may name to be asked about a room; those beyond are not read.
+pub const VIAS_READ_MAX: usize = 50;
+
+/// The answer to a join: the state of a room with a hundred thousand members, and its auth chain.
+pub const JOIN_ANSWER_BYTES_MAX: usize = 256 * 1_048_576;
+
+/// How long another server may take to answer a join: it may have to write down a very large room.
+pub const JOIN_ANSWER_TIME_MAX: Duration = Duration::from_mins(3);
+
+/// Events of the state, or of the auth chain, in the answer to a join.
+pub const JOIN_ANSWER_EVENTS_MAX: usize = 200_000;
+
+/// Events of a room that are brought here in one batch.
+pub const IMPORT_CHUNK_EVENTS: usize = 500;
+
+/// Rooms that are brought here at once: each may lie in memory for a while.
+pub const IMPORTS_MAX: usize = 4;
+
+/// State shown to somebody who is not in the room yet, as another server sends it.
+pub const STRIPPED_STATE_MAX: usize = 64;
+
+/// Invitations, knocks and what became of them that are kept for one user and rooms this server is not in.
+pub const OUTSIDE_ROOMS_MAX: usize = 1_000;
+
 /// Rooms on one page of the public list.
 pub const PUBLIC_ROOMS_PAGE_MAX: usize = 500;
 
@@ -366,63 +393,6 @@ pub const DESTINATIONS_FAILING_MAX: usize = 50_000;
 
 /// The longest reason of a failure that is kept.
 pub const FAILURE_REASON_BYTES_MAX: usize = 256;
-
-/// How long one attempt to connect to another server may take, its TLS handshake apart.
-pub const REMOTE_CONNECT_MAX: Duration = Duration::from_secs(10);
-
-/// How long the attempt to connect to one address has before the next address is tried beside it.
-pub const REMOTE_CONNECT_HEAD_START: Duration = Duration::from_millis(300);
-
-/// How long the TLS handshake with another server may take.
-pub const REMOTE_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-
-/// Addresses of one server that are tried.
-pub const REMOTE_ADDRESSES_MAX: usize = 16;
-
-/// Servers an SRV record may name that are looked at.
-pub const SRV_TARGETS_MAX: usize = 8;
-
-/// How long a look-up of SRV records may take before a server counts as having none.
-pub const SRV_LOOKUP_MAX: Duration = Duration::from_secs(8);
-
-/// How long an unused connection to another server is kept.
-pub const REMOTE_IDLE_MAX: Duration = Duration::from_secs(45);
-
-/// Unused connections kept to one server.
-pub const REMOTE_IDLE_CONNECTIONS_MAX: usize = 4;
-
-/// How often a silent HTTP/2 connection in use is asked for a sign of life.
-pub const REMOTE_PING_EVERY: Duration = Duration::from_secs(20);
-
-/// The largest `.well-known/matrix/server`.
-pub const WELL_KNOWN_BYTES_MAX: usize = 51_200;
-
-/// How long fetching it may take, redirects included.
-pub const WELL_KNOWN_FETCH_MAX: Duration = Duration::from_secs(15);
-
-/// Redirects that are followed on the way to it.
-pub const WELL_KNOWN_REDIRECTS_MAX: usize = 5;
-
-/// Servers whose delegation is remembered.
-pub const WELL_KNOWN_CACHED_MAX: u64 = 20_000;
-
-/// How long a delegation holds that says nothing of it (server-server API, "Resolving server names").
-pub const WELL_KNOWN_AGE_DEFAULT: Duration = Duration::from_hours(24);
-
-/// How long a delegation holds at most (server-server API, "Resolving server names").
-pub const WELL_KNOWN_AGE_MAX: Duration = Duration::from_hours(48);
-
-/// How long a delegation holds at least, so that no server is asked with every request.
-pub const WELL_KNOWN_AGE_MIN: Duration = Duration::from_mins(5);
-
-/// How long the first failure to fetch a delegation holds. Doubled with each further one.
-pub const WELL_KNOWN_FAILURE_MIN: Duration = Duration::from_mins(1);
-
-/// How long it holds at most that a server delegates nothing, or could not be asked.
-pub const WELL_KNOWN_FAILURE_MAX: Duration = Duration::from_hours(1);
-
-/// Steps reported when an operator asks how a server is reached.
-pub const FINDINGS_MAX: usize = 100;
 
 /// Recoveries of servers that wait for a slow listener.
 pub const RECOVERIES_WAITING_MAX: usize = 1_024;

@@ -4,8 +4,8 @@ use http::StatusCode;
 use ruma::api::error::ErrorKind;
 use vestibule_http::MatrixError;
 use vestibule_rooms::{
-    AppendError, AskError, CreateRoomError, DirectoryError, ForgetError, MembershipError,
-    ReadError, SendError, UpgradeRoomError,
+    AppendError, AskError, CreateRoomError, DirectoryError, ElsewhereError, ForgetError,
+    MembershipError, ReadError, SendError, UpgradeRoomError,
 };
 
 use crate::failure;
@@ -41,6 +41,31 @@ pub(crate) fn membership(error: MembershipError) -> MatrixError {
         }
         MembershipError::LastAdmin => MatrixError::forbidden(message).with_reason("last_admin"),
         MembershipError::Invalid(_) => MatrixError::invalid_param(message),
+        MembershipError::Elsewhere(error) => elsewhere(error),
+    }
+}
+
+/// What other servers answer is passed on where it is about the client's own request.
+pub(crate) fn elsewhere(error: ElsewhereError) -> MatrixError {
+    let bad_gateway =
+        |message| MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::Unknown, message);
+    let message = error.to_string();
+    match error {
+        ElsewhereError::Alone => MatrixError::not_found(message),
+        ElsewhereError::Unreachable | ElsewhereError::BadAnswer(_) => bad_gateway(message),
+        ElsewhereError::UnknownVersion(version) => {
+            let errcode = "M_INCOMPATIBLE_ROOM_VERSION";
+            MatrixError::custom(StatusCode::BAD_REQUEST, errcode, message)
+                .with("room_version", version)
+        }
+        ElsewhereError::Refused { status, errcode, .. } => match (status, errcode.as_str()) {
+            (_, "M_MISSING_PARAM" | "M_INVALID_PARAM") | (500.., _) => bad_gateway(message),
+            (status, _) => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+                let kind = ErrorKind::Unknown;
+                MatrixError::new(status, kind, message).with("errcode", errcode)
+            }
+        },
     }
 }
 
@@ -86,6 +111,7 @@ pub(crate) fn directory(error: DirectoryError) -> MatrixError {
             MatrixError::forbidden(message)
         }
         DirectoryError::Ask(error) => ask(error),
+        DirectoryError::Elsewhere(error) => elsewhere(error),
     }
 }
 

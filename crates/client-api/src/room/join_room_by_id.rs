@@ -18,7 +18,7 @@ pub(crate) async fn handle(
     PathArgs((room_id,)): PathArgs<(OwnedRoomId,)>,
     IncomingJson(body): IncomingJson<ReasonBody>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let command = Join { room_id, reason: body.reason };
+    let command = Join { room_id, reason: body.reason, via: Vec::new() };
     let room_id = rooms.join(&actor, command).await.map_err(answer::membership)?;
     Ok(Outgoing(Response::new(room_id)))
 }

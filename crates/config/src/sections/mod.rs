@@ -1,6 +1,5 @@
 //! The sections of the file, one module each. Those of the policy live in `vestibule-policy`.
 
-mod federation;
 mod limits;
 mod listener;
 mod log;
@@ -10,7 +9,6 @@ mod server;
 mod storage;
 
 pub use self::{
-    federation::Federation,
     limits::Limits,
     listener::{Listener, Network, Surface, Tls},
     log::{Log, LogFormat},

@@ -61,7 +61,7 @@ pub(crate) async fn server() -> Server {
         environment: environment.clone(),
         server_name: server_name.to_owned(),
         signing_key: signing_key.clone(),
-        config: RemoteConfig::default(),
+        config: RemoteConfig { enabled: true },
         transport: Arc::new(NoTransport),
     };
     let federation = Federation::new(FederationParts {

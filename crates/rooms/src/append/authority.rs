@@ -15,6 +15,8 @@ pub(crate) enum Authority<'a> {
     Leave(Permit<kind::Leave>),
     /// One's own membership turns `knock`.
     Knock(Permit<kind::Knock>),
+    /// One's own membership turned `join` on another server, and turns `leave` in the same batch.
+    Undone(Permit<kind::Leave>),
     /// Somebody is invited.
     Invite(Permit<kind::Invite>),
     /// Somebody is removed.
@@ -53,6 +55,9 @@ impl Authority<'_> {
                 permit.verify(sender, &here, epoch)?;
             }
             Self::Leave(permit) if own() == Some("leave") => {
+                permit.verify(sender, &here, epoch)?;
+            }
+            Self::Undone(permit) if own() == Some("join") => {
                 permit.verify(sender, &here, epoch)?;
             }
             Self::Knock(permit) if own() == Some("knock") => {

@@ -36,7 +36,7 @@ impl RoomTx<'_, '_> {
     }
 
     /// Checks an event against its own auth events and the state before it.
-    pub(super) fn authorize(
+    pub(crate) fn authorize(
         &self,
         pdu: &Pdu,
         auth: &[LoggedEvent],

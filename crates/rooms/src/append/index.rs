@@ -53,24 +53,28 @@ pub(crate) fn membership_of(pdu: &Pdu) -> StoredMembership {
 
 impl RoomTx<'_, '_> {
     /// Follows every changed key of the resolved state.
-    pub(super) fn index_changes(
+    pub(crate) fn index_changes(
         &mut self,
         changes: &[StateChange],
         stamp: Stamp,
     ) -> Result<(), AppendError> {
-        let mut scope_changed = false;
+        let (mut scope_changed, mut edges_changed) = (false, false);
         for change in changes {
             match change.key.0.as_str() {
                 "m.room.member" => scope_changed |= self.index_member(change, stamp)?,
                 "m.space.child" => {
                     self.index_space_edge(change)?;
-                    scope_changed = true;
+                    edges_changed = true;
                 }
                 "m.room.guest_access" => self.guest_access_changed(change)?,
                 _ => {}
             }
         }
-        if scope_changed {
+        if edges_changed {
+            let now = self.rooms.inner.env.now_ms();
+            self.scope_changed(now)?;
+        }
+        if scope_changed || edges_changed {
             self.bump_scope_guard()?;
         }
         Ok(())

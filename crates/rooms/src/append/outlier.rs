@@ -89,7 +89,7 @@ impl RoomTx<'_, '_> {
 /// The events in an order in which each comes after those of its auth events that are among them.
 /// Walks with a list of its own, so that a long chain does not need a deep stack; a cycle, which no
 /// hash allows, would end the walk and not the process.
-fn auth_events_first(events: &BTreeMap<OwnedEventId, Arc<Pdu>>) -> Vec<OwnedEventId> {
+pub(crate) fn auth_events_first(events: &BTreeMap<OwnedEventId, Arc<Pdu>>) -> Vec<OwnedEventId> {
     let (mut order, mut begun) = (Vec::with_capacity(events.len()), BTreeSet::new());
     let creates: Vec<OwnedEventId> = events
         .values()

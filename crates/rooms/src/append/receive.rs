@@ -91,8 +91,8 @@ impl From<Verified> for Incoming {
 }
 
 /// The same as a job holds it.
-pub(super) struct Case {
-    pub(super) pdu: Arc<Pdu>,
+pub(crate) struct Case {
+    pub(crate) pdu: Arc<Pdu>,
     whole: bool,
     fetched: Vec<Arc<[OwnedEventId]>>,
     doubted: bool,
@@ -140,7 +140,7 @@ impl Rooms {
 }
 
 impl RoomTx<'_, '_> {
-    pub(super) fn receive(&mut self, case: &Case) -> Result<Received, ReceiveError> {
+    pub(crate) fn receive(&mut self, case: &Case) -> Result<Received, ReceiveError> {
         let pdu = &case.pdu;
         self.known()?;
         if pdu.room_id() != self.room_id {

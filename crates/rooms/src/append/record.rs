@@ -80,7 +80,7 @@ impl RoomTx<'_, '_> {
         self.append_state(before, &[StateChange { key, new: Some(no), old }])
     }
 
-    pub(super) fn append_state(
+    pub(crate) fn append_state(
         &mut self,
         at: StateAt,
         changes: &[StateChange],

@@ -3,6 +3,7 @@
 mod adopt_alias;
 mod create_alias;
 mod delete_alias;
+mod find_room_abroad;
 mod pin;
 mod public_rooms;
 mod publish;
@@ -12,7 +13,7 @@ use vestibule_storage::StorageError;
 
 pub use self::public_rooms::{PublicRoomsPage, PublicRoomsQuery, RoomSummary};
 pub(crate) use self::resolve_alias::names_of;
-use crate::{UnknownRoom, ask::AskError};
+use crate::{ElsewhereError, UnknownRoom, ask::AskError};
 
 /// Why the directory did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum DirectoryError {
     /// This server does not know the room.
     #[error(transparent)]
     UnknownRoom(#[from] UnknownRoom),
+    /// The server the name belongs to could not help.
+    #[error(transparent)]
+    Elsewhere(#[from] ElsewhereError),
     /// The caller's power in the room is not enough.
     #[error("{0}")]
     Powerless(&'static str),

@@ -17,7 +17,7 @@ use vestibule_types::{
 use super::resolve_alias::names_of;
 use crate::{
     OpenRoom, RoomView, Rooms,
-    ask::{Ask, Deed, decide},
+    ask::{Afar, Ask, Deed, decide},
     facts::{guest_can_join, world_readable},
 };
 use vestibule_policy::{Policy, RateFact};
@@ -109,6 +109,7 @@ impl Rooms {
             now: self.inner.env.now(),
             address: actor.address(),
             rate: RateFact::Charged,
+            afar: Afar::default(),
         });
         let (rooms, policy) = (self.clone(), self.inner.policy.current());
         self.inner

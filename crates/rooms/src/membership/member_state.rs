@@ -29,8 +29,11 @@ impl RoomTx<'_, '_> {
                 self.rename(ask, content)
             }
             (Some("join"), true) => {
-                let command =
-                    Join { room_id: self.room_id.clone(), reason: reason.map(ToOwned::to_owned) };
+                let command = Join {
+                    room_id: self.room_id.clone(),
+                    reason: reason.map(ToOwned::to_owned),
+                    via: Vec::new(),
+                };
                 self.join(ask, &command)
             }
             (Some("leave"), true) => self.leave(ask, reason),

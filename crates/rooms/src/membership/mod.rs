@@ -2,6 +2,7 @@
 //!
 //! Every road to `join` goes through [`RoomTx::join`], whatever endpoint it came from.
 
+mod abroad;
 mod ban;
 mod forget;
 mod invite;
@@ -11,19 +12,20 @@ mod knock;
 mod last_admin;
 mod leave;
 mod member_state;
+mod vouching;
 
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, MilliSecondsSinceUnixEpoch, UserId};
 use vestibule_accounts::facts::member_profile;
 use vestibule_policy::with_suffix;
 use vestibule_storage::{Read, StorageError, tables::room::StoredMembership};
 
-pub(crate) use self::last_admin::Refusals;
+pub(crate) use self::{abroad::Turns, last_admin::Refusals, vouching::Vouching};
 pub use self::{
     ban::Unban, forget::ForgetError, invite::Invite, join::Join, kick::RemoveMember, knock::Knock,
     last_admin::GuardNote, leave::Leave,
 };
 use crate::{
-    AppendError, LoggedEvent, RoomTx, UnknownRoom,
+    AppendError, ElsewhereError, LoggedEvent, RoomTx, UnknownRoom,
     append::{Draft, membership_of},
     ask::AskError,
 };
@@ -55,6 +57,9 @@ pub enum MembershipError {
     /// The request says something that cannot be.
     #[error("{0}")]
     Invalid(&'static str),
+    /// No other server could help.
+    #[error(transparent)]
+    Elsewhere(#[from] ElsewhereError),
 }
 
 impl From<StorageError> for MembershipError {
@@ -78,7 +83,7 @@ impl RoomTx<'_, '_> {
 }
 
 /// A membership event about `target`.
-fn member_draft(
+pub(crate) fn member_draft(
     (sender, target): (&UserId, &UserId),
     content: CanonicalJsonObject,
     at: MilliSecondsSinceUnixEpoch,
@@ -87,7 +92,7 @@ fn member_draft(
 }
 
 /// The beginning of a membership event's content.
-fn member_content(membership: &str, reason: Option<&str>) -> CanonicalJsonObject {
+pub(crate) fn member_content(membership: &str, reason: Option<&str>) -> CanonicalJsonObject {
     let mut content = CanonicalJsonObject::new();
     put_text(&mut content, "membership", membership);
     if let Some(reason) = reason {
@@ -96,7 +101,7 @@ fn member_content(membership: &str, reason: Option<&str>) -> CanonicalJsonObject
     content
 }
 
-fn put_text(content: &mut CanonicalJsonObject, key: &str, text: &str) {
+pub(crate) fn put_text(content: &mut CanonicalJsonObject, key: &str, text: &str) {
     content.insert(key.to_owned(), CanonicalJsonValue::String(text.to_owned()));
 }
 

@@ -7,7 +7,7 @@ use vestibule_types::Actor;
 use super::ReadError;
 use crate::{
     OpenRoom, RoomView, Rooms, StateAt, Viewer,
-    ask::{Ask, AskError, Deed, decide},
+    ask::{Afar, Ask, AskError, Deed, decide},
     facts::world_readable,
 };
 
@@ -38,6 +38,7 @@ impl Rooms {
             now: self.inner.env.now(),
             address: actor.address(),
             rate: RateFact::Charged,
+            afar: Afar::default(),
         };
         self.inner
             .store

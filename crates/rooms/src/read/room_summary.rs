@@ -5,7 +5,10 @@ use vestibule_policy::RateFact;
 use vestibule_types::Actor;
 
 use super::ReadError;
-use crate::{DirectoryError, OpenRoom, RoomSummary, RoomView, Rooms, StoredMembership, ask::Ask};
+use crate::{
+    DirectoryError, OpenRoom, RoomSummary, RoomView, Rooms, StoredMembership,
+    ask::{Afar, Ask},
+};
 
 /// A room as a preview shows it.
 #[derive(Clone, Debug)]
@@ -28,6 +31,7 @@ impl Rooms {
             DirectoryError::Ask(error) => ReadError::Ask(error),
             DirectoryError::Taken
             | DirectoryError::UnknownAlias
+            | DirectoryError::Elsewhere(_)
             | DirectoryError::Foreign
             | DirectoryError::TooManyAliases
             | DirectoryError::UnknownRoom(_)
@@ -60,6 +64,7 @@ impl Rooms {
             now: self.inner.env.now(),
             address: actor.address(),
             rate: RateFact::Charged,
+            afar: Afar::default(),
         }
     }
 }

@@ -94,8 +94,6 @@ impl RoomTx<'_, '_> {
             }
             None => SPACE_EDGE_FIRST.delete(self.tx, (&space, &child))?,
         }
-        let now = self.rooms.inner.env.now_ms();
-        self.scope_changed(now)?;
         Ok(())
     }
 

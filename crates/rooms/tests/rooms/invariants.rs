@@ -384,7 +384,8 @@ async fn act(rooms: &Rooms, what: Op, who: &Actor, room: &OwnedRoomId) -> bool {
         Op::Open => rooms.create_alias(who, alias("door"), room.clone()).await.is_ok(),
         Op::Close => rooms.delete_alias(who, alias("door")).await.is_ok(),
         Op::Join => {
-            let command = vestibule_rooms::Join { room_id: room.clone(), reason: None };
+            let command =
+                vestibule_rooms::Join { room_id: room.clone(), reason: None, via: Vec::new() };
             rooms.join(who, command).await.is_ok()
         }
     }

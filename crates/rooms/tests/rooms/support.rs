@@ -121,7 +121,7 @@ impl House {
     }
 
     pub(crate) async fn join(&self, who: &Actor, room: &RoomId) -> Result<(), MembershipError> {
-        let command = Join { room_id: room.to_owned(), reason: None };
+        let command = Join { room_id: room.to_owned(), reason: None, via: Vec::new() };
         self.rooms.join(who, command).await.map(|_| ())
     }
 

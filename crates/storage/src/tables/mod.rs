@@ -5,6 +5,7 @@
 pub mod account;
 pub mod destination;
 pub mod directory;
+pub mod handshake;
 pub mod job;
 pub mod meta;
 pub mod policy;

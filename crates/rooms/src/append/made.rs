@@ -1,0 +1,61 @@
+//! Recording an event of ours that another server saw first: a join that a server in the room let in.
+
+use std::sync::Arc;
+
+use ruma::CanonicalJsonObject;
+use vestibule_events::Pdu;
+use vestibule_storage::tables::{room::StoredEventNo, staging::GAP_BY_PREV};
+
+use super::{AppendError, Appended, Authority, Draft};
+use crate::{LoggedEvent, RoomTx, StateAt};
+
+impl RoomTx<'_, '_> {
+    /// Records a join whose parents are not here: everything known of the room is the state before it.
+    pub(crate) fn append_arrival(
+        &mut self,
+        authority: Authority<'_>,
+        pdu: &Arc<Pdu>,
+        before: StateAt,
+    ) -> Result<Appended, AppendError> {
+        self.spend(authority, &draft_of(pdu)?)?;
+        let auth = self.auth_of(pdu)?;
+        self.authorize(pdu, &auth, before)?;
+        let appended = self.record(Arc::clone(pdu), &auth, &[], before)?;
+        let room = self.known()?.no;
+        for missing in pdu.prev_events() {
+            GAP_BY_PREV.put(self.tx, (room, missing), &StoredEventNo(appended.no))?;
+        }
+        Ok(appended)
+    }
+
+    fn auth_of(&self, pdu: &Pdu) -> Result<Vec<LoggedEvent>, AppendError> {
+        self.known_events(pdu.auth_events())
+    }
+
+    fn known_events(&self, ids: &[ruma::OwnedEventId]) -> Result<Vec<LoggedEvent>, AppendError> {
+        let view = self.view()?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            let event = view.event_by_id(id)?;
+            found.push(event.ok_or_else(|| {
+                AppendError::Forbidden("the event names events nobody knows here".to_owned())
+            })?);
+        }
+        Ok(found)
+    }
+}
+
+/// An event as it was meant, for the permit that covers it.
+fn draft_of(pdu: &Pdu) -> Result<Draft, AppendError> {
+    let content = pdu
+        .content_as::<CanonicalJsonObject>()
+        .map_err(|error| AppendError::BadContent(error.to_string()))?;
+    Ok(Draft {
+        sender: pdu.sender().to_owned(),
+        event_type: pdu.kind().to_owned(),
+        state_key: pdu.state_key().map(ToOwned::to_owned),
+        content,
+        redacts: None,
+        at: pdu.origin_server_ts(),
+    })
+}

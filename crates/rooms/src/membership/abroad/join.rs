@@ -1,0 +1,132 @@
+//! Joining a room this server is not in.
+//!
+//! The policy decides before anything leaves this server, again when a server in the room has laid the
+//! join out, and a third time on the state that came back (in the batch that brings the room here).
+
+use std::sync::Arc;
+
+use ruma::{OwnedRoomId, OwnedServerName};
+use vestibule_policy::{Denial, kind};
+use vestibule_types::Actor;
+
+use super::is_worth_another;
+use crate::{
+    Answer, ElsewhereError, Handshake, Join, MembershipError, Prepared, Rooms, UnknownRoom, Wanted,
+    ask::{Afar, Ask, AskError, Deed, name_suffix},
+    import::{Arrival, ImportError, Imported},
+    membership::{member_content, put_profile},
+};
+
+impl Rooms {
+    pub(crate) async fn join_elsewhere(
+        &self,
+        actor: &Actor,
+        command: Join,
+    ) -> Result<OwnedRoomId, MembershipError> {
+        let (rooms, actor) = (self.clone(), actor.clone());
+        self.see_through(async move {
+            let _turn = rooms.inner.turns.wait(&command.room_id).await;
+            if rooms.is_here(&command.room_id).await? {
+                return rooms.join_here(&actor, command).await;
+            }
+            rooms.hand_in_join(&actor, command).await
+        })
+        .await
+    }
+
+    async fn hand_in_join(
+        &self,
+        actor: &Actor,
+        command: Join,
+    ) -> Result<OwnedRoomId, MembershipError> {
+        let deed = Deed::Join(command.room_id.clone());
+        let assumed = Afar { guest_can_join: Some(true), ..Afar::default() };
+        let ask = self.ask_afar(actor, &deed, assumed).await?;
+        let vias = self.vias(&command.room_id, actor.user_id(), command.via.clone()).await?;
+        let mut last = MembershipError::UnknownRoom(UnknownRoom);
+        for server in vias {
+            match self.join_through(&server, &ask, &command).await {
+                Ok(()) => return Ok(command.room_id),
+                Err(error) if is_worth_another(&error) => last = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
+    }
+
+    async fn join_through(
+        &self,
+        server: &OwnedServerName,
+        ask: &Ask,
+        command: &Join,
+    ) -> Result<(), MembershipError> {
+        let elsewhere = self.elsewhere();
+        let handshake = Handshake {
+            wanted: Wanted::Join,
+            room_id: command.room_id.clone(),
+            user_id: ask.user_id.clone(),
+        };
+        let prepared = elsewhere.prepare(server, &handshake).await?;
+        let join = self.decided_join(ask, command, prepared).await?;
+
+        let _space = self.inner.turns.import().await;
+        let Answer::Joined(answer) = elsewhere.hand_in(server, Wanted::Join, &join).await? else {
+            return Err(ElsewhereError::BadAnswer("no room came back".to_owned()).into());
+        };
+        let mut arriving = ask.clone();
+        arriving.afar.arriving = true;
+        match self.import(arriving, Arrival { join, answer }).await? {
+            Imported::Joined => Ok(()),
+            Imported::Left(decision) => {
+                self.note_denial(&decision, ask.address).await;
+                let denial = decision.denial();
+                Err(denial
+                    .map_or_else(|| UnknownRoom.into(), |it: Denial| AskError::Denied(it).into()))
+            }
+            Imported::AlreadyHere => {
+                let (ask, command) = (ask.clone(), command.clone());
+                let room_id = command.room_id.clone();
+                self.in_room(&room_id, move |room| room.join(&ask, &command)).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Decides once more, and builds the join as the decision obliges to.
+    async fn decided_join(
+        &self,
+        ask: &Ask,
+        command: &Join,
+        prepared: Prepared,
+    ) -> Result<Arc<vestibule_events::Pdu>, MembershipError> {
+        let deed = Deed::Join(command.room_id.clone());
+        let decision = self.decide_now(ask.clone(), deed).await?;
+        if decision.denial().is_some() {
+            self.note_denial(&decision, ask.address).await;
+        }
+        let permit = decision.permit::<kind::Join>().map_err(AskError::Denied)?;
+        let mut content = member_content(Wanted::Join.as_str(), command.reason.as_deref());
+        let suffix = name_suffix(permit.obligations()).map(ToOwned::to_owned);
+        let user = ask.user_id.clone();
+        let content = self
+            .inner
+            .store
+            .read::<_, MembershipError, _>(move |snapshot| {
+                put_profile(snapshot, &mut content, &user, suffix.as_deref())?;
+                Ok(content)
+            })
+            .await?;
+        let whose = (&*command.room_id, &*ask.user_id, Wanted::Join);
+        self.sign_prepared(whose, prepared, content)
+    }
+}
+
+impl From<ImportError> for MembershipError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::BadAnswer(reason) => ElsewhereError::BadAnswer(reason).into(),
+            ImportError::Membership(error) => error,
+            ImportError::Storage(cause) => cause.into(),
+        }
+    }
+}
