@@ -61,6 +61,10 @@ impl Engine for RocksEngine {
         Ok(Box::new(RocksSnapshot::new(&self.db)))
     }
 
+    fn memory_snapshot(&self) -> Result<Box<dyn EngineSnapshot + '_>, StorageError> {
+        Ok(Box::new(RocksSnapshot::in_memory(&self.db)))
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
         let row = self.db.get_pinned_opt(key, &self.newest).map_err(|error| outside(&error))?;
         Ok(row.map(|value| Bytes::copy_from_slice(&value)))

@@ -1,7 +1,9 @@
 //! One moment of the database.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
-use rust_rocksdb::{DB, ReadOptions, Snapshot};
+use rust_rocksdb::{DB, Error, ErrorKind, ReadOptions, ReadTier, Snapshot};
 use vestibule_storage::{EngineSnapshot, ScanRange, StorageError, Visit};
 
 use crate::outside;
@@ -11,20 +13,38 @@ pub(crate) struct RocksSnapshot<'a> {
     /// Read options of single rows, made once: they point at the snapshot.
     options: ReadOptions,
     snapshot: Snapshot<'a>,
+    tier: ReadTier,
+    missed: Cell<bool>,
 }
 
 impl<'a> RocksSnapshot<'a> {
     pub(crate) fn new(db: &'a DB) -> Self {
+        Self::of(db, ReadTier::All)
+    }
+
+    /// Shows only what lies in write buffers and in the block cache.
+    pub(crate) fn in_memory(db: &'a DB) -> Self {
+        Self::of(db, ReadTier::BlockCache)
+    }
+
+    fn of(db: &'a DB, tier: ReadTier) -> Self {
         let snapshot = db.snapshot();
         let mut options = ReadOptions::default();
         options.set_snapshot(&snapshot);
-        Self { db, options, snapshot }
+        options.set_read_tier(tier);
+        Self { db, options, snapshot, tier, missed: Cell::new(false) }
+    }
+
+    fn failed(&self, error: &Error) -> StorageError {
+        self.missed.set(self.missed.get() || error.kind() == ErrorKind::Incomplete);
+        outside(error)
     }
 }
 
 impl EngineSnapshot for RocksSnapshot<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
-        let row = self.db.get_pinned_opt(key, &self.options).map_err(|error| outside(&error))?;
+        let row =
+            self.db.get_pinned_opt(key, &self.options).map_err(|error| self.failed(&error))?;
         Ok(row.map(|value| Bytes::copy_from_slice(&value)))
     }
 
@@ -34,7 +54,7 @@ impl EngineSnapshot for RocksSnapshot<'_> {
         rows.into_iter()
             .map(|row| match row {
                 Ok(row) => Ok(row.map(|value| Bytes::copy_from_slice(&value))),
-                Err(error) => Err(outside(&error)),
+                Err(error) => Err(self.failed(&error)),
             })
             .collect()
     }
@@ -44,6 +64,7 @@ impl EngineSnapshot for RocksSnapshot<'_> {
             return Ok(());
         }
         let mut options = ReadOptions::default();
+        options.set_read_tier(self.tier);
         options.set_iterate_lower_bound(range.start.as_slice());
         if let Some(end) = &range.end {
             options.set_iterate_upper_bound(end.as_slice());
@@ -64,6 +85,10 @@ impl EngineSnapshot for RocksSnapshot<'_> {
                 rows.next();
             }
         }
-        rows.status().map_err(|error| outside(&error))
+        rows.status().map_err(|error| self.failed(&error))
+    }
+
+    fn missed(&self) -> bool {
+        self.missed.get()
     }
 }

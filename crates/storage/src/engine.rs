@@ -68,6 +68,12 @@ pub trait EngineSnapshot {
 
     /// Rows of a stretch in its order, until the visitor has enough.
     fn scan(&self, range: &ScanRange, visit: &mut Visit<'_>) -> Result<(), StorageError>;
+
+    /// Whether a read of this moment failed only because the row does not lie in memory; see
+    /// [`Engine::memory_snapshot`].
+    fn missed(&self) -> bool {
+        false
+    }
 }
 
 /// Ordered bytes with snapshots and atomic batches. It knows nothing of tables, stamps or
@@ -78,6 +84,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The engine as of now: everything applied before this call, nothing applied after it.
     fn snapshot(&self) -> Result<Box<dyn EngineSnapshot + '_>, StorageError>;
+
+    /// As [`Engine::snapshot`], for a thread that must not wait for a disk: reading a row that does not
+    /// lie in memory fails, and [`EngineSnapshot::missed`] says so.
+    fn memory_snapshot(&self) -> Result<Box<dyn EngineSnapshot + '_>, StorageError> {
+        self.snapshot()
+    }
 
     /// One row as of now.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {

@@ -5,7 +5,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -33,9 +33,10 @@ impl Executor for InlineExecutor {
 }
 
 /// A fixed number of named threads with a bounded queue. The threads end, after the jobs that
-/// wait, when the pool is dropped.
+/// wait, when the pool is dropped; dropping waits for their end.
 pub struct ThreadPool {
     desk: Arc<Desk>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 struct Desk {
@@ -55,10 +56,12 @@ impl ThreadPool {
     /// Starts `threads` threads called `name-0`, `name-1`, …; at most `queue_max` jobs wait.
     pub fn new(name: &str, threads: usize, queue_max: usize) -> io::Result<Self> {
         let state = Mutex::default();
-        let pool = Self { desk: Arc::new(Desk { state, news: Condvar::new(), queue_max }) };
+        let desk = Arc::new(Desk { state, news: Condvar::new(), queue_max });
+        let mut pool = Self { desk, threads: Vec::new() };
         for number in 0..threads.max(1) {
             let desk = Arc::clone(&pool.desk);
-            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || work(&desk))?;
+            let thread = thread::Builder::new().name(format!("{name}-{number}"));
+            pool.threads.push(thread.spawn(move || work(&desk))?);
         }
         Ok(pool)
     }
@@ -84,6 +87,16 @@ impl Drop for ThreadPool {
     fn drop(&mut self) {
         self.desk.state.lock().closing = true;
         self.desk.news.notify_all();
+        self.threads.drain(..).for_each(|thread| join(Some(thread)));
+    }
+}
+
+/// Waits for the end of a thread, unless it is the one that waits: the last owner of a pool may be a
+/// job of that very pool. A thread left behind would work on a database whose process is ending.
+pub(crate) fn join(thread: Option<JoinHandle<()>>) {
+    let Some(thread) = thread else { return };
+    if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+        tracing::error!("a storage thread panicked");
     }
 }
 

@@ -14,6 +14,7 @@ mod commit;
 mod engine;
 mod error;
 mod executor;
+mod flight;
 pub mod jobs;
 mod key;
 mod key_ids;

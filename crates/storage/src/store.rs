@@ -17,6 +17,7 @@ use vestibule_types::limits::WRITE_ATTEMPTS_MAX;
 use crate::{
     Engine, Executor, Positions, SlotNo, Snapshot, StorageError, Tx,
     commit::{Batch, CommitThread, Committer, Done, Outcome, Request, Shared},
+    flight::{Flights, Handle},
     stamp::{slot_of_room, slot_of_user},
 };
 
@@ -76,10 +77,13 @@ pub struct Committed<T> {
 /// A handle to the store; clones lead to the same one.
 #[derive(Clone)]
 pub struct Store {
+    // Dropped before `inner`, so that the last handle is the one that closes the engine.
+    _handle: Arc<Handle>,
     inner: Arc<Inner>,
 }
 
 struct Inner {
+    flights: Arc<Flights>,
     engine: Arc<dyn Engine>,
     executor: Arc<dyn Executor>,
     slots: u16,
@@ -132,8 +136,10 @@ impl Store {
             }
             CommitMode::Inline => Lane::Inline(Mutex::new(Some(committer))),
         };
-        let executor = options.executor;
-        Ok(Self { inner: Arc::new(Inner { engine, executor, slots, shared, positions, lane }) })
+        let (executor, flights) = (options.executor, Arc::new(Flights::default()));
+        let handle = Arc::new(Handle(Arc::clone(&flights)));
+        let inner = Inner { flights, engine, executor, slots, shared, positions, lane };
+        Ok(Self { _handle: handle, inner: Arc::new(inner) })
     }
 
     /// Who runs the closures. Short pieces of computing may run there too, a few at a time: while they do,
@@ -213,6 +219,21 @@ impl Store {
         heard.await.map_err(|_| abandoned())?
     }
 
+    /// Runs a few point reads on the calling thread, on one consistent moment, if all their rows lie in
+    /// memory; `Ok(None)` when one does not, and then [`Store::read`] is the way. For what every
+    /// request looks up, where changing to the pool and back costs more than the look-up.
+    pub fn glance<T>(
+        &self,
+        look: impl FnOnce(&Snapshot<'_>) -> Result<T, StorageError>,
+    ) -> Result<Option<T>, StorageError> {
+        let snapshot = self.inner.engine.memory_snapshot()?;
+        match look(&Snapshot::new(&*snapshot, self.inner.slots)) {
+            Ok(seen) => Ok(Some(seen)),
+            Err(_) if snapshot.missed() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The last published commit of each slot.
     #[must_use]
     pub fn positions(&self) -> Positions {
@@ -257,6 +278,8 @@ fn abandoned() -> StorageError {
 
 impl Inner {
     fn execute(&self, job: impl FnOnce() + Send + 'static) -> Result<(), StorageError> {
+        let flight = self.flights.begin();
+        let job = move || flight.run(job);
         self.executor.execute(Box::new(job)).map_err(StorageError::unavailable)
     }
 
@@ -334,10 +357,15 @@ where
         }
     };
     let done: Done = Box::new(move |outcome| {
-        let said = match outcome {
-            Outcome::Committed(position) => Ok(Attempt::Done(Committed { value, position, slot })),
-            Outcome::Conflict => Ok(Attempt::Conflict(f)),
-            Outcome::Failed(error) => Err(error.into()),
+        // What the closure holds, a handle of the store perhaps, is gone before the answer is heard.
+        let again = matches!(outcome, Outcome::Conflict).then_some(f);
+        let said = match (outcome, again) {
+            (Outcome::Conflict, Some(f)) => Ok(Attempt::Conflict(f)),
+            (Outcome::Failed(error), _) => Err(error.into()),
+            (Outcome::Committed(position), _) => {
+                Ok(Attempt::Done(Committed { value, position, slot }))
+            }
+            (Outcome::Conflict, None) => Err(abandoned().into()),
         };
         // Whoever asked may have gone away.
         let _: Result<(), _> = answer.send(said);

@@ -50,7 +50,10 @@ impl Accounts {
 
     async fn resolve_stored(&self, token: &str, seen: Sighting) -> Result<Resolved, StorageError> {
         let (digest, now) = (token::digest(token), self.0.now_ms());
-        let found = self.0.store.read(move |read| look_up(read, digest, now)).await?;
+        let found = match self.0.store.glance(|read| look_up(read, digest, now))? {
+            Some(found) => found,
+            None => self.0.store.read(move |read| look_up(read, digest, now)).await?,
+        };
         let Some((resolved, session)) = found else { return Ok(Resolved::Unknown) };
         if resolved == Resolved::Expired {
             return Ok(resolved);

@@ -1,21 +1,28 @@
 //! The commit thread: takes everything that waits, commits it as one group, and again.
 
-use std::{collections::VecDeque, io, sync::Arc, thread, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 use vestibule_types::limits::{COMMIT_QUEUE_MAX, GROUP_BATCHES_MAX};
 
 use super::{Committer, Request};
-use crate::StorageError;
+use crate::{StorageError, executor::join};
 
 /// How often a store that refuses writes is tried again when nobody writes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The way to the commit thread. The thread ends when this is dropped or closed, after
-/// committing what waits.
+/// committing what waits; dropping waits for its end, so that no engine outlives its process.
 pub(crate) struct CommitThread {
     desk: Arc<Desk>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -39,10 +46,10 @@ impl CommitThread {
     pub(crate) fn start(committer: Committer) -> io::Result<Self> {
         let desk = Arc::new(Desk::default());
         let theirs = Arc::clone(&desk);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("store-commit".to_owned())
             .spawn(move || run(&theirs, committer))?;
-        Ok(Self { desk })
+        Ok(Self { desk, thread: Some(thread) })
     }
 
     /// Hands work over without waiting for it.
@@ -82,6 +89,7 @@ impl Drop for CommitThread {
     fn drop(&mut self) {
         self.desk.state.lock().closing = true;
         self.desk.news.notify_one();
+        join(self.thread.take());
     }
 }
 
