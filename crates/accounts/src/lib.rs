@@ -37,7 +37,7 @@ pub use self::{
     config::{
         AccountLimits, AccountsConfig, RegistrationConfig, RegistrationMode, SessionConfig, Terms,
     },
-    device::{DeleteDevices, DeleteDevicesError, Device, UpdateDeviceError},
+    device::{DeleteDevices, DeleteDevicesError, Device, UpdateDeviceError, list_change},
     gate::Refusal,
     password::HasherBusy,
     profile::{LookUpProfileError, SetProfileField, SetProfileFieldError},

@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use ruma::RoomVersionId;
 use vestibule_accounts::{Accounts, Resolved, Sighting};
 use vestibule_http::{Authenticator, MatrixError, Presented};
+use vestibule_keys::Keys;
 use vestibule_policy::{AccountState, EndpointRule, PolicyHandle, Subject};
 use vestibule_rooms::Rooms;
 use vestibule_sync::Sync;
@@ -20,6 +21,8 @@ pub struct ClientApi {
     pub accounts: Accounts,
     /// Rooms.
     pub rooms: Rooms,
+    /// End-to-end keys.
+    pub keys: Keys,
     /// What is new.
     pub sync: Sync,
     /// The policy in force.
@@ -47,6 +50,12 @@ impl FromRef<ClientApi> for Accounts {
 impl FromRef<ClientApi> for Rooms {
     fn from_ref(api: &ClientApi) -> Self {
         api.rooms.clone()
+    }
+}
+
+impl FromRef<ClientApi> for Keys {
+    fn from_ref(api: &ClientApi) -> Self {
+        api.keys.clone()
     }
 }
 

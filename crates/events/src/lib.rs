@@ -11,6 +11,7 @@ mod auth_types;
 mod build;
 mod canonical;
 mod client;
+mod device_signature;
 mod format;
 mod pdu;
 mod redact;
@@ -24,6 +25,7 @@ pub use self::{
     build::{BuildError, EventBuilder},
     canonical::{ContentError, canonical_content, canonical_content_of},
     client::{Unsigned, client_event, client_event_from_bytes, stripped_state},
+    device_signature::DeviceSigningKey,
     format::FormatError,
     pdu::{Pdu, PduError, StateKey},
     redact::{redact, redact_json},

@@ -3,6 +3,7 @@
 use axum::extract::FromRef;
 use vestibule_accounts::Accounts;
 use vestibule_federation::Federation;
+use vestibule_keys::Keys;
 use vestibule_policy::PolicyHandle;
 use vestibule_rooms::Rooms;
 
@@ -13,6 +14,8 @@ pub struct FederationApi {
     pub accounts: Accounts,
     /// Rooms.
     pub rooms: Rooms,
+    /// End-to-end keys.
+    pub keys: Keys,
     /// What this server and others tell each other.
     pub federation: Federation,
     /// The policy in force.
@@ -28,6 +31,12 @@ impl FromRef<FederationApi> for Accounts {
 impl FromRef<FederationApi> for Rooms {
     fn from_ref(api: &FederationApi) -> Self {
         api.rooms.clone()
+    }
+}
+
+impl FromRef<FederationApi> for Keys {
+    fn from_ref(api: &FederationApi) -> Self {
+        api.keys.clone()
     }
 }
 

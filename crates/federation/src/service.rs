@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use ruma::{OwnedServerName, ServerName};
 use vestibule_accounts::Accounts;
 use vestibule_events::SigningKey;
+use vestibule_keys::Keys;
 use vestibule_policy::PolicyHandle;
 use vestibule_remote::Remote;
 use vestibule_rooms::Rooms;
@@ -31,6 +32,8 @@ pub struct FederationParts {
     pub accounts: Accounts,
     /// Rooms.
     pub rooms: Rooms,
+    /// End-to-end keys.
+    pub keys: Keys,
 }
 
 /// What this server and others tell each other. Cloning is cheap.

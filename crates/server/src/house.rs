@@ -14,6 +14,7 @@ use vestibule_config::{Config, Loaded, RegistrationMode as WrittenMode};
 use vestibule_events::RoomVersion;
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_federation_api::FederationApi;
+use vestibule_keys::{Keys, KeysParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_remote::{NoTransport, Remote, RemoteConfig, RemoteParts, Transport};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
@@ -31,6 +32,7 @@ pub(crate) struct House {
     pub(crate) environment: Environment,
     pub(crate) accounts: Accounts,
     pub(crate) rooms: Rooms,
+    pub(crate) keys: Keys,
     pub(crate) sync: Sync,
     pub(crate) federation: Federation,
     pub(crate) job_bell: Arc<Notify>,
@@ -76,7 +78,7 @@ impl House {
         let rooms = Rooms::new(RoomsParts {
             store: store.clone(),
             policy: policy.clone(),
-            rates,
+            rates: rates.clone(),
             environment: environment.clone(),
             server_name: config.server_name().to_owned(),
             signing_key: signing_key.clone(),
@@ -87,6 +89,15 @@ impl House {
         });
         accounts.set_acquaintance(Arc::new(rooms.clone()));
         accounts.set_job_bell(job_bell.clone());
+        let keys = Keys::new(KeysParts {
+            store: store.clone(),
+            policy: policy.clone(),
+            rates,
+            environment: environment.clone(),
+            server_name: config.server_name().to_owned(),
+            accounts: accounts.clone(),
+            rooms: rooms.clone(),
+        });
         let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
         let remote = Remote::open(RemoteParts {
             store: store.clone(),
@@ -106,6 +117,7 @@ impl House {
             remote,
             accounts: accounts.clone(),
             rooms: rooms.clone(),
+            keys: keys.clone(),
         });
         let settings = Arc::new(ClientApiSettings {
             public_base_url: config.server.public_url.clone(),
@@ -118,6 +130,7 @@ impl House {
             environment,
             accounts,
             rooms,
+            keys,
             sync,
             federation,
             job_bell,
@@ -131,6 +144,7 @@ impl House {
         vestibule_client_api::router(ClientApi {
             accounts: self.accounts.clone(),
             rooms: self.rooms.clone(),
+            keys: self.keys.clone(),
             sync: self.sync.clone(),
             policy: self.policy.clone(),
             settings: self.settings.clone(),
@@ -144,6 +158,7 @@ impl House {
         vestibule_federation_api::router(FederationApi {
             accounts: self.accounts.clone(),
             rooms: self.rooms.clone(),
+            keys: self.keys.clone(),
             federation: self.federation.clone(),
             policy: self.policy.clone(),
         })

@@ -80,7 +80,7 @@ fn read(hub: &Hub, snapshot: &Snapshot<'_>, from: &Positions) -> Result<News, St
                 StoredNews::User { user } => {
                     news.users.insert(user);
                 }
-                StoredNews::Outbox { .. } => {}
+                StoredNews::Outbox { .. } | StoredNews::DeviceList { .. } => {}
             }
             true
         })?;

@@ -2,6 +2,7 @@
 
 mod delete;
 mod list;
+pub mod list_change;
 mod update;
 
 pub use self::{

@@ -2,9 +2,13 @@
 
 use ruma::DeviceId;
 use tracing::instrument;
-use vestibule_storage::{StorageError, tables::account::DEVICE_BY_USER};
+use vestibule_storage::{
+    StorageError,
+    tables::{account::DEVICE_BY_USER, device_key::DEVICE_KEY},
+};
 use vestibule_types::{Actor, limits};
 
+use super::list_change;
 use crate::Accounts;
 
 /// Why a device kept its name.
@@ -40,7 +44,11 @@ impl Accounts {
                 let mut row = row.ok_or(UpdateDeviceError::Unknown)?;
                 let Some(name) = &display_name else { return Ok(()) };
                 row.display_name = Some(name.clone());
-                Ok(DEVICE_BY_USER.put(tx, (&user, &device_id), &row)?)
+                DEVICE_BY_USER.put(tx, (&user, &device_id), &row)?;
+                if DEVICE_KEY.contains(tx, (&user, &device_id))? {
+                    list_change::device_changed(tx, &user, &device_id)?;
+                }
+                Ok(())
             })
             .await
     }

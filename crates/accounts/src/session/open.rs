@@ -15,7 +15,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{Secret, limits};
 
-use crate::{Accounts, token};
+use crate::{Accounts, device::list_change::drop_keys, token};
 
 /// The kind of an access token in `TOKEN_BY_DEVICE`.
 pub(crate) const ACCESS: u8 = 0;
@@ -160,6 +160,7 @@ pub(crate) fn close_device(
 ) -> Result<(), StorageError> {
     touch(tx, user_id)?;
     revoke_tokens(tx, user_id, device_id)?;
+    drop_keys(tx, user_id, device_id)?;
     DEVICE_BY_USER.delete(tx, (user_id, device_id))?;
     TO_DEVICE.delete_prefix(tx, (user_id, device_id))?;
     TO_DEVICE_COUNT.delete(tx, (user_id, device_id))?;

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts, RegistrationMode};
 use vestibule_events::SigningKey;
 use vestibule_http::Entrance;
+use vestibule_keys::{Keys, KeysParts};
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
 use vestibule_storage::InlineExecutor;
@@ -70,15 +71,26 @@ pub(crate) fn server_with(
         config: RoomsConfig::default(),
         job_bell: Arc::default(),
     });
+    let accounts = Accounts::new(AccountsParts {
+        store: store.clone(),
+        policy: policy.clone(),
+        rates: rates.clone(),
+        environment: environment.clone(),
+        executor: Arc::new(InlineExecutor),
+        config,
+    });
+    let keys = Keys::new(KeysParts {
+        store,
+        policy: policy.clone(),
+        rates,
+        environment: environment.clone(),
+        server_name: server_name.to_owned(),
+        accounts: accounts.clone(),
+        rooms: rooms.clone(),
+    });
     let api = ClientApi {
-        accounts: Accounts::new(AccountsParts {
-            store,
-            policy: policy.clone(),
-            rates,
-            environment: environment.clone(),
-            executor: Arc::new(InlineExecutor),
-            config,
-        }),
+        accounts,
+        keys,
         sync: Sync::new(SyncParts { rooms: rooms.clone(), environment }),
         rooms,
         policy,

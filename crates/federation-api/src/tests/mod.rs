@@ -14,6 +14,7 @@ use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts};
 use vestibule_events::SigningKey;
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_http::Entrance;
+use vestibule_keys::{Keys, KeysParts};
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_remote::{NoTransport, Remote, RemoteConfig, RemoteParts};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
@@ -51,10 +52,19 @@ pub(crate) async fn server() -> Server {
     let accounts = Accounts::new(AccountsParts {
         store: store.clone(),
         policy: policy.clone(),
-        rates,
+        rates: rates.clone(),
         environment: environment.clone(),
         executor: Arc::new(InlineExecutor),
         config: AccountsConfig::new(server_name.to_owned()),
+    });
+    let keys = Keys::new(KeysParts {
+        store: store.clone(),
+        policy: policy.clone(),
+        rates,
+        environment: environment.clone(),
+        server_name: server_name.to_owned(),
+        accounts: accounts.clone(),
+        rooms: rooms.clone(),
     });
     let remote = RemoteParts {
         store: store.clone(),
@@ -73,8 +83,9 @@ pub(crate) async fn server() -> Server {
         remote: Remote::open(remote).await.unwrap(),
         accounts: accounts.clone(),
         rooms: rooms.clone(),
+        keys: keys.clone(),
     });
-    let api = FederationApi { accounts, rooms, federation, policy };
+    let api = FederationApi { accounts, rooms, keys, federation, policy };
     let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
     Server { api, entrance }
 }

@@ -7,6 +7,7 @@ use vestibule_events::Pdu;
 use vestibule_storage::{
     Stamp, Stamped,
     tables::{
+        device_list::JOINED_ROOM_BY_USER,
         room::{
             ANNOTATION, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT, REDACTION_BY_TARGET,
             RELATION_BY_PARENT, ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
@@ -111,6 +112,7 @@ impl RoomTx<'_, '_> {
         let joined = |it: Option<StoredMembership>| it == Some(StoredMembership::Join);
         if joined(old) != joined(new) {
             self.index_server(user.server_name(), joined(new), stamp)?;
+            self.index_joined_room(&user, joined(new))?;
         }
         if user.server_name() != self.rooms.inner.server_name {
             return Ok(false);
@@ -159,6 +161,17 @@ impl RoomTx<'_, '_> {
         if !joined {
             let slot = self.tx.slot().0;
             ROOM_LEFT_BY_SERVER.put(self.tx, (server, slot, stamp), &StoredRoomNo(room))?;
+        }
+        Ok(())
+    }
+
+    /// Notes that somebody of any server came into the room or went.
+    fn index_joined_room(&mut self, user: &UserId, joined: bool) -> Result<(), AppendError> {
+        let room = self.known()?.no;
+        if joined {
+            JOINED_ROOM_BY_USER.put(self.tx, (user, room), &())?;
+        } else {
+            JOINED_ROOM_BY_USER.delete(self.tx, (user, room))?;
         }
         Ok(())
     }

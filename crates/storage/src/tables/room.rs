@@ -121,6 +121,11 @@ pub enum StoredNews {
         /// The servers.
         servers: Vec<OwnedServerName>,
     },
+    /// The devices or cross-signing keys of a user of any server changed.
+    DeviceList {
+        /// The user.
+        user: OwnedUserId,
+    },
 }
 value!(StoredNews, 1);
 

@@ -80,7 +80,9 @@ impl Pass<'_> {
                     | StoredNews::Receipt { room } => {
                         rooms.insert(room);
                     }
-                    StoredNews::User { .. } | StoredNews::Outbox { .. } => {}
+                    StoredNews::User { .. }
+                    | StoredNews::Outbox { .. }
+                    | StoredNews::DeviceList { .. } => {}
                 }
                 lines += 1;
                 lines <= lines_max
