@@ -5,6 +5,7 @@
 //! ([`vestibule_rooms::Elsewhere`]); this crate implements them over [`vestibule_remote::Remote`].
 
 mod key_ring;
+mod sender;
 mod service;
 
 pub use self::{

@@ -12,7 +12,10 @@ use vestibule_rooms::Rooms;
 use vestibule_storage::Store;
 use vestibule_types::Environment;
 
-use crate::KeyRing;
+use crate::{
+    KeyRing,
+    sender::{Sender, SenderParts},
+};
 
 /// What [`Federation`] is made of.
 pub struct FederationParts {
@@ -46,6 +49,7 @@ pub struct Federation {
 pub(crate) struct Inner {
     pub(crate) parts: FederationParts,
     pub(crate) key_ring: KeyRing,
+    pub(crate) sender: Sender,
 }
 
 impl fmt::Debug for Federation {
@@ -64,7 +68,14 @@ impl Federation {
             parts.server_name.clone(),
             parts.signing_key.clone(),
         );
-        Self { inner: Arc::new(Inner { parts, key_ring }) }
+        let sender = Sender::new(SenderParts {
+            store: parts.store.clone(),
+            environment: parts.environment.clone(),
+            server_name: parts.server_name.clone(),
+            remote: parts.remote.clone(),
+            rooms: parts.rooms.clone(),
+        });
+        Self { inner: Arc::new(Inner { parts, key_ring, sender }) }
     }
 
     /// Our name.
@@ -86,5 +97,7 @@ impl Federation {
     }
 
     /// Begins its background work.
-    pub fn start(&self) {}
+    pub fn start(&self) {
+        self.inner.sender.start();
+    }
 }

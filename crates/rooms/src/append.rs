@@ -31,8 +31,12 @@ use vestibule_types::{
 use crate::{LoggedEvent, RoomTx, StateAt, UnknownRoom};
 
 pub(crate) use self::{
-    authority::Authority, authorize::power_levels, index::membership_of,
-    outlier::auth_events_first, receive::Case, record::LIVE,
+    authority::Authority,
+    authorize::power_levels,
+    index::membership_of,
+    outlier::auth_events_first,
+    receive::Case,
+    record::{LIVE, is_member},
 };
 pub use self::{
     receive::{Incoming, ReceiveError, Received},

@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 use vestibule_events::Pdu;
-use vestibule_storage::{Read, StorageError, tables::room::EVENT_BY_NO};
+use vestibule_storage::{
+    Read, StorageError,
+    tables::room::{EVENT_BY_NO, StoredMembership},
+};
 use vestibule_types::{
     EventNo, RoomNo,
     limits::{EVENT_CACHE_BYTES_MAX, REWRITTEN_EVENTS_MAX},
 };
 
-use crate::OpenRoom;
+use crate::{
+    OpenRoom,
+    append::{is_member, membership_of},
+};
 
 /// A stored event, parsed.
 #[derive(Clone, Debug)]
@@ -21,6 +27,14 @@ pub struct LoggedEvent {
     pub pdu: Arc<Pdu>,
     /// The events that authorize it.
     pub auth: Arc<[EventNo]>,
+}
+
+impl LoggedEvent {
+    /// The membership it sets, when it is a membership event.
+    #[must_use]
+    pub fn membership(&self) -> Option<StoredMembership> {
+        is_member(&self.pdu).map(|_| membership_of(&self.pdu))
+    }
 }
 
 /// Parsed events by room and number; only committed events come in here. Their rows do not change, but

@@ -2,6 +2,8 @@
 //! classes, people with whom a room in their scope is shared. What does not get through is dropped
 //! without a word to the sender, and noted for the operator.
 
+mod abroad;
+
 use std::collections::BTreeMap;
 
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
@@ -52,7 +54,7 @@ pub enum SendToDeviceError {
 }
 
 impl Rooms {
-    /// Sends messages to devices of this server. A transaction id that was spent sends nothing.
+    /// Sends messages to devices here and elsewhere. A transaction id that was spent sends nothing.
     pub async fn send_to_device(
         &self,
         actor: &Actor,
@@ -66,16 +68,13 @@ impl Rooms {
             return Ok(());
         }
         for (receiver, messages) in command.messages {
-            if receiver.server_name() != self.inner.server_name {
-                continue;
-            }
             let letter = Letter {
                 sender: actor.user_id().to_owned(),
                 receiver,
                 event_type: command.event_type.clone(),
                 messages,
             };
-            self.deliver(actor, letter).await?;
+            self.deliver(actor, &command.transaction_id, letter).await?;
         }
         // Last: a request that broke off on the way is sent again by its client, and what it did
         // not deliver then is delivered.
@@ -83,7 +82,12 @@ impl Rooms {
         Ok(())
     }
 
-    async fn deliver(&self, actor: &Actor, letter: Letter) -> Result<(), SendToDeviceError> {
+    async fn deliver(
+        &self,
+        actor: &Actor,
+        transaction_id: &str,
+        letter: Letter,
+    ) -> Result<(), SendToDeviceError> {
         let known = self.share_room(actor.user_id(), &letter.receiver).await?;
         let policy = self.inner.policy.current();
         let (now, address) = (self.inner.env.now(), actor.address());
@@ -113,7 +117,11 @@ impl Rooms {
             let denial = vestibule_policy::Denial::limited(retry_after_ms);
             return Err(SendToDeviceError::Limited(denial));
         }
-        let slot = self.inner.store.slot_of_user(&letter.receiver);
+        // What one sends to other servers keeps its order: it lies in the slot of the sender.
+        let abroad = letter.receiver.server_name() != self.inner.server_name;
+        let origin = origin(actor, transaction_id);
+        let owner = if abroad { &letter.sender } else { &letter.receiver };
+        let slot = self.inner.store.slot_of_user(owner);
         let stored = self.inner.store.write(slot, move |tx| {
             let decision = decide(&|user| subject(&*tx, user), rate)?;
             // A permit that is not to be had any more drops the message like any refusal.
@@ -123,7 +131,7 @@ impl Rooms {
             if permit.verify(&letter.sender, &object, epoch).is_err() {
                 return Ok(());
             }
-            letter.put(tx)
+            if abroad { letter.queue(tx, &origin) } else { letter.put(tx) }
         });
         stored.await?;
         Ok(())
@@ -151,6 +159,12 @@ impl Rooms {
         spent.await?;
         Ok(())
     }
+}
+
+/// What makes a request of a device unlike every other.
+fn origin(actor: &Actor, transaction_id: &str) -> String {
+    let device = actor.device_id().map(ToString::to_string).unwrap_or_default();
+    format!("{device}/{transaction_id}")
 }
 
 /// Messages for one user.

@@ -1,10 +1,11 @@
 //! Every bound in one place, with its reason.
 
 mod inbound;
+mod sender;
 
 use std::time::Duration;
 
-pub use self::inbound::*;
+pub use self::{inbound::*, sender::*};
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
 pub const EVENT_BYTES_MAX: usize = 65_536;
@@ -362,9 +363,6 @@ pub const TO_DEVICE_RECEIVERS_MAX: usize = 1_000;
 
 /// Messages that wait for one device; what comes beyond is dropped.
 pub const TO_DEVICE_WAITING_MAX: u64 = 10_000;
-
-/// Messages that wait for one other server beside the events of rooms; what comes beyond is dropped.
-pub const EDUS_WAITING_MAX: u64 = 20_000;
 
 /// Messages to its device one sync brings (client-server API, "Send-to-device messaging").
 pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;

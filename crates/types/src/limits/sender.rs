@@ -1,0 +1,73 @@
+//! What telling other servers may cost.
+
+use std::time::Duration;
+
+/// Messages that wait for one other server beside the events of rooms; what comes beyond is dropped.
+pub const EDUS_WAITING_MAX: u64 = 20_000;
+
+/// Receipts in one transaction. Several of them make one message, at worst each makes one.
+pub const TRANSACTION_RECEIPTS_MAX: usize = 40;
+
+/// Notices of typing that wait for one server.
+pub const TYPING_WAITING_MAX: usize = 20;
+
+/// After this time those who still type are named again to other servers, which forget them after a minute.
+pub const TYPING_REPEAT: Duration = Duration::from_secs(40);
+
+/// Queued messages in one transaction, in bytes; a single one may be larger.
+pub const OUTBOX_BYTES_MAX: usize = 1_048_576;
+
+/// How often a server may answer that it does not take a transaction, before it is given up.
+pub const TRANSACTION_REFUSALS_MAX: u32 = 3;
+
+/// Servers to which transactions are under way at once.
+pub const SENDERS_MAX: usize = 256;
+
+/// Lines of the log that wait in memory for one server; beyond, they are looked up in the log.
+pub const SEND_QUEUE_MAX: usize = 1_000;
+
+/// Lines of the log that are read in one go to tell other servers of them.
+pub const NEWS_READ_MAX: usize = 1_000;
+
+/// Servers that may have something outstanding after a restart.
+pub const OUTGOING_MAX: usize = 200_000;
+
+/// Rows written in one go about what servers have.
+pub const FLUSH_SERVERS_MAX: usize = 1_000;
+
+/// How long it may take until it is noted what servers have.
+pub const SEND_FLUSH_EVERY: Duration = Duration::from_secs(5);
+
+/// Commits after which it is noted that there was nothing in them for other servers.
+pub const SEND_TAIL_COMMITS_MAX: u64 = 20_000;
+
+/// How long a server that takes nothing, without being unreachable, is left alone at first.
+pub const SEND_RETRY_MIN: Duration = Duration::from_mins(1);
+
+/// The longest it is left alone.
+pub const SEND_RETRY_MAX: Duration = Duration::from_hours(1);
+
+/// Events of one room that a server is told one by one after it was out of reach; beyond, it gets the
+/// newest only.
+pub const CATCH_UP_EVENTS_MAX: usize = 500;
+
+/// Events looked at in one room to find what a server missed.
+pub const CATCH_UP_SCAN_MAX: usize = 5_000;
+
+/// The newest events of a room that a server gets in place of all it missed.
+pub const CATCH_UP_NEWEST_MAX: usize = 10;
+
+/// Rooms of a server looked at in one go.
+pub const ROOMS_READ_MAX: usize = 256;
+
+/// Rooms a server left while it was out of reach, in which it is still told of that.
+pub const ROOMS_LEFT_MAX: usize = 1_000;
+
+/// Other servers of one room.
+pub const ROOM_SERVERS_MAX: usize = 20_000;
+
+/// Servers coming and going in one room that are looked at to know who was there at a moment.
+pub const SERVER_CHANGES_MAX: usize = 10_000;
+
+/// Servers kept ready in memory for rooms, all rooms together.
+pub const SERVERS_READY_MAX: u64 = 1_000_000;
