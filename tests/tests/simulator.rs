@@ -29,6 +29,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Plays seeds on all cores.
+#[expect(clippy::unwrap_used, reason = "a simulation that panics fails the test")]
 fn play(seeds: std::ops::Range<u64>, plan: Plan) -> Vec<(u64, Outcome)> {
     let next = AtomicU64::new(seeds.start);
     let threads = thread::available_parallelism().map_or(1, usize::from);

@@ -144,13 +144,11 @@ impl Running {
     }
 
     /// The client-server API without a listener, for the simulator.
-    #[must_use]
     pub fn client_router(&self) -> Router {
         self.house.client_router()
     }
 
     /// The server-server API without a listener, for a network in memory.
-    #[must_use]
     pub fn federation_router(&self) -> Router {
         self.house.federation_router()
     }

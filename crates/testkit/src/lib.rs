@@ -4,6 +4,7 @@
 //! can use it in its own tests. The feature `server` adds a whole server in this process.
 
 mod clock;
+mod mutator;
 mod people;
 mod random;
 #[cfg(feature = "server")]
@@ -32,6 +33,7 @@ mod store;
 
 pub use self::{
     clock::ManualClock,
+    mutator::Mutator,
     people::{actor, guest, person},
     random::SeededRandom,
     spawner::{QueueSpawner, RuntimeSpawner},

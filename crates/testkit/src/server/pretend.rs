@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId,
-    OwnedServerName, OwnedUserId, RoomId, ServerName, UserId,
+    OwnedServerName, OwnedUserId, RoomId, ServerName, UserId, signatures::hash_and_sign_event,
 };
 use serde_json::{Value, json};
 use vestibule_events::{
@@ -95,6 +95,16 @@ impl PretendServer {
         serde_json::to_value(object).expect("JSON")
     }
 
+    /// An event with its hash and this server's signature, whatever else is wrong with it. Nothing
+    /// when it is no JSON that can be signed.
+    #[must_use]
+    pub fn signed_event(&self, event: &Value, version: RoomVersion) -> Option<Value> {
+        let mut object: CanonicalJsonObject = serde_json::from_value(event.clone()).ok()?;
+        let rules = &version.rules().redaction;
+        hash_and_sign_event(self.name.as_str(), &self.key, &mut object, rules).ok()?;
+        serde_json::to_value(object).ok()
+    }
+
     /// `GET`, signed.
     pub async fn get(&self, to: &TestServer, path: &str) -> Reply {
         self.ask(to, Method::GET, path, None).await
@@ -146,7 +156,7 @@ impl PretendServer {
             headers,
             body: body.map(|body| Bytes::from(body.to_string())).unwrap_or_default(),
             answer_bytes_max: ANSWER_BYTES_MAX,
-            time_max: std::time::Duration::from_secs(60),
+            time_max: std::time::Duration::from_mins(1),
         };
         let reply = self.network.exchange(exchange).await.expect("an answer");
         let text = || Value::String(String::from_utf8_lossy(&reply.body).into_owned());

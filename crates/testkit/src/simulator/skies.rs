@@ -205,7 +205,7 @@ impl Skies {
         line: &str,
         exchange: Exchange,
     ) -> Result<Reply, TransportError> {
-        let Some(mut life) = self.reach(from, &exchange.server) else {
+        let Some(mut there) = self.reach(from, &exchange.server) else {
             self.note(&format!("{line} unreachable"));
             return Err(unreachable("no way there"));
         };
@@ -216,10 +216,10 @@ impl Skies {
             .body(Body::from(exchange.body))
             .map_err(|error| unreachable(&error.to_string()))?;
         *request.headers_mut() = exchange.headers;
-        let answered = answer(&life.servers, request, bytes_max);
+        let answered = answer(&there.servers, request, bytes_max);
         let reply = tokio::select! {
             biased;
-            _ = life.ended.wait_for(|ended| *ended) => Err(unreachable("it crashed")),
+            _ = there.ended.wait_for(|ended| *ended) => Err(unreachable("it crashed")),
             reply = answered => reply,
         };
         match &reply {
