@@ -177,8 +177,8 @@ tls = {{ certificate = "{certificate}", private_key = "{private_key}" }}
 
 [federation]
 enabled = true
-authorities = ["{authority}"]
-private_addresses = ["127.0.0.0/8"]
+ca_file = "{authority}"
+allowed_networks = ["127.0.0.0/8"]
 
 [registration]
 mode = "open"

@@ -1,11 +1,14 @@
 //! Contradictions and doubts that no single key shows.
 
+mod federation;
+
 use std::{fs, path::Path};
 
 use ruma::RoomVersionId;
 use tracing_subscriber::EnvFilter;
 use vestibule_types::Secret;
 
+use self::federation::federation;
 use crate::{
     Engine, Limits, Listener, Log, Problem, Registration, RegistrationMode, Surface, load::Sections,
 };
@@ -33,6 +36,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
     registration(sections, &mut found);
     rooms(&sections.rooms.default_version, &mut found);
     log(&sections.log, &mut found);
+    federation(sections, &mut found);
     limits(&sections.limits, &mut found);
     if sections.storage.cache_mib < CACHE_MIB_MIN {
         found.problems.push(

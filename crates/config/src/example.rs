@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     policy_example::POLICY_EXAMPLE,
     section::{Key, Section},
-    sections::{Limits, Listener, Log, Registration, Rooms, Server, Storage},
+    sections::{Federation, Limits, Listener, Log, Registration, Rooms, Server, Storage},
     tree::Step,
 };
 
@@ -30,6 +30,7 @@ fn sections() -> Vec<Described> {
         described::<Storage>("storage", "[storage]"),
         described::<Registration>("registration", "[registration]"),
         Described { more: ROOM_RULES, ..described::<Rooms>("rooms", "[rooms]") },
+        described::<Federation>("federation", "[federation]"),
         described::<Limits>("limits", "[limits]"),
         described::<Log>("log", "[log]"),
     ]

@@ -12,7 +12,8 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Limits, Listener, Log, Problem, Problems, Registration, Rooms, Server, Storage,
+    Federation, Limits, Listener, Log, Problem, Problems, Registration, Rooms, Server, Storage,
+    Surface,
     check::check,
     example::section_names,
     overlay::Overlay,
@@ -34,6 +35,8 @@ pub struct Config {
     pub registration: Registration,
     /// `[rooms]`
     pub rooms: Rooms,
+    /// `[federation]`
+    pub federation: Federation,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
@@ -49,6 +52,13 @@ impl Config {
     #[must_use]
     pub fn server_name(&self) -> &ServerName {
         &self.name
+    }
+
+    /// Whether other servers are talked to.
+    #[must_use]
+    pub fn federates(&self) -> bool {
+        let serves = |listener: &Listener| listener.serves.contains(&Surface::Federation);
+        self.federation.enabled.unwrap_or_else(|| self.listeners.iter().any(serves))
     }
 
     /// The registration secret, wherever it was written.
@@ -144,6 +154,7 @@ pub(crate) struct Sections {
     pub(crate) storage: Storage,
     pub(crate) registration: Registration,
     pub(crate) rooms: Rooms,
+    pub(crate) federation: Federation,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) policy: PolicyConfig,
@@ -157,6 +168,7 @@ impl Sections {
             storage: self.storage,
             registration: self.registration,
             rooms: self.rooms,
+            federation: self.federation,
             limits: self.limits,
             log: self.log,
             policy: self.policy,
@@ -174,6 +186,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     }
     let storage = own(reader, &mut root, "storage");
     let registration = own(reader, &mut root, "registration");
+    let federation = own(reader, &mut root, "federation");
     let limits = own(reader, &mut root, "limits");
     let log = own(reader, &mut root, "log");
     let at = [Step::Key("rooms".to_owned())];
@@ -183,7 +196,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     for problem in reader.problems.iter_mut().skip(before) {
         name_all_sections(problem);
     }
-    Sections { server, listeners, storage, registration, rooms, limits, log, policy }
+    Sections { server, listeners, storage, registration, rooms, federation, limits, log, policy }
 }
 
 fn own<T: DeserializeOwned + Default>(reader: &mut Reader<'_>, root: &mut Table, name: &str) -> T {

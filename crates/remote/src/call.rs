@@ -59,7 +59,9 @@ impl Remote {
         R::Authentication: RemoteAuthentication,
         R::PathBuilder: RemotePath,
     {
-        self.call_with(server, request, CallOptions::default()).await
+        let time_max = self.parts().config.call_time_max;
+        let options = CallOptions { time_max, ..CallOptions::default() };
+        self.call_with(server, request, options).await
     }
 
     /// Sends a request.
@@ -89,7 +91,7 @@ impl Remote {
 
     /// Whether this server is asked anything now.
     fn admit(&self, server: &ServerName, options: CallOptions) -> Result<(), RemoteError> {
-        if !self.may_reach(server) || server == self.server_name() {
+        if !self.permits(server) || server == self.server_name() {
             return Err(RemoteError::Refused(server.to_owned()));
         }
         match self.retry_after(server) {

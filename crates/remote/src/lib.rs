@@ -6,7 +6,9 @@
 mod back_off;
 mod call;
 mod error;
+mod network;
 mod path;
+mod permitted;
 mod service;
 mod sign;
 mod transport;
@@ -15,7 +17,11 @@ pub use self::{
     back_off::FailingServer,
     call::CallOptions,
     error::RemoteError,
+    network::{
+        Finding, Names, Network, NetworkError, NetworkOptions, Outcome, ServiceRecord, SystemNames,
+    },
     path::RemotePath,
+    permitted::ServerLists,
     service::{Remote, RemoteConfig, RemoteParts},
     sign::RemoteAuthentication,
     transport::{Exchange, NoTransport, Reply, Transport, TransportError},

@@ -6,15 +6,28 @@ use ruma::{OwnedServerName, ServerName};
 use tokio::sync::{Semaphore, SemaphorePermit, broadcast};
 use vestibule_events::SigningKey;
 use vestibule_storage::{StorageError, Store};
-use vestibule_types::{Environment, limits::REMOTE_CALLS_MAX};
+use vestibule_types::{
+    Environment,
+    limits::{REMOTE_CALL_MAX, REMOTE_CALLS_MAX},
+};
 
-use crate::{FailingServer, Transport, back_off::BackOffs};
+use crate::{FailingServer, ServerLists, Transport, back_off::BackOffs};
 
 /// What the operator decided about reaching others.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RemoteConfig {
-    /// Whether other servers are reached at all.
+    /// Whether other servers are talked to at all.
     pub enabled: bool,
+    /// Which of them.
+    pub servers: ServerLists,
+    /// How long a call may take that has no bound of its own.
+    pub call_time_max: Duration,
+}
+
+impl Default for RemoteConfig {
+    fn default() -> Self {
+        Self { enabled: true, servers: ServerLists::default(), call_time_max: REMOTE_CALL_MAX }
+    }
 }
 
 /// What [`Remote`] is made of.
@@ -66,10 +79,11 @@ impl Remote {
         &self.inner.parts.server_name
     }
 
-    /// Whether the operator lets this server be asked anything.
+    /// Whether the operator lets this one talk to that server; in both directions.
     #[must_use]
-    pub fn may_reach(&self, _server: &ServerName) -> bool {
-        self.inner.parts.config.enabled
+    pub fn permits(&self, server: &ServerName) -> bool {
+        let config = &self.inner.parts.config;
+        config.enabled && config.servers.permit(server)
     }
 
     /// Whether this server failed lately and is left alone for now.
@@ -103,8 +117,10 @@ impl Remote {
         }
     }
 
-    /// Forgets that a server failed, because an operator says so. False when it did not.
+    /// Forgets that a server failed, and where it was found, because an operator says so. False when
+    /// it did not fail.
     pub async fn retry_now(&self, server: &ServerName) -> Result<bool, StorageError> {
+        self.inner.parts.transport.forget(server);
         self.inner.back_offs.cleared(server).await
     }
 

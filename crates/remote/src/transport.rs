@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 use ruma::{OwnedServerName, ServerName};
 use vestibule_types::BoxFuture;
 
-use crate::RemoteError;
+use crate::{Finding, RemoteError};
 
 /// A signed request, ready to be sent.
 #[derive(Clone, Debug)]
@@ -68,6 +68,14 @@ impl TransportError {
 pub trait Transport: Send + Sync + 'static {
     /// Sends it and reads the answer.
     fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>>;
+
+    /// Tells how the server is found, step by step, up to an open connection.
+    fn examine(&self, _server: OwnedServerName) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    /// Forgets what it remembers of where a server is.
+    fn forget(&self, _server: &ServerName) {}
 }
 
 /// Reaches nobody.

@@ -16,13 +16,16 @@ use vestibule_federation::{Federation, FederationParts};
 use vestibule_federation_api::FederationApi;
 use vestibule_keys::{Keys, KeysParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
-use vestibule_remote::{NoTransport, Remote, RemoteConfig, RemoteParts, Transport};
+use vestibule_remote::{Remote, RemoteParts, Transport};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
 use vestibule_storage::{Executor, Store};
 use vestibule_sync::{Sync, SyncParts};
 use vestibule_types::Environment;
 
-use crate::identity::{next_policy_epoch, policy_epoch, signing_key};
+use crate::{
+    identity::{next_policy_epoch, policy_epoch, signing_key},
+    reaching,
+};
 
 /// The services.
 #[derive(Clone)]
@@ -64,6 +67,7 @@ impl House {
             Purpose::Serve(transport) => (next_policy_epoch(&store).await?, transport),
             Purpose::Answer => (policy_epoch(&store).await?, None),
         };
+        let federates = reaching::wanted(&config, transport.is_some());
         let policy = PolicyHandle::new(policy.at_epoch(epoch));
         let rates = Arc::new(RateBuckets::default());
         let job_bell = Arc::new(Notify::new());
@@ -99,13 +103,17 @@ impl House {
             rooms: rooms.clone(),
         });
         let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
+        let transport = match transport {
+            Some(transport) => transport,
+            None => reaching::transport(&config, environment)?,
+        };
         let remote = Remote::open(RemoteParts {
             store: store.clone(),
             environment: environment.clone(),
             server_name: config.server_name().to_owned(),
             signing_key: signing_key.clone(),
-            config: RemoteConfig { enabled: transport.is_some() },
-            transport: transport.unwrap_or_else(|| Arc::new(NoTransport)),
+            config: reaching::config(&config, federates),
+            transport,
         })
         .await?;
         let federation = Federation::new(FederationParts {

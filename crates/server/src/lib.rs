@@ -15,6 +15,7 @@ mod jobs;
 mod listeners;
 mod maintenance;
 mod metrics;
+mod reaching;
 pub mod reload;
 pub mod start;
 mod store;

@@ -30,6 +30,13 @@ mod spawner;
     reason = "a helper of tests fails the test that called it"
 )]
 mod store;
+#[cfg(feature = "tls")]
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a helper of tests fails the test that called it"
+)]
+pub mod tls;
 
 pub use self::{
     clock::ManualClock,

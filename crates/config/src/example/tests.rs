@@ -66,7 +66,8 @@ fn what_is_switched_on_is_understood() {
     let keys = problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>();
     // Only what names files of another machine, and the secret given in both ways.
     let files = ["listener[0].tls.certificate", "listener[0].tls.private_key"];
-    assert_eq!(keys, [files[0], files[1], "registration.shared_secret_file"]);
+    let more = ["registration.shared_secret_file", "federation.ca_file"];
+    assert_eq!(keys, [files, more].concat());
 }
 
 #[test]

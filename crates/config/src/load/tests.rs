@@ -184,3 +184,54 @@ fn open_registration_beside_guests_is_a_doubt() {
     let loaded = parse(&text, no_variables()).unwrap();
     assert!(keys(&loaded.warnings).contains(&"registration.mode"), "{:?}", loaded.warnings);
 }
+
+#[test]
+fn federation_is_on_when_a_listener_serves_it_unless_it_is_said_otherwise() {
+    let listener = "[[listener]]\nserves = [\"client\", \"federation\"]\n";
+    let federates = |more: &str| {
+        let loaded = parse(&format!("{LEAST}{more}"), no_variables()).unwrap();
+        (loaded.config.federates(), loaded.warnings.len())
+    };
+    assert_eq!(federates(""), (false, 0));
+    assert_eq!(federates(listener), (true, 0));
+    assert_eq!(federates("[federation]\nenabled = true\n"), (true, 1));
+    let against = wrong(&format!("{LEAST}{listener}[federation]\nenabled = false\n"));
+    assert_eq!(keys(&against), ["federation.enabled"]);
+}
+
+#[test]
+fn what_is_wrong_about_other_servers_is_told_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.pem");
+    fs::write(&empty, "nothing").unwrap();
+    let problems = wrong(&format!(
+        "{LEAST}[federation]\n\
+         allowed_servers = [\"*.example.org\", \"\"]\n\
+         denied_servers = [\"bad host\"]\n\
+         ca_file = \"{}\"\n\
+         allowed_networks = [\"10.0.0.0/8\", \"nowhere\"]\n\
+         resolve = {{ \"example.org\" = \"127.0.0.1:8448\", \"b.example\" = \"127.0.0.1:0\" }}\n\
+         request_timeout = \"10ms\"\n",
+        empty.display()
+    ));
+    assert_eq!(
+        keys(&problems),
+        [
+            "federation.allowed_networks[1]",
+            "federation.ca_file",
+            "federation.allowed_servers[1]",
+            "federation.denied_servers[0]",
+            "federation.resolve.\"b.example\"",
+            "federation.resolve.\"example.org\"",
+            "federation.request_timeout",
+        ]
+    );
+    assert!(problems.iter().all(|problem| !problem.remedy.is_empty()), "{problems:?}");
+}
+
+#[test]
+fn letting_every_network_be_reached_is_doubted() {
+    let text = format!("{LEAST}[federation]\nallowed_networks = [\"0.0.0.0/0\"]\n");
+    let loaded = parse(&text, no_variables()).unwrap();
+    assert_eq!(keys(&loaded.warnings), ["federation.allowed_networks"]);
+}

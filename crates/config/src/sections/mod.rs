@@ -1,5 +1,6 @@
 //! The sections of the file, one module each. Those of the policy live in `vestibule-policy`.
 
+mod federation;
 mod limits;
 mod listener;
 mod log;
@@ -9,6 +10,7 @@ mod server;
 mod storage;
 
 pub use self::{
+    federation::Federation,
     limits::Limits,
     listener::{Listener, Network, Surface, Tls},
     log::{Log, LogFormat},

@@ -71,7 +71,7 @@ pub(crate) async fn server() -> Server {
         environment: environment.clone(),
         server_name: server_name.to_owned(),
         signing_key: signing_key.clone(),
-        config: RemoteConfig { enabled: true },
+        config: RemoteConfig::default(),
         transport: Arc::new(NoTransport),
     };
     let federation = Federation::new(FederationParts {

@@ -90,6 +90,11 @@ impl Scene {
     }
 
     async fn over(store: Store, test: TestEnvironment) -> Self {
+        Self::with(store, test, RemoteConfig::default()).await
+    }
+
+    /// With another mind of the operator.
+    pub(crate) async fn with(store: Store, test: TestEnvironment, config: RemoteConfig) -> Self {
         let peer = Peer::default();
         let key = Arc::new(SigningKey::from_seed([3; 32], "a_1").unwrap());
         let remote = Remote::open(RemoteParts {
@@ -97,7 +102,7 @@ impl Scene {
             environment: test.environment.clone(),
             server_name: server_name!("us.example").to_owned(),
             signing_key: key.clone(),
-            config: RemoteConfig { enabled: true },
+            config,
             transport: Arc::new(peer.clone()),
         });
         let remote = remote.await.unwrap();

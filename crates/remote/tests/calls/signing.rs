@@ -11,7 +11,8 @@ use ruma::{
     uint,
 };
 use serde_json::json;
-use vestibule_remote::{Exchange, RemoteError};
+use vestibule_remote::{Exchange, RemoteConfig, RemoteError, ServerLists};
+use vestibule_testkit::{environment, memory_store};
 
 use crate::peer::{Act, Scene, them};
 
@@ -82,6 +83,21 @@ async fn an_answer_that_is_not_what_was_promised_is_a_bad_one() {
         let request = get_openid_userinfo::v1::Request::new("token".to_owned());
         let error = scene.remote.call(them(), request).await.unwrap_err();
         assert!(matches!(error, RemoteError::BadAnswer { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn servers_that_the_operator_denies_are_not_asked() {
+    let denied = RemoteConfig {
+        servers: ServerLists::new(&[], &["*.example".to_owned()]),
+        ..RemoteConfig::default()
+    };
+    let off = RemoteConfig { enabled: false, ..RemoteConfig::default() };
+    for config in [denied, off] {
+        let scene = Scene::with(memory_store(1), environment(7), config).await;
+        let error = scene.remote.call(them(), transaction()).await.unwrap_err();
+        assert!(matches!(error, RemoteError::Refused(_)), "{error}");
+        assert!(scene.peer.heard().is_empty());
     }
 }
 

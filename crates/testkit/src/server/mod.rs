@@ -29,6 +29,7 @@ pub use self::{
     pretend::{PretendServer, RoomEnds},
 };
 use crate::memory_store;
+pub use crate::tls;
 
 /// What every test server has unless its test says otherwise.
 const USUAL: &str = "\

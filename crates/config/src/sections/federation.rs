@@ -1,0 +1,29 @@
+//! `[federation]`
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use ruma::OwnedServerName;
+
+use crate::{Network, Period, section::section};
+
+section! {
+    /// Other servers: who may be talked to, and how they are reached.
+    pub struct Federation {
+        /// Whether other servers are talked to at all. Absent: if a listener serves "federation".
+        pub enabled: Option<bool> = None, example "true";
+        /// The only servers that are talked to, as patterns with `*` and `?` for host names. Empty: all.
+        pub allowed_servers: Vec<String> = Vec::new();
+        /// Servers that are never talked to, as the same patterns. Wins over `allowed_servers`.
+        pub denied_servers: Vec<String> = Vec::new();
+        /// PEM file of certificate authorities that are believed beside those of the machine.
+        pub ca_file: Option<PathBuf> = None, example "\"/etc/vestibule/authorities.pem\"";
+        /// Addresses or networks at which other servers may be although they are private. Names, redirects
+        /// and delegations that lead to any other private address are not followed.
+        pub allowed_networks: Vec<Network> = Vec::new();
+        /// Servers whose address is known: nothing is looked up for them, and `allowed_networks` does not
+        /// apply. The certificate must be for their name. For example { "b.example" = "10.0.0.5:8448" }
+        pub resolve: BTreeMap<OwnedServerName, SocketAddr> = BTreeMap::new();
+        /// How long a request to another server may take. Joining a room, for one, may take longer.
+        pub request_timeout: Period = Period::seconds(60);
+    }
+}
