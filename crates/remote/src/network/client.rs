@@ -83,12 +83,15 @@ fn explicit_host(request: &Request<Full<Bytes>>) -> Option<http::HeaderValue> {
 /// Whether the request met a connection that the other side was just closing. What has the same
 /// effect twice as once is sent again then.
 fn may_repeat(method: &Method, error: &legacy::Error) -> bool {
-    let reset = |kind| matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
+    let closed = |kind| {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        matches!(kind, ConnectionReset | BrokenPipe | UnexpectedEof)
+    };
     method.is_idempotent()
         && !error.is_connect()
         && causes(error).any(|cause| {
             cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
-                || cause.downcast_ref::<io::Error>().is_some_and(|it| reset(it.kind()))
+                || cause.downcast_ref::<io::Error>().is_some_and(|it| closed(it.kind()))
         })
 }
 

@@ -89,7 +89,8 @@ fn redirected(from: &Uri, headers: &HeaderMap) -> Result<Uri, String> {
     let location = location.ok_or_else(|| format!("{from} redirects to nowhere"))?;
     let refused = || format!("{from} redirects to {location:?}, which is not followed");
     let mut parts = location.parse::<Uri>().map_err(|_| refused())?.into_parts();
-    if parts.scheme.is_none() && parts.authority.is_none() && location.starts_with('/') {
+    let path_alone = location.starts_with('/') && !location.starts_with("//");
+    if parts.scheme.is_none() && parts.authority.is_none() && path_alone {
         parts.scheme = from.scheme().cloned();
         parts.authority = from.authority().cloned();
     }
