@@ -199,7 +199,7 @@ impl Rig {
             environment: test.environment.clone(),
             server_name: name.clone(),
             signing_key: key.clone(),
-            config: RemoteConfig { enabled: true },
+            config: RemoteConfig::default(),
             transport: Arc::new(wire.clone()),
         });
         let remote = remote.await.expect("opens");
