@@ -40,7 +40,7 @@ pub use self::{
     device::{DeleteDevices, DeleteDevicesError, Device, UpdateDeviceError, list_change},
     gate::Refusal,
     password::HasherBusy,
-    profile::{LookUpProfileError, SetProfileField, SetProfileFieldError},
+    profile::{LookUpProfileError, ProfileForServerError, SetProfileField, SetProfileFieldError},
     registration::{
         AvailableError, CreateAccount, CreateAccountError, CreateTokenError, NewRegistrationToken,
         Register, RegisterError, RegisterGuest, RegisterGuestError, RegisterShared,

@@ -75,6 +75,13 @@ pub trait Acquaintance: Send + Sync + 'static {
         user: &'a UserId,
         other: &'a UserId,
     ) -> BoxFuture<'a, Result<bool, StorageError>>;
+
+    /// Whether somebody of another server is in a room with `user`.
+    fn share_room_with_server<'a>(
+        &'a self,
+        user: &'a UserId,
+        server: &'a ServerName,
+    ) -> BoxFuture<'a, Result<bool, StorageError>>;
 }
 
 impl fmt::Debug for Accounts {

@@ -5,10 +5,18 @@
 //! to everybody. Every folder has a `routes` function that names its endpoints; the table of all of
 //! them is guarded by a golden file.
 
+mod authorization;
+mod backfill;
+mod directory;
 mod discovery;
+mod event;
 mod failure;
 mod guard;
+mod pdus;
+mod query;
+mod space;
 mod state;
+mod summary;
 mod x_matrix;
 
 use axum::Router;
@@ -24,7 +32,13 @@ pub(crate) type FederationRoutes = Routes<FederationApi, BodySize>;
 #[must_use]
 pub fn routes(api: &FederationApi) -> Routes<FederationApi, BodySize> {
     let routes = Routes::new(ServerGuard::new(api.federation.clone()));
-    discovery::routes(routes)
+    let routes = authorization::routes(routes);
+    let routes = backfill::routes(routes);
+    let routes = directory::routes(routes);
+    let routes = discovery::routes(routes);
+    let routes = event::routes(routes);
+    let routes = query::routes(routes);
+    space::routes(routes)
 }
 
 /// The router of the server-server API.

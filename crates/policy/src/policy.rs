@@ -225,6 +225,13 @@ impl Policy {
         self.directory_to_servers
     }
 
+    /// Whether classes of low trust and strangers are kept apart in profiles: they see, and are
+    /// seen by, those they share a room with.
+    #[must_use]
+    pub fn profiles_need_shared_room(&self) -> bool {
+        self.profiles_need_shared_room
+    }
+
     /// Whether refusals are written down.
     #[must_use]
     pub fn audits_denials(&self) -> bool {

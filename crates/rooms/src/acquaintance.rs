@@ -1,13 +1,16 @@
 //! Who knows whom: sharing a room that lies in the asker's scope.
 
-use ruma::UserId;
+use ruma::{ServerName, UserId};
 use vestibule_accounts::Acquaintance;
 use vestibule_policy::RateFact;
 use vestibule_storage::{
     StorageError,
-    tables::room::{MEMBER_BY_ROOM, ROOM_BY_MEMBER, StoredMembership},
+    tables::room::{MEMBER_BY_ROOM, ROOM_BY_MEMBER, SERVER_BY_ROOM, StoredMembership},
 };
-use vestibule_types::{BoxFuture, limits::JOINED_ROOMS_MAX};
+use vestibule_types::{
+    BoxFuture,
+    limits::{JOINED_ROOMS_MAX, SHARED_ROOMS_SCAN_MAX},
+};
 
 use crate::{
     OpenRoom, RoomView, Rooms,
@@ -46,6 +49,30 @@ impl Acquaintance for Rooms {
                         let view = RoomView::new(&rooms, snapshot, &room);
                         let deed = Deed::Stay(room.room_id.clone());
                         if decide(&policy, snapshot, Some(&view), (&ask, &deed))?.is_allowed() {
+                            return Ok(true);
+                        }
+                    }
+                    Ok(false)
+                })
+                .await
+        })
+    }
+
+    fn share_room_with_server<'a>(
+        &'a self,
+        user: &'a UserId,
+        server: &'a ServerName,
+    ) -> BoxFuture<'a, Result<bool, StorageError>> {
+        let (user, server) = (user.to_owned(), server.to_owned());
+        Box::pin(async move {
+            self.inner
+                .store
+                .read(move |snapshot| {
+                    let rooms = ROOM_BY_MEMBER.scan(snapshot, (&user,), SHARED_ROOMS_SCAN_MAX)?;
+                    for ((_, no), row) in rooms {
+                        if row.value.membership == StoredMembership::Join
+                            && SERVER_BY_ROOM.contains(snapshot, (no, &server))?
+                        {
                             return Ok(true);
                         }
                     }

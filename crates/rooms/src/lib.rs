@@ -55,7 +55,10 @@ pub use self::{
         NoticeError, ReceiptElsewhere, ReceiptKind, SendReceipt, SetTyping, Typing, TypingIn,
     },
     explain::OpenRoomFinding,
-    for_servers::{ServerReadError, ServerViewer},
+    for_servers::{
+        DirectoryForServerError, EventList, MissingEvents, NamedRoom, ServerReadError,
+        ServerViewer, SpaceForServer, StateForServer, StateIdsForServer,
+    },
     handshake::{
         HandedIn, HandshakeError, JoinedState, MakeMembership, STRIPPED_TYPES, Template, Wanted,
     },

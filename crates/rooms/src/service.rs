@@ -5,12 +5,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use ruma::{OwnedServerName, RoomId, ServerName};
-use tokio::sync::Notify;
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedServerName, RoomId, ServerName};
+use tokio::sync::{Notify, Semaphore};
 use vestibule_events::{RoomVersion, SigningKey};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_storage::{Snapshot, StorageError, Store};
-use vestibule_types::Environment;
+use vestibule_types::{Environment, limits::STATE_READS_AT_ONCE_MAX};
 
 use crate::{
     Elsewhere, OpenRoom, RoomView, Typing,
@@ -74,6 +74,8 @@ pub(crate) struct Inner {
     pub(crate) events: EventCache,
     pub(crate) points: PointCache,
     pub(crate) acl_answers: AclAnswers,
+    /// Turns for reading whole states for other servers.
+    pub(crate) state_reads: Semaphore,
     pub(crate) queues: Queues,
     pub(crate) refusals: Refusals,
     pub(crate) typing: Typing,
@@ -106,6 +108,7 @@ impl Rooms {
                 events: EventCache::new(),
                 points: PointCache::new(),
                 acl_answers: AclAnswers::new(),
+                state_reads: Semaphore::new(STATE_READS_AT_ONCE_MAX),
                 queues: Queues::default(),
                 refusals: Refusals::new(),
                 typing,
@@ -119,6 +122,12 @@ impl Rooms {
     #[must_use]
     pub fn server_name(&self) -> &ServerName {
         &self.inner.server_name
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> MilliSecondsSinceUnixEpoch {
+        self.inner.env.now()
     }
 
     /// Plugs in the other servers. Only the first call counts.

@@ -2,10 +2,11 @@
 
 mod inbound;
 mod sender;
+mod told;
 
 use std::time::Duration;
 
-pub use self::{inbound::*, sender::*};
+pub use self::{inbound::*, sender::*, told::*};
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
 pub const EVENT_BYTES_MAX: usize = 65_536;
@@ -457,12 +458,6 @@ pub const SYNC_PASSES_MAX: usize = 32;
 
 /// Syncs that show everything at once: they are long, and must not take all storage threads.
 pub const SYNC_WHOLE_PASSES_MAX: usize = 2;
-
-/// Remembered answers of access control lists: which list, which server.
-pub const ACL_ANSWERS_MAX: u64 = 50_000;
-
-/// Invitations of a room looked at to find one for a server.
-pub const INVITED_SCAN_MAX: usize = 1_000;
 
 /// How deep the body of a signed request may be nested. Deeper than what this server lets its own users
 /// send, so that one odd event does not stop what else travels with it.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vestibule_types::limits;
 
 use super::*;
-use crate::{LookUpProfileError, SetProfileField, SetProfileFieldError};
+use crate::{LookUpProfileError, ProfileForServerError, SetProfileField, SetProfileFieldError};
 
 pub(crate) async fn set(
     house: &House,
@@ -139,6 +139,14 @@ async fn a_guest_sees_only_those_it_shares_a_room_with() {
         ) -> BoxFuture<'a, Result<bool, crate::StorageError>> {
             Box::pin(std::future::ready(Ok(other.localpart() == "bob")))
         }
+
+        fn share_room_with_server<'a>(
+            &'a self,
+            _user: &'a ruma::UserId,
+            _server: &'a ruma::ServerName,
+        ) -> BoxFuture<'a, Result<bool, crate::StorageError>> {
+            Box::pin(std::future::ready(Ok(false)))
+        }
     }
 
     let house = house();
@@ -153,6 +161,49 @@ async fn a_guest_sees_only_those_it_shares_a_room_with() {
     house.accounts.profile(Some(&actor), actor.user_id(), None).await.unwrap();
     let refused = house.accounts.profile(Some(&actor), &alice, None).await;
     assert!(matches!(refused, Err(LookUpProfileError::Denied(_))));
+}
+
+#[tokio::test]
+async fn a_server_sees_guests_only_where_it_is_in_a_room_with_them() {
+    use vestibule_types::BoxFuture;
+
+    struct WithNear;
+    impl crate::Acquaintance for WithNear {
+        fn share_room<'a>(
+            &'a self,
+            _user: &'a ruma::UserId,
+            _other: &'a ruma::UserId,
+        ) -> BoxFuture<'a, Result<bool, crate::StorageError>> {
+            Box::pin(std::future::ready(Ok(false)))
+        }
+
+        fn share_room_with_server<'a>(
+            &'a self,
+            _user: &'a ruma::UserId,
+            server: &'a ruma::ServerName,
+        ) -> BoxFuture<'a, Result<bool, crate::StorageError>> {
+            Box::pin(std::future::ready(Ok(server == "near.example")))
+        }
+    }
+
+    let house = house();
+    house.accounts.set_acquaintance(Arc::new(WithNear));
+    let guest = house.guest().await;
+    let actor = house.actor(&guest.session.unwrap()).await;
+    set(&house, &actor, "displayname", "Visitor").await.unwrap();
+    let guest = actor.user_id().to_owned();
+    let alice = house.create("alice", "member").await;
+    let (near, far) = (server_name!("near.example"), server_name!("far.example"));
+    let asked = house.accounts.profile_for_server(far, &guest, None).await;
+    assert!(matches!(asked, Err(ProfileForServerError::Hidden)), "{asked:?}");
+    house.accounts.profile_for_server(near, &guest, None).await.unwrap();
+    house.accounts.profile_for_server(far, &alice, None).await.unwrap();
+    let nobody = ruma::user_id!("@nobody:a.example");
+    let asked = house.accounts.profile_for_server(near, nobody, None).await;
+    assert!(matches!(asked, Err(ProfileForServerError::UnknownUser)), "{asked:?}");
+    let foreign = ruma::user_id!("@alice:near.example");
+    let asked = house.accounts.profile_for_server(near, foreign, None).await;
+    assert!(matches!(asked, Err(ProfileForServerError::Foreign)), "{asked:?}");
 }
 
 #[tokio::test]

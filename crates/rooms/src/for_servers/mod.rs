@@ -5,8 +5,27 @@
 
 mod access;
 mod acl;
+mod alias;
+mod auth_chain;
+mod directory;
+mod event;
+mod event_at;
+mod event_auth;
+mod hierarchy;
+mod history;
 mod presence;
+mod render;
+mod state;
 mod viewer;
 
 pub(crate) use self::acl::AclAnswers;
-pub use self::{access::ServerReadError, viewer::ServerViewer};
+pub use self::{
+    access::ServerReadError,
+    alias::NamedRoom,
+    directory::DirectoryForServerError,
+    hierarchy::SpaceForServer,
+    history::MissingEvents,
+    render::EventList,
+    state::{StateForServer, StateIdsForServer},
+    viewer::ServerViewer,
+};

@@ -1,11 +1,11 @@
 //! The event nearest to a moment.
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId};
-use vestibule_storage::{Read, Snapshot, Stamp, StorageError};
-use vestibule_types::{Actor, limits::MOMENT_SCAN_MAX};
+use vestibule_storage::{Read, Stamp, StorageError};
+use vestibule_types::{Actor, EventNo, limits::MOMENT_SCAN_MAX};
 
-use super::{Direction, ReadError, access::Access};
-use crate::{RoomView, Rooms, TimelinePosition, append::LIVE};
+use super::{Direction, ReadError};
+use crate::{LoggedEvent, RoomView, Rooms, TimelinePosition, append::LIVE};
 
 /// An event and its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,65 +29,66 @@ impl Rooms {
         moment: MilliSecondsSinceUnixEpoch,
         direction: Direction,
     ) -> Result<EventAt, ReadError> {
-        self.read_as(actor, room_id, move |view, access| {
-            Search { view, access, moment, direction }.nearest()?.ok_or(ReadError::NotFound)
+        self.read_as(actor, room_id, move |view, mut access| {
+            let seen = |event: &LoggedEvent| access.viewer.may_see(view, event.no);
+            nearest(view, (moment, direction), seen)?.ok_or(ReadError::NotFound)
         })
         .await
     }
 }
 
-struct Search<'p, 'a, 's> {
-    view: &'p RoomView<'a, &'p Snapshot<'s>>,
-    access: Access,
-    moment: MilliSecondsSinceUnixEpoch,
-    direction: Direction,
-}
-
-impl Search<'_, '_, '_> {
-    fn nearest(mut self) -> Result<Option<EventAt>, ReadError> {
-        let view = self.view;
-        let mut rows = view.timeline_back(None, None, MOMENT_SCAN_MAX)?;
-        if rows.len() == MOMENT_SCAN_MAX {
-            let passing = view.passes(self.moment)?;
-            rows = match self.direction {
-                // The commit before it may end with events of the moment.
-                Direction::Forward => {
-                    let from = after(passing.saturating_sub(1));
-                    view.timeline_forward(Some(from), None, MOMENT_SCAN_MAX)?
-                }
-                // What lies right behind the passage may bear the moment itself.
-                Direction::Backward => {
-                    let mut rows = view.timeline_forward(Some(after(passing)), None, 1)?;
-                    let last = rows.first().map_or(after(passing), |(position, _)| *position);
-                    rows.extend(view.timeline_back(Some(last), None, MOMENT_SCAN_MAX)?);
-                    rows
-                }
-            };
-        } else if self.direction == Direction::Forward {
-            // Of events at the same moment, the one that is met first counts.
-            rows.reverse();
+/// The event nearest to a moment among those that are seen.
+pub(crate) fn nearest<R: Read>(
+    view: &RoomView<'_, R>,
+    (moment, direction): (MilliSecondsSinceUnixEpoch, Direction),
+    mut seen: impl FnMut(&LoggedEvent) -> Result<bool, StorageError>,
+) -> Result<Option<EventAt>, StorageError> {
+    let mut nearest: Option<EventAt> = None;
+    for no in view.stretch_around(moment, direction)? {
+        let Some(event) = view.event(no)? else { continue };
+        let at = event.pdu.origin_server_ts();
+        let better = match direction {
+            Direction::Forward => at >= moment && nearest.as_ref().is_none_or(|it| at < it.at),
+            Direction::Backward => at <= moment && nearest.as_ref().is_none_or(|it| at > it.at),
+        };
+        if better && seen(&event)? {
+            nearest = Some(EventAt { event_id: event.pdu.event_id().to_owned(), at });
         }
-        let mut nearest: Option<EventAt> = None;
-        for (_, no) in rows {
-            let Some(event) = view.event(no)? else { continue };
-            let at = event.pdu.origin_server_ts();
-            let better = match self.direction {
-                Direction::Forward => {
-                    at >= self.moment && nearest.as_ref().is_none_or(|it| at < it.at)
-                }
-                Direction::Backward => {
-                    at <= self.moment && nearest.as_ref().is_none_or(|it| at > it.at)
-                }
-            };
-            if better && self.access.viewer.may_see(view, no)? {
-                nearest = Some(EventAt { event_id: event.pdu.event_id().to_owned(), at });
-            }
-        }
-        Ok(nearest)
     }
+    Ok(nearest)
 }
 
 impl<R: Read> RoomView<'_, R> {
+    /// A bounded stretch of the timeline that holds the event nearest to a moment. Of events at the
+    /// same moment, the one that is to be found comes first.
+    fn stretch_around(
+        &self,
+        moment: MilliSecondsSinceUnixEpoch,
+        direction: Direction,
+    ) -> Result<Vec<EventNo>, StorageError> {
+        let mut rows = self.timeline_back(None, None, MOMENT_SCAN_MAX)?;
+        if rows.len() == MOMENT_SCAN_MAX {
+            let passing = self.passes(moment)?;
+            rows = match direction {
+                // The commit before it may end with events of the moment.
+                Direction::Forward => {
+                    let from = after(passing.saturating_sub(1));
+                    self.timeline_forward(Some(from), None, MOMENT_SCAN_MAX)?
+                }
+                // What lies right behind the passage may bear the moment itself.
+                Direction::Backward => {
+                    let mut rows = self.timeline_forward(Some(after(passing)), None, 1)?;
+                    let last = rows.first().map_or(after(passing), |(position, _)| *position);
+                    rows.extend(self.timeline_back(Some(last), None, MOMENT_SCAN_MAX)?);
+                    rows
+                }
+            };
+        } else if direction == Direction::Forward {
+            rows.reverse();
+        }
+        Ok(rows.into_iter().map(|(_, no)| no).collect())
+    }
+
     /// The commit behind which clocks have reached a moment, as far as they agree with the order of
     /// the live timeline.
     fn passes(&self, moment: MilliSecondsSinceUnixEpoch) -> Result<u64, StorageError> {

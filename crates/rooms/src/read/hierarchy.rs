@@ -189,12 +189,15 @@ impl Walk<'_, '_> {
 }
 
 /// A child of a space.
-struct Edge {
-    child: OwnedRoomId,
-    suggested: bool,
+pub(crate) struct Edge {
+    /// The child.
+    pub(crate) child: OwnedRoomId,
+    /// Whether the space suggests it.
+    pub(crate) suggested: bool,
+    /// The event that names it, stripped.
+    pub(crate) stripped: Box<RawValue>,
     order: Option<String>,
     at: u64,
-    stripped: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -219,7 +222,7 @@ struct StrippedChild<'a> {
 impl<R: Read> RoomView<'_, R> {
     /// The children of a space in the order it is shown in: by `order`, those without one last,
     /// then by age.
-    fn space_children(&self) -> Result<Vec<Edge>, StorageError> {
+    pub(crate) fn space_children(&self) -> Result<Vec<Edge>, StorageError> {
         let state = self.full_state(self.room.head.state, Some("m.space.child"))?;
         let mut edges = Vec::new();
         for ((_, child), no) in state.into_iter().take(SPACE_CHILDREN_MAX) {

@@ -19,6 +19,7 @@ mod threads;
 
 use vestibule_storage::StorageError;
 
+pub(crate) use self::event_at::nearest;
 pub use self::{
     context::{Context, ContextQuery},
     event_at::EventAt,

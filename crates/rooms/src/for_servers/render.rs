@@ -1,0 +1,105 @@
+//! Events as other servers are sent them.
+
+use ruma::OwnedEventId;
+use serde_json::value::RawValue;
+use vestibule_events::redact_json;
+use vestibule_storage::{
+    Read, StorageError,
+    tables::room::{REDACTION_BY_TARGET, StoredEvent},
+};
+use vestibule_types::{
+    EventNo,
+    limits::{EVENTS_READ_AT_ONCE, PDUS_READ_AT_ONCE},
+};
+
+use super::ServerViewer;
+use crate::{LoggedEvent, OpenRoom, RoomView, Rooms};
+
+impl<R: Read> RoomView<'_, R> {
+    /// An event as a server in the room may have it: redacted if it was redacted, and if history
+    /// visibility hides it, so that the graph can still be followed. A server outside the room is not
+    /// shown what it may not see, and nobody is shown what was rejected.
+    pub(super) fn shown_to(
+        &self,
+        viewer: &mut ServerViewer,
+        event: &LoggedEvent,
+    ) -> Result<Option<Box<RawValue>>, StorageError> {
+        let sees = viewer.may_see(self, event)?;
+        let hidden = event.pdu.rejected() || self.around(event.no)?.is_none();
+        if !sees && (hidden || !viewer.is_in_room()) {
+            return Ok(None);
+        }
+        let whole = sees && self.redaction_of(event.pdu.event_id())?.is_none();
+        self.written(event.pdu.json(), whole).map(Some)
+    }
+
+    /// Stored events as servers in the room may have them: redacted if they were redacted.
+    pub(super) fn all_written(
+        &self,
+        rows: &[StoredEvent],
+    ) -> Result<Vec<Box<RawValue>>, StorageError> {
+        let targets = rows.iter().map(|row| (self.room.no, &row.event_id));
+        let redactions = REDACTION_BY_TARGET.multi_get(&self.reader, targets)?;
+        let both = rows.iter().zip(redactions);
+        both.map(|(row, redaction)| self.written(&row.json, redaction.is_none())).collect()
+    }
+
+    fn written(&self, json: &[u8], whole: bool) -> Result<Box<RawValue>, StorageError> {
+        let written = if whole {
+            serde_json::from_slice(json)
+        } else {
+            let redacted = redact_json(json, self.room.version);
+            let redacted = redacted
+                .map_err(|error| StorageError::corrupt("event_by_no", error.to_string()))?;
+            serde_json::from_slice(&redacted)
+        };
+        written.map_err(|error| StorageError::corrupt("event_by_no", error.to_string()))
+    }
+
+    /// The ids of events by number, in the order of the numbers.
+    pub(super) fn ids_of(&self, nos: &[EventNo]) -> Result<Vec<OwnedEventId>, StorageError> {
+        let mut ids = Vec::with_capacity(nos.len());
+        for some in nos.chunks(EVENTS_READ_AT_ONCE) {
+            ids.extend(self.rows(some)?.into_iter().map(|row| row.event_id));
+        }
+        Ok(ids)
+    }
+}
+
+/// Events that will be sent in this order. They are read a few at a time while they are sent: the
+/// state of a large room is not held in memory. Events never change, so it does not matter when.
+#[derive(Debug)]
+pub struct EventList {
+    rooms: Rooms,
+    room: OpenRoom,
+    left: std::vec::IntoIter<EventNo>,
+}
+
+impl EventList {
+    pub(super) fn new(rooms: &Rooms, room: &OpenRoom, events: Vec<EventNo>) -> Self {
+        Self { rooms: rooms.clone(), room: room.clone(), left: events.into_iter() }
+    }
+
+    /// How many are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.left.len()
+    }
+
+    /// The next few; none when all were read.
+    pub async fn read_some(&mut self) -> Result<Vec<Box<RawValue>>, StorageError> {
+        let some: Vec<EventNo> = self.left.by_ref().take(PDUS_READ_AT_ONCE).collect();
+        if some.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (rooms, room) = (self.rooms.clone(), self.room.clone());
+        self.rooms
+            .inner
+            .store
+            .read(move |snapshot| {
+                let view = RoomView::new(&rooms, snapshot, &room);
+                view.all_written(&view.rows(&some)?)
+            })
+            .await
+    }
+}
