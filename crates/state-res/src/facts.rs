@@ -12,6 +12,27 @@ use vestibule_events::{Pdu, StateKey};
 /// A state of a room: which event holds each place.
 pub type StateMap = BTreeMap<StateKey, OwnedEventId>;
 
+/// The entries on which several states agree. In a large room they are nearly all there are, so they
+/// are asked for one by one.
+pub trait Agreed<E> {
+    /// The event that all states have in this place.
+    fn get(&self, place: &StateKey) -> Result<Option<OwnedEventId>, E>;
+
+    /// All events in such places whose number is at least this, and possibly others. With a source
+    /// without numbers: all events.
+    fn events_from(&self, number: u64) -> Result<Vec<OwnedEventId>, E>;
+}
+
+impl<E> Agreed<E> for StateMap {
+    fn get(&self, place: &StateKey) -> Result<Option<OwnedEventId>, E> {
+        Ok(self.get(place).cloned())
+    }
+
+    fn events_from(&self, _: u64) -> Result<Vec<OwnedEventId>, E> {
+        Ok(self.values().cloned().collect())
+    }
+}
+
 /// What state resolution asks about the events of one room.
 pub trait FactSource {
     /// Why a question could not be answered.

@@ -39,13 +39,14 @@ impl<'a, F: FactSource> AuthGraph<'a, F> {
     /// The auth difference of several states, without the forks' own events: the events that are in
     /// the auth chain of some of the states and not of all.
     ///
-    /// `forks` holds what differs, `shared` what all states have in common. A state event counts as
-    /// part of its own auth chain, as it does in the servers that are deployed; otherwise two
-    /// servers disagree over events that are in one state and in the chain of another.
-    pub(crate) fn difference<'i>(
+    /// `forks` holds what differs, `shared` answers with what all states have in common, from a number
+    /// on; it is asked only when it can matter. A state event counts as part of its own auth chain, as it
+    /// does in the servers that are deployed; otherwise two servers disagree over events that are in one
+    /// state and in the chain of another.
+    pub(crate) fn difference(
         &self,
         forks: &[Vec<OwnedEventId>],
-        shared: impl IntoIterator<Item = &'i OwnedEventId>,
+        shared: impl FnOnce(u64) -> Result<Vec<OwnedEventId>, F::Error>,
     ) -> Result<BTreeSet<OwnedEventId>, F::Error> {
         let own: HashSet<&OwnedEventId> = forks.iter().flatten().collect();
         let mut candidates = self.uncommon(forks, &[], Vec::new())?;
@@ -54,9 +55,12 @@ impl<'a, F: FactSource> AuthGraph<'a, F> {
             return Ok(candidates);
         }
         // What is shared can only take candidates away: by being one, or by standing on one.
-        let shared: Vec<&OwnedEventId> = shared.into_iter().collect();
-        let met: Vec<&OwnedEventId> =
-            shared.iter().copied().filter(|id| candidates.contains(*id)).collect();
+        let mut oldest = u64::MAX;
+        for id in &candidates {
+            oldest = oldest.min(self.number(id)?);
+        }
+        let shared = shared(oldest)?;
+        let met: Vec<&OwnedEventId> = shared.iter().filter(|id| candidates.contains(*id)).collect();
         for id in &met {
             candidates.remove(*id);
         }
@@ -64,7 +68,7 @@ impl<'a, F: FactSource> AuthGraph<'a, F> {
             return Ok(candidates);
         }
         let mut newest_last = Vec::with_capacity(shared.len());
-        for id in shared {
+        for id in &shared {
             newest_last.push((self.number(id)?, id));
         }
         newest_last.sort_unstable_by_key(|(number, _)| *number);
@@ -327,7 +331,11 @@ mod tests {
             let shared = ids(&shared);
             let roots = fork_ids.iter().flatten().chain(&shared);
             let graph = AuthGraph::new(&links, roots).expect("infallible");
-            let difference = graph.difference(&fork_ids, &shared).expect("infallible");
+            let newer = |oldest: u64| {
+                let newer = |id: &OwnedEventId| !links.1 || number_of(id) as u64 >= oldest;
+                Ok(shared.iter().filter(|id| newer(id)).cloned().collect())
+            };
+            let difference = graph.difference(&fork_ids, newer).expect("infallible");
             prop_assert_eq!(numbers(&difference), expected);
         }
 

@@ -16,7 +16,7 @@ mod resolve;
 
 pub use self::{
     auth::{AuthError, CheckError, check, check_auth_events, check_state},
-    facts::{FactSource, StateMap},
+    facts::{Agreed, FactSource, StateMap},
     power::{Power, PowerLevels},
     resolve::{ResolveError, resolve, resolve_parts},
 };

@@ -3,7 +3,7 @@
 //! The library is handed the conflicted part of the states and those unconflicted entries that the
 //! authorization rules can ask for; everything else is unconflicted, wins in the end, and is put back afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, btree_map::Entry};
 
 use ruma::{
     OwnedEventId,
@@ -14,7 +14,11 @@ use ruma::{
 use vestibule_events::{RoomVersion, auth_types_of};
 use vestibule_types::limits::RESOLVED_STATES_MAX;
 
-use crate::{FactSource, StateMap, facts::Remembered, graph::AuthGraph};
+use crate::{
+    FactSource, StateMap,
+    facts::{Agreed, Remembered},
+    graph::AuthGraph,
+};
 
 /// Why no state came out.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +47,12 @@ pub fn resolve<F: FactSource>(
 }
 
 /// [`resolve`] for a caller who knows what differs: `forks` holds, per state, the entries on which
-/// not all states agree, `unconflicted` the entries that are the same in all. Returns what is to be added
-/// to the unconflicted entries.
+/// not all states agree, `unconflicted` answers for the entries that are the same in all. Returns what is
+/// to be added to the unconflicted entries. Costs what differs, not what is agreed on.
 pub fn resolve_parts<F: FactSource>(
     version: RoomVersion,
     forks: &[StateMap],
-    unconflicted: &StateMap,
+    unconflicted: &impl Agreed<F::Error>,
     facts: &F,
 ) -> Result<StateMap, ResolveError<F::Error>> {
     if forks.len() > RESOLVED_STATES_MAX {
@@ -62,12 +66,16 @@ pub fn resolve_parts<F: FactSource>(
     let rules = version.rules();
     let state_rules = rules.state_res.v2_rules().unwrap_or(&StateResolutionV2Rules::V2_0);
 
-    let roots = conflicted.iter().chain(unconflicted.values());
-    let graph = AuthGraph::new(facts, roots).map_err(ResolveError::Facts)?;
+    let agreed = |number| unconflicted.events_from(number);
+    let mut roots = Vec::new();
+    if !facts.has_numbers() {
+        roots = agreed(0).map_err(ResolveError::Facts)?;
+    }
+    let graph = AuthGraph::new(facts, conflicted.iter().chain(&roots));
+    let graph = graph.map_err(ResolveError::Facts)?;
     let fork_ids: Vec<Vec<OwnedEventId>> =
         forks.iter().map(|fork| fork.values().cloned().collect()).collect();
-    let difference =
-        graph.difference(&fork_ids, unconflicted.values()).map_err(ResolveError::Facts)?;
+    let difference = graph.difference(&fork_ids, agreed).map_err(ResolveError::Facts)?;
     let subgraph = if state_rules.consider_conflicted_state_subgraph {
         graph.between(&conflicted).map_err(ResolveError::Facts)?
     } else {
@@ -77,6 +85,7 @@ pub fn resolve_parts<F: FactSource>(
     let events = Remembered::new(facts);
     let full_conflicted = conflicted.iter().chain(&difference).chain(&subgraph);
     let relevant = relevant_entries(full_conflicted, unconflicted, &events);
+    let relevant = relevant.map_err(ResolveError::Facts)?;
     let maps: Vec<_> = forks.iter().map(|fork| library_map(fork, &relevant)).collect();
     let subgraph: EventIdSet<OwnedEventId> = subgraph.into_iter().collect();
     let resolved = state_res::resolve(
@@ -92,8 +101,14 @@ pub fn resolve_parts<F: FactSource>(
         return Err(ResolveError::Facts(error));
     }
     let resolved = resolved.map_err(|error| ResolveError::Failed(error.to_string()))?;
-    let entries = resolved.into_iter().map(|((kind, key), id)| ((kind.to_string(), key), id));
-    Ok(entries.filter(|(place, _)| !unconflicted.contains_key(place)).collect())
+    let mut added = StateMap::new();
+    for ((kind, key), id) in resolved {
+        let place = (kind.to_string(), key);
+        if unconflicted.get(&place).map_err(ResolveError::Facts)?.is_none() {
+            added.insert(place, id);
+        }
+    }
+    Ok(added)
 }
 
 /// Splits states into the entries all agree on and, per state, the others. The states are walked in
@@ -126,19 +141,21 @@ fn split(states: &[StateMap]) -> (StateMap, Vec<StateMap>) {
 /// The unconflicted entries that the rules can ask for while they check the conflicted events.
 fn relevant_entries<'i, F: FactSource>(
     full_conflicted: impl Iterator<Item = &'i OwnedEventId>,
-    unconflicted: &StateMap,
+    unconflicted: &impl Agreed<F::Error>,
     events: &Remembered<'_, F>,
-) -> StateMap {
+) -> Result<StateMap, F::Error> {
     let mut relevant = StateMap::new();
     for event in full_conflicted.filter_map(|id| events.event(id)) {
         // The library skips an event whose auth events cannot be named.
         for place in auth_types_of(&event).unwrap_or_default() {
-            if let Some(id) = unconflicted.get(&place) {
-                relevant.insert(place, id.clone());
+            if let Entry::Vacant(vacant) = relevant.entry(place)
+                && let Some(id) = unconflicted.get(vacant.key())?
+            {
+                vacant.insert(id);
             }
         }
     }
-    relevant
+    Ok(relevant)
 }
 
 fn library_map(fork: &StateMap, relevant: &StateMap) -> state_res::StateMap<OwnedEventId> {

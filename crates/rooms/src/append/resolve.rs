@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ruma::{EventId, OwnedEventId};
 use vestibule_events::Pdu;
-use vestibule_state_res::{FactSource, ResolveError, StateMap, resolve_parts};
+use vestibule_state_res::{Agreed, FactSource, ResolveError, StateMap, resolve_parts};
 use vestibule_storage::StorageError;
 use vestibule_types::EventNo;
 
@@ -112,19 +112,13 @@ fn resolved<R: vestibule_storage::Read>(
         }
         forks.push(fork);
     }
-    let mut unconflicted = StateMap::new();
-    for (key, no) in view.full_state(*first, None)? {
-        if !conflicted.contains_key(&key) {
-            unconflicted.insert(key, id_of(view, no)?);
-        }
-    }
     let facts = Facts(view);
-    let outcome = resolve_parts(view.room.version, &forks, &unconflicted, &facts).map_err(
-        |error| match error {
+    let agreed = AgreedState { view, at: *first, conflicted: &conflicted };
+    let outcome =
+        resolve_parts(view.room.version, &forks, &agreed, &facts).map_err(|error| match error {
             ResolveError::Facts(failed) => AppendError::Storage(failed),
             other => AppendError::Forbidden(other.to_string()),
-        },
-    )?;
+        })?;
     let mut numbers = BTreeMap::new();
     for (key, id) in outcome {
         if let Some(no) = view.event_no(&id)? {
@@ -141,6 +135,31 @@ fn id_of<R: vestibule_storage::Read>(
     match view.event(no)? {
         Some(event) => Ok(event.pdu.event_id().to_owned()),
         None => Err(StorageError::corrupt("event_by_no", "a state event is missing")),
+    }
+}
+
+/// What is the same in all states: everything in one of them but the conflicted keys.
+struct AgreedState<'v, 'a, R> {
+    view: &'v RoomView<'a, R>,
+    at: StateAt,
+    conflicted: &'v BTreeMap<StateKey, Option<EventNo>>,
+}
+
+impl<R: vestibule_storage::Read> Agreed<StorageError> for AgreedState<'_, '_, R> {
+    fn get(&self, place: &StateKey) -> Result<Option<OwnedEventId>, StorageError> {
+        if self.conflicted.contains_key(place) {
+            return Ok(None);
+        }
+        let event = self.view.state_event_at(self.at, &place.0, &place.1)?;
+        Ok(event.map(|event| event.pdu.event_id().to_owned()))
+    }
+
+    fn events_from(&self, number: u64) -> Result<Vec<OwnedEventId>, StorageError> {
+        let state = self.view.full_state(self.at, None)?;
+        let newer = state
+            .into_iter()
+            .filter(|(key, no)| no.0 >= number && !self.conflicted.contains_key(key));
+        newer.map(|(_, no)| id_of(self.view, no)).collect()
     }
 }
 

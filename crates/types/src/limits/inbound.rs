@@ -16,11 +16,6 @@ pub const TRANSACTION_PDUS_MAX: usize = 50;
 /// Ephemeral messages of one transaction from another server (server-server API, "Transactions").
 pub const TRANSACTION_EDUS_MAX: usize = 100;
 
-/// The largest body of a transaction: its events, its ephemeral messages at 64 KiB each, and what
-/// stands around them.
-pub const TRANSACTION_BYTES_MAX: usize =
-    (TRANSACTION_PDUS_MAX + TRANSACTION_EDUS_MAX) * EVENT_BYTES_MAX + 65_536;
-
 /// The largest ephemeral message.
 pub const EDU_BYTES_MAX: usize = EVENT_BYTES_MAX;
 
