@@ -8,6 +8,12 @@ from pathlib import Path
 NOT_YET = Path(__file__).resolve().parent / "not-yet.txt"
 
 
+def line(text):
+    """Prints a line as a whole: scenarios are played beside each other."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def not_yet():
     """The facts of `not-yet.txt`, one per line; `#` begins a comment."""
     lines = NOT_YET.read_text().splitlines() if NOT_YET.exists() else []
@@ -31,10 +37,10 @@ class Facts:
         listed = name in self.expected_to_fail
         if holds:
             (self.arrived if listed else self.passed).append(name)
-            print(f"{'ok, and still in not-yet.txt:' if listed else 'ok     '} {name}", flush=True)
+            line(f"{'ok, and still in not-yet.txt:' if listed else 'ok     '} {name}")
         else:
             (self.late if listed else self.failed).append(name)
-            print(f"{'not yet' if listed else 'FAILED '} {name}\n        seen: {str(seen)[:1500]}", flush=True)
+            line(f"{'not yet' if listed else 'FAILED '} {name}\n        seen: {str(seen)[:1500]}")
         return bool(holds)
 
     @contextmanager

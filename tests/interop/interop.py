@@ -5,12 +5,15 @@ import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import scenarios
 from certificates import Authority
-from facts import Facts, not_yet, sum_up
+from facts import Facts, line, not_yet, sum_up
 from servers import Synapse, Understudy, Vestibule
+
+AT_ONCE = 4
 
 
 class Stage:
@@ -50,15 +53,26 @@ def play(names, folder, under_test):
             stage = Stage(folder, under_test)
             stage.start()
         if all_facts[0].passed:
+            scenes = {name: Facts(name, expected_to_fail) for name in names}
+            all_facts += scenes.values()
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                together = [name for name in names if name in scenarios.TOGETHER]
+                list(pool.map(lambda name: one(stage, name, scenes[name]), together))
             for name in names:
-                started = time.monotonic()
-                all_facts.append(Facts(name, expected_to_fail))
-                scenarios.ALL[name](stage, all_facts[-1])
-                print(f"        [{name}] took {time.monotonic() - started:.1f} s", flush=True)
+                if name in scenarios.ALONE:
+                    one(stage, name, scenes[name])
     finally:
         codes = stage.stop() if stage else {}
         all_facts[0].check("both servers stop cleanly on SIGTERM", set(codes.values()) == {0}, codes)
     return all_facts, stage
+
+
+def one(stage, name, facts):
+    """Plays one scenario."""
+    started = time.monotonic()
+    with facts.part(name):
+        scenarios.ALL[name](stage, facts)
+    line(f"        [{name}] took {time.monotonic() - started:.1f} s")
 
 
 def main():

@@ -1,5 +1,6 @@
 """The two homeservers of a run: the real binary, and Synapse."""
 
+import itertools
 import json
 import os
 import secrets
@@ -32,7 +33,7 @@ class Server:
         self.authority = authority
         self.certificate, self.private_key = authority.certificate(address)
         self.process = None
-        self.people = 0
+        self.numbers = itertools.count(1)
 
     def command(self):
         raise NotImplementedError
@@ -60,6 +61,7 @@ class Server:
         if self.process is None:
             return None
         if self.process.poll() is None:
+            self.thaw()
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(STOP_S_MAX)
@@ -67,6 +69,14 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         return self.process.returncode
+
+    def freeze(self):
+        """Keeps the process from running: whoever connects is taken in by the kernel, and never answered."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """Lets it go on."""
+        self.process.send_signal(signal.SIGCONT)
 
     def tail(self, bytes_max=6000):
         """The end of its log."""
@@ -76,9 +86,8 @@ class Server:
 
     def person(self, name):
         """A new account here. The name gets a number, so that every scenario may have its alice."""
-        self.people += 1
         body = {
-            "username": f"{name}{self.people}",
+            "username": f"{name}{next(self.numbers)}",
             "password": f"password of {name}",
             "auth": {"type": "m.login.dummy"},
         }

@@ -1,8 +1,9 @@
 """What is played. Every scenario takes the stage and the facts it states."""
 
-from . import directory, doors, guests, history, keys, membership, outage, people, rooms, upgrade
+from . import acl, directory, doors, guests, history, keys, membership, outage, people, rooms, upgrade
 
-ALL = {
+# Played beside each other: what they wait for is mostly the other server.
+TOGETHER = {
     "rooms": rooms.play,
     "membership": membership.play,
     "doors": doors.play,
@@ -11,6 +12,9 @@ ALL = {
     "people": people.play,
     "keys": keys.play,
     "directory": directory.play,
+    "acl": acl.play,
     "guests": guests.play,
-    "outage": outage.play,
 }
+# Played one after the other: they take servers away.
+ALONE = {"outage": outage.play}
+ALL = TOGETHER | ALONE

@@ -1,5 +1,7 @@
 """Servers that do not reach each other for a while, and what they owe each other afterwards."""
 
+import time
+
 from people import eventually
 
 from .rooms import agree, differences
@@ -11,6 +13,8 @@ def play(stage, facts):
     for down in stage.both:
         with facts.part(f"{down} stopped and started again"):
             stopped(stage, down, facts)
+    with facts.part("a frozen peer"):
+        frozen(stage.vestibule, stage.synapse, facts.check)
     for version in ("10", "11", "12"):
         with facts.part(f"a v{version} room torn apart"):
             torn(stage, version, facts)
@@ -46,6 +50,30 @@ def stopped(stage, down, facts):
     said = bob.say(busy, "I am back")
     check("who was away is heard", alice.sees_event(busy, said))
     check("both servers agree on every piece of state", agree(alice, bob, busy), differences(alice, bob, busy))
+
+
+def frozen(ours, theirs, check):
+    """A peer that takes connections and never answers costs our own people nothing."""
+    alice, bob, carol = ours.person("alice"), theirs.person("bob"), ours.person("carol")
+    room = alice.create_room("12")
+    bob.join(room, ours.name)
+    alice.sees_membership(room, bob.user_id, "join")
+    theirs.freeze()
+    try:
+        took = []
+        for n in range(15):
+            started = time.monotonic()
+            last = alice.say(room, f"into the silence {n}")
+            took.append(time.monotonic() - started)
+        check("nobody of ours waits for a peer that does not answer", max(took) < 5, took)
+        carol.join(room)
+        check("and ours come and go meanwhile", alice.membership(room, carol.user_id) == "join")
+    finally:
+        theirs.thaw()
+    check("what was said arrives when it wakes up", bob.sees_event(room, last, 90))
+    check("and who came meanwhile is seen", bob.sees_membership(room, carol.user_id, "join"))
+    wanted = [f"into the silence {n}" for n in range(15)]
+    check("in order and without a gap", eventually(lambda: bob.texts(room) == wanted), bob.texts(room))
 
 
 def torn(stage, version, facts):
