@@ -1,5 +1,12 @@
 //! The rooms that ruma-state-res is tested with come to the same states here.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a fixture that does not hold fails its test"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     convert::Infallible,
