@@ -207,6 +207,10 @@ pub enum Action<'a> {
     RegisterGuest,
     /// Give an account another class.
     AssignClass { target: &'a Subject, class: &'a ClassName },
+    /// Answer for an alias somebody else made, as if an admin had made it.
+    AdoptAlias { alias: &'a RoomAliasId, room: &'a RoomId },
+    /// Approve a space's edge that no curator set.
+    ApproveSpaceChild { space: &'a RoomId, child: &'a RoomId },
 }
 
 impl<'a> Action<'a> {
@@ -311,7 +315,9 @@ impl<'a> Action<'a> {
             Self::ResolveRemoteAlias { .. } => Ability::RemoteAlias,
             Self::Logout => Ability::Logout,
             Self::Deactivate => Ability::Deactivate,
-            Self::AssignClass { .. } => Ability::Administer,
+            Self::AssignClass { .. } | Self::AdoptAlias { .. } | Self::ApproveSpaceChild { .. } => {
+                Ability::Administer
+            }
         })
     }
 
@@ -324,6 +330,8 @@ impl<'a> Action<'a> {
             Self::BeInvited { .. } => "be_invited",
             Self::RegisterGuest => "register_guest",
             Self::AssignClass { .. } => "assign_class",
+            Self::AdoptAlias { .. } => "adopt_alias",
+            Self::ApproveSpaceChild { .. } => "approve_space_child",
             Self::Unban { .. } => "unban",
             Self::Typing { .. } => "typing",
             Self::Receipt { .. } => "receipt",
@@ -346,7 +354,11 @@ impl<'a> Action<'a> {
             Self::CreateRoom { kind } => Object::NewRoom(kind),
             Self::CreateAlias { alias, room }
             | Self::DeleteAlias { alias, room }
-            | Self::MoveAlias { alias, room } => Object::alias(alias, room),
+            | Self::MoveAlias { alias, room }
+            | Self::AdoptAlias { alias, room } => Object::alias(alias, room),
+            Self::ApproveSpaceChild { space, child } => {
+                Object::Edge { space: space.to_owned(), child: child.to_owned() }
+            }
             Self::QueryKeys { target }
             | Self::ClaimKeys { target }
             | Self::ToDevice { target }
@@ -392,6 +404,13 @@ pub enum Object {
         room: OwnedRoomId,
         /// Whose membership.
         user: OwnedUserId,
+    },
+    /// A room as part of a space.
+    Edge {
+        /// The space.
+        space: OwnedRoomId,
+        /// The room.
+        child: OwnedRoomId,
     },
     /// An alias and the room it points to, or will point to.
     Alias {

@@ -152,6 +152,7 @@ impl fmt::Display for Object {
             Self::NewRoom(_) => f.write_str("a new room"),
             Self::Event { room, event_type } => write!(f, "{event_type} in {room}"),
             Self::Member { room, user } => write!(f, "{user} in {room}"),
+            Self::Edge { space, child } => write!(f, "{child} in space {space}"),
             Self::Alias { alias, room } => write!(f, "{alias} of {room}"),
             Self::User(user) => write!(f, "{user}"),
         }

@@ -89,6 +89,10 @@ pub mod kind {
         RegisterGuest = ["register_guest"];
         /// Give an account another class.
         AssignClass = ["assign_class"];
+        /// Answer for somebody else's alias.
+        AdoptAlias = ["adopt_alias"];
+        /// Approve a space's edge.
+        ApproveSpaceChild = ["approve_space_child"];
     }
 }
 

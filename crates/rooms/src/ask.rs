@@ -81,6 +81,10 @@ pub enum Deed {
     Receipt(OwnedRoomId),
     /// Move one's read marker.
     ReadMarker(OwnedRoomId),
+    /// Answer for an alias somebody else made.
+    AdoptAlias(OwnedRoomAliasId, OwnedRoomId),
+    /// Approve a space's edge that no curator set.
+    ApproveSpaceChild(OwnedRoomId, OwnedRoomId),
     /// Report something.
     Report,
     /// Search the user directory.
@@ -115,6 +119,8 @@ impl Deed {
             Self::MoveAlias(alias, room) => Action::MoveAlias { alias, room },
             Self::ResolveRemoteAlias(alias) => Action::ResolveRemoteAlias { alias },
             Self::Publish(room) => Action::Publish { room },
+            Self::AdoptAlias(alias, room) => Action::AdoptAlias { alias, room },
+            Self::ApproveSpaceChild(space, child) => Action::ApproveSpaceChild { space, child },
             Self::SetDisplayname(name) => Action::SetDisplayname { name: name.as_deref() },
             Self::SetAvatar => Action::SetAvatar,
             Self::Typing(room) => Action::Typing { room },

@@ -46,7 +46,7 @@ pub use self::{
     audit::AuditedDenial,
     client_event::{Showing, name_of},
     create_room::{CreateRoom, CreateRoomError, CreatedRoom, InitialState, Preset},
-    directory::{DirectoryError, PublicRoomsPage, PublicRoomsQuery, RoomSummary},
+    directory::{Administrator, DirectoryError, PublicRoomsPage, PublicRoomsQuery, RoomSummary},
     elsewhere::{
         AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, JoinAnswer,
         Prepared,

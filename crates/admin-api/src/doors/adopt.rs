@@ -2,17 +2,19 @@
 
 use axum::extract::{Path, State};
 use ruma::OwnedRoomAliasId;
-use vestibule_http::{MatrixError, OutgoingJson};
+use vestibule_http::{Caller, MatrixError, OutgoingJson};
 
 use super::answer;
 use crate::{AdminServices, Done};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
+    Caller(actor): Caller,
     Path(alias): Path<String>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let alias = OwnedRoomAliasId::try_from(alias)
         .map_err(|_| MatrixError::invalid_param("not a room alias"))?;
-    services.rooms.adopt_alias(alias).await.map_err(answer)?;
+    let by = super::administrator(&services, actor);
+    services.rooms.adopt_alias(&by, alias).await.map_err(answer)?;
     Ok(OutgoingJson(Done {}))
 }

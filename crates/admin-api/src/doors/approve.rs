@@ -2,19 +2,21 @@
 
 use axum::extract::{Path, State};
 use ruma::OwnedRoomId;
-use vestibule_http::{MatrixError, OutgoingJson};
+use vestibule_http::{Caller, MatrixError, OutgoingJson};
 
 use super::answer;
 use crate::{AdminServices, Done};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
+    Caller(actor): Caller,
     Path((space, child)): Path<(String, String)>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let room = |text: String| {
         OwnedRoomId::try_from(text).map_err(|_| MatrixError::invalid_param("not a room id"))
     };
     let (space, child) = (room(space)?, room(child)?);
-    services.rooms.approve_space_child(space, child).await.map_err(answer)?;
+    let by = super::administrator(&services, actor);
+    services.rooms.approve_space_child(&by, space, child).await.map_err(answer)?;
     Ok(OutgoingJson(Done {}))
 }

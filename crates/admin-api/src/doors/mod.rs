@@ -4,7 +4,18 @@ pub(crate) mod adopt;
 pub(crate) mod approve;
 
 use vestibule_http::{MatrixError, internal};
-use vestibule_rooms::DirectoryError;
+use vestibule_rooms::{Administrator, AskError, DirectoryError};
+use vestibule_types::{Actor, Credential};
+
+use crate::AdminServices;
+
+/// Who asks: the operator at the machine, or an account over HTTP.
+fn administrator(services: &AdminServices, actor: Actor) -> Administrator {
+    match actor.credential() {
+        Credential::Operator => Administrator::Operator(services.accounts.system_user()),
+        Credential::StoredSession | Credential::GuestToken => Administrator::Admin(actor),
+    }
+}
 
 fn answer(error: DirectoryError) -> MatrixError {
     match error {
@@ -14,6 +25,7 @@ fn answer(error: DirectoryError) -> MatrixError {
         DirectoryError::UnknownRoom(_) => {
             MatrixError::not_found("this server has no such space, or it has no such child")
         }
+        DirectoryError::Ask(AskError::Denied(denial)) => MatrixError::from(denial),
         other => internal(&other),
     }
 }

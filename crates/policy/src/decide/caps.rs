@@ -169,6 +169,8 @@ fn rate_key(action: Action<'_>) -> Option<RateKey> {
         | Action::Logout
         | Action::Deactivate
         | Action::RegisterGuest
-        | Action::AssignClass { .. } => return None,
+        | Action::AssignClass { .. }
+        | Action::AdoptAlias { .. }
+        | Action::ApproveSpaceChild { .. } => return None,
     })
 }

@@ -11,6 +11,7 @@ mod resolve_alias;
 
 use vestibule_storage::StorageError;
 
+pub use self::adopt_alias::Administrator;
 pub use self::public_rooms::{PublicRoomsPage, PublicRoomsQuery, RoomSummary};
 pub(crate) use self::resolve_alias::names_of;
 use crate::{ElsewhereError, UnknownRoom, ask::AskError};

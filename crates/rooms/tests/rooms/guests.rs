@@ -1,7 +1,7 @@
 //! The policy's cases as the join handler meets them.
 
 use serde_json::json;
-use vestibule_rooms::{AskError, MembershipError, SendError};
+use vestibule_rooms::{Administrator, AskError, DirectoryError, MembershipError, SendError};
 
 use crate::support::{House, open_by_alias};
 
@@ -146,9 +146,13 @@ async fn an_alias_under_a_members_own_prefix_opens_nothing_even_adopted() {
     house.alias(&bob, "~bob~tea", &room).await.expect("his own prefix");
     assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
     // Aliases under `members_may` never open, whoever vouches for them.
-    house.rooms.adopt_alias(crate::support::alias("~bob~tea")).await.expect("known");
+    house.rooms.adopt_alias(&operator(), crate::support::alias("~bob~tea")).await.expect("known");
     assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
-    house.rooms.adopt_alias(crate::support::alias("nothing")).await.expect_err("unknown");
+    house
+        .rooms
+        .adopt_alias(&operator(), crate::support::alias("nothing"))
+        .await
+        .expect_err("unknown");
 }
 
 #[tokio::test]
@@ -165,8 +169,25 @@ async fn an_alias_that_later_rules_would_refuse_closes_until_an_operator_adopts_
     let (stricter, _) = vestibule_policy::compile(&stricter, &home).expect("a policy");
     house.policy.swap(stricter);
     assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
-    house.rooms.adopt_alias(crate::support::alias("tea")).await.expect("adopted");
+    house.rooms.adopt_alias(&operator(), crate::support::alias("tea")).await.expect("adopted");
     house.join(&guest, &room).await.expect("the operator vouches for it");
+}
+
+#[tokio::test]
+async fn who_is_no_admin_adopts_nothing() {
+    let house = House::new(&open_by_alias(), 1);
+    let alice = house.account("alice", "moderator").await;
+    let root = house.account("root", "admin").await;
+    let room = house.open_room(&alice).await;
+    house.alias(&alice, "tea", &room).await.expect("named");
+    let tea = crate::support::alias("tea");
+    let refused = house.rooms.adopt_alias(&Administrator::Admin(alice), tea.clone()).await;
+    assert!(matches!(refused, Err(DirectoryError::Ask(_))), "{refused:?}");
+    house.rooms.adopt_alias(&Administrator::Admin(root), tea).await.expect("an admin may");
+}
+
+fn operator() -> Administrator {
+    Administrator::Operator(ruma::user_id!("@vestibule:home.test").to_owned())
 }
 
 #[tokio::test]
@@ -180,8 +201,12 @@ async fn a_space_we_are_not_in_is_a_doubt_and_nothing_in_it_can_be_approved() {
     let doubts = house.rooms.doubts(false).await.expect("read");
     assert!(doubts.iter().any(|doubt| doubt.message.contains(space)), "{doubts:?}");
     let child = ruma::room_id!("!child:home.test").to_owned();
-    let unknown =
-        house.rooms.approve_space_child(ruma::room_id!("!space:home.test").to_owned(), child);
+    let operator = operator();
+    let unknown = house.rooms.approve_space_child(
+        &operator,
+        ruma::room_id!("!space:home.test").to_owned(),
+        child,
+    );
     unknown.await.expect_err("there is no such space");
 }
 
