@@ -9,6 +9,7 @@ mod class_of;
 mod database;
 mod door;
 mod doors;
+mod federation;
 mod messages;
 mod policy;
 mod reload;
@@ -26,9 +27,10 @@ use vestibule_http::{Doorway, Login, Routes};
 pub use self::{
     door::{AdminDoor, AdminRule, remote_doorway},
     messages::{
-        ClassChange, DatabaseAnswer, DenialAnswer, DenialsAnswer, Done, NewToken, NewUser,
-        OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer, ReloadAnswer, ReportAnswer,
-        ReportsAnswer, TokenAnswer, TokensAnswer, UserAnswer, UsersAnswer,
+        ClassChange, DatabaseAnswer, DenialAnswer, DenialsAnswer, DestinationAnswer,
+        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, NewToken, NewUser, OpenRoom,
+        OpenRoomsAnswer, PasswordChange, PolicyAnswer, ReloadAnswer, ReportAnswer, ReportsAnswer,
+        RetryAnswer, TokenAnswer, TokensAnswer, UserAnswer, UsersAnswer,
     },
     segment::segment,
     services::{AdminServices, Maintenance, MaintenanceError},
@@ -58,6 +60,24 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
             &at("/spaces/{space}/children/{child}/approve"),
             OPERATOR,
             doors::approve::handle,
+        )
+        .mount_at(
+            Method::GET,
+            &at("/federation/destinations"),
+            OPERATOR,
+            federation::destinations::handle,
+        )
+        .mount_at(
+            Method::POST,
+            &at("/federation/destinations/{server}/retry"),
+            OPERATOR,
+            federation::retry::handle,
+        )
+        .mount_at(
+            Method::POST,
+            &at("/federation/destinations/{server}/test"),
+            OPERATOR,
+            federation::test::handle,
         )
         .mount_at(Method::GET, &at("/reports"), OPERATOR, reports::handle)
         .mount_at(Method::GET, &at("/db/check"), OPERATOR, database::check::handle)

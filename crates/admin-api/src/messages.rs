@@ -187,6 +187,57 @@ pub struct ReloadAnswer {
     pub done: String,
 }
 
+/// `GET /federation/destinations`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DestinationsAnswer {
+    /// The servers that do not answer, the longest failing ones first.
+    pub destinations: Vec<DestinationAnswer>,
+}
+
+/// A server that does not answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DestinationAnswer {
+    /// Its name.
+    pub server: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the first of them was, in milliseconds since the Unix epoch.
+    pub failing_since_ms: u64,
+    /// When the last of them was, in milliseconds since the Unix epoch.
+    pub failed_at_ms: u64,
+    /// How long it is still left alone, in milliseconds.
+    pub retry_in_ms: u64,
+    /// What went wrong the last time.
+    pub reason: String,
+}
+
+/// `POST /federation/destinations/{server}/retry`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RetryAnswer {
+    /// Whether it had failed.
+    pub had_failed: bool,
+}
+
+/// `POST /federation/destinations/{server}/test`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FindingsAnswer {
+    /// Whether every step went well enough to go on.
+    pub reachable: bool,
+    /// The steps on the way to it, in order.
+    pub findings: Vec<FindingAnswer>,
+}
+
+/// A step on the way to a server.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FindingAnswer {
+    /// Which step.
+    pub step: String,
+    /// `fine`, `notable` or `failed`.
+    pub outcome: String,
+    /// What was found.
+    pub text: String,
+}
+
 /// An answer without content.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Done {}

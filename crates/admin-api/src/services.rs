@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use vestibule_accounts::Accounts;
+use vestibule_federation::Federation;
 use vestibule_policy::PolicyHandle;
 use vestibule_rooms::Rooms;
 use vestibule_types::{BoxFuture, Environment};
@@ -36,6 +37,8 @@ pub struct AdminServices {
     pub accounts: Accounts,
     /// Rooms, for questions to the policy.
     pub rooms: Rooms,
+    /// Other servers.
+    pub federation: Federation,
     /// The policy in force.
     pub policy: PolicyHandle,
     /// What time it is.

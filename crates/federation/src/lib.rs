@@ -8,6 +8,8 @@ mod key_ring;
 mod sender;
 mod service;
 
+pub use vestibule_remote::{FailingServer, Finding, Outcome};
+
 pub use self::{
     key_ring::{ChecksBusy, KeyRing, RequestSignature, VerifyRequestError},
     service::{Federation, FederationParts},

@@ -6,6 +6,7 @@
 mod back_off;
 mod call;
 mod error;
+mod examine;
 mod network;
 mod path;
 mod permitted;

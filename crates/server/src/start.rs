@@ -237,6 +237,7 @@ fn admin_services(house: &House, reloadable: Arc<Reloadable>) -> AdminServices {
     AdminServices {
         accounts: house.accounts.clone(),
         rooms: house.rooms.clone(),
+        federation: house.federation.clone(),
         policy: house.policy.clone(),
         environment: house.environment.clone(),
         maintenance: Arc::new(Caretaker { store, reloadable }),

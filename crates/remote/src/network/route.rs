@@ -206,13 +206,14 @@ impl Router {
             found.into_iter().partition(|socket| self.filter.allows(socket.ip()));
         for socket in closed {
             let ip = socket.ip();
-            trace.failed(
+            trace.notable(
                 "address",
                 format!("{ip} is private and not in federation.allowed_networks"),
             );
         }
         if open.is_empty() {
             tracing::info!(%authority, "its address may not be reached");
+            trace.failed("address", format!("{authority} has no address that may be reached"));
             return Err(TransportError::Refused);
         }
         Ok(open)

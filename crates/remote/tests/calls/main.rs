@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod back_off;
+mod examined;
 mod peer;
 mod signing;

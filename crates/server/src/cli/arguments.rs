@@ -43,6 +43,9 @@ pub(super) enum Command {
     /// Ask the policy what it allows, and why.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// See how other servers are reached.
+    #[command(subcommand)]
+    Federation(FederationCommand),
     /// Look after the database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -164,6 +167,26 @@ pub(super) enum PolicyCommand {
         /// The class.
         #[arg(long, default_value = "guest")]
         class: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FederationCommand {
+    /// Find a server and ask it something, step by step. Fails if it cannot be talked to.
+    Test {
+        /// The server's name.
+        server: String,
+    },
+    /// List the servers that do not answer, and when they are asked again.
+    Destinations {
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Ask a server again without waiting.
+    Retry {
+        /// The server's name.
+        server: String,
     },
 }
 

@@ -9,6 +9,7 @@ mod ask;
 mod config;
 mod db;
 mod door;
+mod federation;
 mod output;
 mod policy;
 mod serve;
@@ -34,6 +35,7 @@ pub fn run() -> ExitCode {
         Command::Alias(command) => door::alias(&file, &command),
         Command::Space(command) => door::space(&file, &command),
         Command::Policy(command) => policy::run(&file, &command),
+        Command::Federation(command) => federation::run(&file, &command),
         Command::Db(command) => db::run(&file, &command),
     };
     match done {

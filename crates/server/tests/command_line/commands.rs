@@ -88,3 +88,19 @@ fn tokens_are_made_listed_and_withdrawn() {
     assert!(!bench.run("token list").out.contains("welcome"));
     assert!(!bench.run("token create other --expires soon").ok);
 }
+
+#[test]
+fn an_operator_is_told_why_a_server_cannot_be_talked_to() {
+    let bench = Bench::new();
+    let off = bench.run("federation test b.example");
+    assert!(!off.ok && off.out.contains("federation is off"), "{off:?}");
+    bench.write("[federation]\nenabled = true\n");
+    let private = bench.run("federation test 10.0.0.1");
+    assert!(!private.ok && private.out.contains("federation.allowed_networks"), "{private:?}");
+    assert!(private.out.ends_with("10.0.0.1 cannot be talked to\n"), "{private:?}");
+    let none = bench.run("federation destinations");
+    assert!(none.ok && none.out.contains("has answered"), "{none:?}");
+    let retried = bench.run("federation retry b.example");
+    assert!(retried.ok && retried.out.contains("it had not failed"), "{retried:?}");
+    assert!(!bench.run("federation test b/c").ok);
+}
