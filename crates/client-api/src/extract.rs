@@ -1,49 +1,11 @@
 //! Path and query arguments of endpoints whose body has to be kept as it came.
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::FromRequestParts;
 use http::request::Parts;
 use ruma::{OwnedServerName, ServerName};
-use serde::de::DeserializeOwned;
 use vestibule_http::MatrixError;
+pub(crate) use vestibule_http::{PathArgs, QueryArgs};
 use vestibule_types::limits::VIAS_READ_MAX;
-
-/// The arguments in the path, in their order.
-#[derive(Debug)]
-pub(crate) struct PathArgs<T>(pub(crate) T);
-
-/// The arguments of the query.
-#[derive(Debug)]
-pub(crate) struct QueryArgs<T>(pub(crate) T);
-
-impl<T, S> FromRequestParts<S> for PathArgs<T>
-where
-    T: DeserializeOwned + Send,
-    S: Send + Sync,
-{
-    type Rejection = MatrixError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
-        let Path(args) = Path::<T>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| MatrixError::invalid_param(error.body_text()))?;
-        Ok(Self(args))
-    }
-}
-
-impl<T, S> FromRequestParts<S> for QueryArgs<T>
-where
-    T: DeserializeOwned + Send,
-    S: Send + Sync,
-{
-    type Rejection = MatrixError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
-        let Query(args) = Query::<T>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| MatrixError::invalid_param(error.body_text()))?;
-        Ok(Self(args))
-    }
-}
 
 /// Servers to ask about a room: `via`, and `server_name` as older clients call it.
 #[derive(Debug)]

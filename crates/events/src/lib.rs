@@ -31,6 +31,9 @@ pub use self::{
     redact::{redact, redact_json},
     signed_text::signed_text,
     signing_key::{KeyError, SigningKey},
-    verify::{PublicKeys, Verified, VerifyError, cosign, required_signers, verify, verify_json},
+    verify::{
+        PublicKeys, Verified, VerifyError, cosign, required_signatures, required_signers,
+        signing_keys, verify, verify_json,
+    },
     version::{RoomVersion, RoomVersionError},
 };

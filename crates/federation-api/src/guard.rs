@@ -72,6 +72,9 @@ impl ServerGuard {
         if destination.is_some_and(|destination| destination != self.0.server_name()) {
             return Err(unauthorized("this request is meant for another server"));
         }
+        if !self.0.remote().permits(&origin) {
+            return Err(MatrixError::forbidden("this server does not talk to yours"));
+        }
         let content = match parts.method {
             Method::GET | Method::HEAD => Bytes::new(),
             _ => read_signed_body(body, size.bytes_max()).await?,
@@ -84,6 +87,7 @@ impl ServerGuard {
             signatures,
         };
         self.0.key_ring().verify_request(signed).await.map_err(refusal)?;
+        self.0.remote().heard_from(&origin).await;
         parts.extensions.insert(Origin(origin));
         parts.extensions.insert(ReadBody(content));
         Ok(Request::from_parts(parts, Body::empty()))

@@ -14,6 +14,8 @@ mod failure;
 mod guard;
 mod pdus;
 mod query;
+mod room_policy;
+mod server_keys;
 mod space;
 mod state;
 mod summary;
@@ -38,7 +40,10 @@ pub fn routes(api: &FederationApi) -> Routes<FederationApi, BodySize> {
     let routes = discovery::routes(routes);
     let routes = event::routes(routes);
     let routes = query::routes(routes);
-    space::routes(routes)
+    let routes = room_policy::routes(routes);
+    let routes = server_keys::routes(routes);
+    let routes = space::routes(routes);
+    routes
 }
 
 /// The router of the server-server API.

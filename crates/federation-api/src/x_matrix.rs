@@ -98,13 +98,12 @@ fn pairs(mut text: &str) -> Result<BTreeMap<String, String>, CredentialsError> {
         }
         let (name, rest) = text.split_once('=').ok_or(CredentialsError::Malformed)?;
         let rest = rest.trim_start_matches([' ', '\t']);
-        let (value, rest) = match rest.strip_prefix('"') {
-            Some(quoted) => unquote(quoted)?,
-            None => {
-                let end = rest.find([',', ' ', '\t']).unwrap_or(rest.len());
-                let (value, rest) = rest.split_at(end);
-                (value.to_owned(), rest)
-            }
+        let (value, rest) = if let Some(quoted) = rest.strip_prefix('"') {
+            unquote(quoted)?
+        } else {
+            let end = rest.find([',', ' ', '\t']).unwrap_or(rest.len());
+            let (value, rest) = rest.split_at(end);
+            (value.to_owned(), rest)
         };
         let rest = rest.trim_start_matches([' ', '\t']);
         let ended = rest.is_empty() || rest.starts_with(',');

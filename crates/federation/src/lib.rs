@@ -11,6 +11,9 @@ mod service;
 pub use vestibule_remote::{FailingServer, Finding, Outcome};
 
 pub use self::{
-    key_ring::{ChecksBusy, KeyRing, RequestSignature, VerifyRequestError},
+    key_ring::{
+        ChecksBusy, KeyRing, PublishKeysError, QueryKeysError, RequestSignature, VerifyEventError,
+        VerifyObjectError, VerifyRequestError,
+    },
     service::{Federation, FederationParts},
 };

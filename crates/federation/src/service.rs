@@ -31,6 +31,8 @@ pub struct FederationParts {
     pub signing_key: Arc<SigningKey>,
     /// The way to other servers.
     pub remote: Remote,
+    /// Servers trusted to tell the keys of those that do not answer, in the order they are asked.
+    pub notaries: Vec<OwnedServerName>,
     /// Accounts.
     pub accounts: Accounts,
     /// Rooms.
@@ -62,12 +64,7 @@ impl Federation {
     /// The service.
     #[must_use]
     pub fn new(parts: FederationParts) -> Self {
-        let key_ring = KeyRing::new(
-            parts.store.clone(),
-            parts.environment.clone(),
-            parts.server_name.clone(),
-            parts.signing_key.clone(),
-        );
+        let key_ring = KeyRing::new(&parts);
         let sender = Sender::new(SenderParts {
             store: parts.store.clone(),
             environment: parts.environment.clone(),

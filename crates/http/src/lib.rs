@@ -11,6 +11,7 @@ mod caller;
 mod denial;
 mod entrance;
 mod error;
+mod extract;
 mod listener;
 mod message;
 mod path;
@@ -28,6 +29,7 @@ pub use self::{
     denial::PolicyGate,
     entrance::Entrance,
     error::{MatrixError, internal, unavailable},
+    extract::{PathArgs, QueryArgs},
     listener::{Listener, ListenerOptions},
     message::{Incoming, IncomingJson, Outgoing, OutgoingJson},
     path::WrittenTarget,

@@ -123,6 +123,7 @@ impl House {
             server_name: config.server_name().to_owned(),
             signing_key,
             remote,
+            notaries: config.federation.notaries.clone(),
             accounts: accounts.clone(),
             rooms: rooms.clone(),
             keys: keys.clone(),

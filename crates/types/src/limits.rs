@@ -1,12 +1,13 @@
 //! Every bound in one place, with its reason.
 
 mod inbound;
+mod key_ring;
 mod sender;
 mod told;
 
 use std::time::Duration;
 
-pub use self::{inbound::*, sender::*, told::*};
+pub use self::{inbound::*, key_ring::*, sender::*, told::*};
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
 pub const EVENT_BYTES_MAX: usize = 65_536;
@@ -458,41 +459,6 @@ pub const SYNC_PASSES_MAX: usize = 32;
 
 /// Syncs that show everything at once: they are long, and must not take all storage threads.
 pub const SYNC_WHOLE_PASSES_MAX: usize = 2;
-
-/// How deep the body of a signed request may be nested. Deeper than what this server lets its own users
-/// send, so that one odd event does not stop what else travels with it.
-pub const SIGNED_DEPTH_MAX: usize = 500;
-
-/// How often the bytes of a signed request may be moved, on average, to put its keys in order.
-pub const SIGNED_SORT_MAX: usize = 32;
-
-/// The largest transaction of another server: 50 events and 100 ephemeral ones, each as large as an event
-/// (server-server API, "Transactions").
-pub const TRANSACTION_BYTES_MAX: usize = 150 * EVENT_BYTES_MAX;
-
-/// Signatures one request of another server may carry.
-pub const REQUEST_SIGNATURES_MAX: usize = 8;
-
-/// Keys of one server that are kept; the ones that were good the longest ago make room.
-pub const KEYS_PER_SERVER_MAX: usize = 64;
-
-/// Servers whose keys are kept; the one whose answer is the oldest makes room.
-pub const SERVERS_WITH_KEYS_MAX: u64 = 200_000;
-
-/// Servers whose keys are kept in memory.
-pub const SERVERS_WITH_KEYS_READY_MAX: u64 = 10_000;
-
-/// How far ahead another server may say that its keys are good (server-server API, "Publishing Keys").
-pub const KEY_VALIDITY_MAX: Duration = Duration::from_hours(7 * 24);
-
-/// Pieces of signature checking that run at once.
-pub const SIGNATURE_CHECKS_MAX: usize = 2;
-
-/// Pieces of signature checking that may wait for their turn.
-pub const SIGNATURE_CHECKS_WAITING_MAX: usize = 4_096;
-
-/// Events whose signatures are checked as one piece of work.
-pub const SIGNATURE_CHECK_EVENTS: usize = 16;
 
 /// Keys a device may upload for one conversation each, of all algorithms together.
 pub const ONE_TIME_KEYS_PER_DEVICE_MAX: usize = 1_000;

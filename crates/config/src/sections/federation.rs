@@ -23,6 +23,9 @@ section! {
         /// Servers whose address is known: nothing is looked up for them, and `allowed_networks` does not
         /// apply. The certificate must be for their name. For example { "b.example" = "10.0.0.5:8448" }
         pub resolve: BTreeMap<OwnedServerName, SocketAddr> = BTreeMap::new();
+        /// Servers that are trusted to tell the signing keys of those that cannot be reached, in the order
+        /// they are asked. They could pretend to be anybody.
+        pub notaries: Vec<OwnedServerName> = Vec::new();
         /// How long a request to another server may take. Joining a room, for one, may take longer.
         pub request_timeout: Period = Period::seconds(60);
     }

@@ -1,12 +1,17 @@
 //! Facts about the surface, asked over HTTP without a socket.
 
 mod coverage;
+mod elsewhere;
 mod endpoints;
+mod events;
+mod key_lies;
+mod notaries;
+mod signatures;
 
 use std::sync::Arc;
 
 use axum::{body::Body, extract::Request};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use ruma::server_name;
 use serde_json::Value;
@@ -16,16 +21,19 @@ use vestibule_federation::{Federation, FederationParts};
 use vestibule_http::Entrance;
 use vestibule_keys::{Keys, KeysParts};
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
-use vestibule_remote::{NoTransport, Remote, RemoteConfig, RemoteParts};
+use vestibule_remote::{Remote, RemoteConfig, RemoteParts, ServerLists};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
 use vestibule_storage::InlineExecutor;
-use vestibule_testkit::{environment, memory_store};
+use vestibule_testkit::{TestEnvironment, environment, memory_store};
 
+use self::elsewhere::Internet;
 use crate::{FederationApi, router};
 
-/// A server without a socket.
+/// A server without a socket, and the servers it can reach.
 pub(crate) struct Server {
     pub(crate) api: FederationApi,
+    pub(crate) time: TestEnvironment,
+    pub(crate) internet: Internet,
     entrance: Entrance,
 }
 
@@ -39,6 +47,7 @@ pub(crate) async fn server() -> Server {
     let rates = Arc::new(RateBuckets::default());
     let environment = time.environment.clone();
     let signing_key = Arc::new(SigningKey::from_seed([7; 32], "a").unwrap());
+    let internet = Internet::default();
     let rooms = Rooms::new(RoomsParts {
         store: store.clone(),
         policy: policy.clone(),
@@ -71,8 +80,11 @@ pub(crate) async fn server() -> Server {
         environment: environment.clone(),
         server_name: server_name.to_owned(),
         signing_key: signing_key.clone(),
-        config: RemoteConfig::default(),
-        transport: Arc::new(NoTransport),
+        config: RemoteConfig {
+            servers: ServerLists::new(&[], &["*.denied.example".to_owned()]),
+            ..RemoteConfig::default()
+        },
+        transport: Arc::new(internet.clone()),
     };
     let federation = Federation::new(FederationParts {
         store,
@@ -81,13 +93,14 @@ pub(crate) async fn server() -> Server {
         server_name: server_name.to_owned(),
         signing_key,
         remote: Remote::open(remote).await.unwrap(),
+        notaries: vec![server_name!("notary.example").to_owned()],
         accounts: accounts.clone(),
         rooms: rooms.clone(),
         keys: keys.clone(),
     });
     let api = FederationApi { accounts, rooms, keys, federation, policy };
     let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
-    Server { api, entrance }
+    Server { api, time, internet, entrance }
 }
 
 impl Server {
@@ -102,7 +115,21 @@ impl Server {
 
     /// Asks without a signature.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
-        let request = Request::builder().method(method).uri(path);
+        self.with_header(method, path, None, body).await
+    }
+
+    /// Asks with this `Authorization` header.
+    pub(crate) async fn with_header(
+        &self,
+        method: Method,
+        path: &str,
+        authorization: Option<&str>,
+        body: Value,
+    ) -> (u16, Value) {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
         self.send(request.body(body).unwrap()).await
     }

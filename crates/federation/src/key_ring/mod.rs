@@ -1,23 +1,43 @@
 //! The keys this server signs with and the keys of others: publishing, fetching, judging signatures.
 
+mod answer;
 mod checks;
+mod events;
+mod fetch;
 mod kept;
 mod known;
+mod need;
+mod notaries;
+mod object;
 mod own;
+mod query;
 mod request;
+mod turns;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use ruma::{OwnedServerName, ServerName};
+use tokio::sync::Semaphore;
 use vestibule_events::SigningKey;
+use vestibule_remote::Remote;
 use vestibule_storage::{StorageError, Store};
-use vestibule_types::Environment;
+use vestibule_types::{Environment, limits::NOTARY_FETCHES_AT_ONCE};
 
-use self::{checks::Checks, kept::Kept, known::ServerKeys};
+use self::{
+    checks::Checks,
+    fetch::Known,
+    kept::Kept,
+    turns::{Attempts, Turns},
+};
 pub use self::{
     checks::ChecksBusy,
+    events::VerifyEventError,
+    object::VerifyObjectError,
+    own::PublishKeysError,
+    query::QueryKeysError,
     request::{RequestSignature, VerifyRequestError},
 };
+use crate::FederationParts;
 
 /// Our own keys and what is known of those of others. Cloning is cheap.
 #[derive(Clone)]
@@ -30,8 +50,16 @@ struct Inner {
     environment: Environment,
     server_name: OwnedServerName,
     signing_key: Arc<SigningKey>,
+    remote: Remote,
+    /// Whom to ask about servers that do not answer, in this order.
+    notaries: Vec<OwnedServerName>,
     kept: Kept,
     checks: Checks,
+    turns: Turns,
+    attempts: Attempts,
+    notary_attempts: Attempts,
+    /// Whoever asks us about others may keep us busy only so far.
+    notary_turns: Semaphore,
 }
 
 impl fmt::Debug for KeyRing {
@@ -41,15 +69,22 @@ impl fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    pub(crate) fn new(
-        store: Store,
-        environment: Environment,
-        server_name: OwnedServerName,
-        signing_key: Arc<SigningKey>,
-    ) -> Self {
-        let kept = Kept::new(store.clone());
-        let checks = Checks::new(Arc::clone(store.executor()));
-        let inner = Inner { store, environment, server_name, signing_key, kept, checks };
+    pub(crate) fn new(parts: &FederationParts) -> Self {
+        let store = parts.store.clone();
+        let inner = Inner {
+            kept: Kept::new(store.clone()),
+            checks: Checks::new(Arc::clone(store.executor())),
+            store,
+            environment: parts.environment.clone(),
+            server_name: parts.server_name.clone(),
+            signing_key: Arc::clone(&parts.signing_key),
+            remote: parts.remote.clone(),
+            notaries: parts.notaries.clone(),
+            turns: Turns::default(),
+            attempts: Attempts::new(),
+            notary_attempts: Attempts::new(),
+            notary_turns: Semaphore::new(NOTARY_FETCHES_AT_ONCE),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -57,7 +92,7 @@ impl KeyRing {
     async fn known(
         &self,
         servers: impl IntoIterator<Item = &ServerName>,
-    ) -> Result<BTreeMap<OwnedServerName, Arc<ServerKeys>>, StorageError> {
+    ) -> Result<Known, StorageError> {
         let (ours, theirs): (Vec<_>, Vec<_>) =
             servers.into_iter().partition(|server| *server == self.inner.server_name);
         let mut known = self.inner.kept.of(theirs).await?;

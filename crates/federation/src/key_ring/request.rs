@@ -11,7 +11,7 @@ use ruma::{
 use vestibule_events::signed_text;
 use vestibule_storage::StorageError;
 
-use super::{ChecksBusy, KeyRing, known::Purpose};
+use super::{ChecksBusy, KeyRing, fetch::Hope, known::Purpose, need::Need};
 
 /// A request and the signatures on it (server-server API, "Request Authentication").
 #[derive(Clone, Debug)]
@@ -57,7 +57,9 @@ impl KeyRing {
     ) -> Result<(), VerifyRequestError> {
         let purpose = Purpose::Request(self.inner.environment.now_ms());
         let key_ids: BTreeSet<String> = request.signatures.keys().cloned().collect();
-        let known = self.known([&*request.origin]).await?;
+        let needs = vec![Need { key_ids: key_ids.clone(), purpose }];
+        let needs = BTreeMap::from([(request.origin.clone(), needs)]);
+        let known = self.keys_for(&needs, Hope::Fresh).await?;
         let keys = known.get(&request.origin);
         let keys = keys.map(|keys| keys.good_for(purpose, &key_ids)).unwrap_or_default();
         if keys.is_empty() {

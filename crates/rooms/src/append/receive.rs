@@ -102,7 +102,7 @@ pub(crate) struct Case {
 impl From<Incoming> for Case {
     fn from(incoming: Incoming) -> Self {
         let Incoming { event, fetched, doubted, staged } = incoming;
-        let whole = matches!(event, Verified::Whole(_));
+        let whole = event.is_whole();
         Self { pdu: Arc::new(event.into_pdu()), whole, fetched, doubted, staged }
     }
 }
@@ -116,9 +116,7 @@ struct Parents {
 impl Rooms {
     /// Lets an event in that another server made and whose signatures were verified.
     pub async fn receive(&self, verified: Verified) -> Result<Received, ReceiveError> {
-        let room_id = match &verified {
-            Verified::Whole(pdu) | Verified::Redacted(pdu) => pdu.room_id().to_owned(),
-        };
+        let room_id = verified.pdu().room_id().to_owned();
         let mut outcomes = self.receive_all(&room_id, vec![verified.into()]).await;
         outcomes.pop().unwrap_or_else(|| Err(StorageError::Closed.into()))
     }

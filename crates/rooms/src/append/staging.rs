@@ -75,8 +75,7 @@ impl Rooms {
                         Pdu::from_stored(row.event_id, row.json, version).map_err(|error| {
                             StorageError::corrupt("staged_event", error.to_string())
                         })?;
-                    let event =
-                        if row.whole { Verified::Whole(pdu) } else { Verified::Redacted(pdu) };
+                    let event = verified_before(pdu, row.whole);
                     found.push(StagedEvent { origin, stamp, at: row.at, event });
                 }
                 scan = Scan::prefix((no,)).after((no, &origin));
@@ -120,6 +119,11 @@ impl Rooms {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "only verified events are written to the table")]
+fn verified_before(pdu: Pdu, whole: bool) -> Verified {
+    Verified::restored(pdu, whole)
+}
+
 impl RoomTx<'_, '_> {
     fn stage(
         &mut self,
@@ -128,10 +132,7 @@ impl RoomTx<'_, '_> {
         at: u64,
     ) -> Result<Staging, AppendError> {
         let room = self.known()?.no;
-        let (pdu, whole) = match event {
-            Verified::Whole(pdu) => (pdu, true),
-            Verified::Redacted(pdu) => (pdu, false),
-        };
+        let (pdu, whole) = (event.pdu(), event.is_whole());
         let fixed = self.tx.fixed();
         if STAGED_BY_ID.contains(&fixed, (room, pdu.event_id()))? {
             return Ok(Staging::Stored);

@@ -58,7 +58,7 @@ impl Rooms {
         handed_in: &HandedIn,
         event: Verified,
     ) -> Result<Arc<Pdu>, HandshakeError> {
-        if matches!(event, Verified::Redacted(_)) {
+        if !event.is_whole() {
             return Err(HandshakeError::Invalid("the content hash does not match"));
         }
         let (asked, case) = (handed_in.clone(), Case::from(Incoming::from(event)));

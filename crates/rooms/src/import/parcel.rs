@@ -44,12 +44,12 @@ impl Parcel {
         let state = places(&join, &answer.state)?;
         let mut kinds: BTreeMap<OwnedEventId, Verified> = BTreeMap::new();
         for event in answer.auth_chain.into_iter().chain(answer.state) {
-            let id = pdu(&event).event_id().clone();
-            if pdu(&event).room_id() != join.room_id() {
+            let id = event.pdu().event_id().clone();
+            if event.pdu().room_id() != join.room_id() {
                 return Err("an event of another room".to_owned());
             }
             // Where the same event came whole and redacted, the whole one is kept.
-            if matches!(event, Verified::Whole(_)) || !kinds.contains_key(&id) {
+            if event.is_whole() || !kinds.contains_key(&id) {
                 kinds.insert(id, event);
             }
         }
@@ -57,7 +57,7 @@ impl Parcel {
         kinds.remove(join.event_id());
         let by_id = kinds
             .iter()
-            .map(|(id, event)| (id.clone(), Arc::new(pdu(event).clone())))
+            .map(|(id, event)| (id.clone(), Arc::new(event.pdu().clone())))
             .collect::<BTreeMap<_, _>>();
         let order = auth_events_first(&by_id);
         let events = order.iter().filter_map(|id| kinds.remove(id)).collect();
@@ -70,17 +70,12 @@ impl Parcel {
     }
 }
 
-fn pdu(event: &Verified) -> &Pdu {
-    match event {
-        Verified::Whole(pdu) | Verified::Redacted(pdu) => pdu,
-    }
-}
-
 /// The join as the other server sent it back: the same event with more signatures.
 fn cosigned(join: &Pdu, event: Verified) -> Result<Arc<Pdu>, String> {
-    let Verified::Whole(event) = event else {
+    if !event.is_whole() {
         return Err("the join came back with another content".to_owned());
-    };
+    }
+    let event = event.into_pdu();
     if event.event_id() != join.event_id() {
         return Err("another join than ours came back".to_owned());
     }
@@ -90,14 +85,15 @@ fn cosigned(join: &Pdu, event: Verified) -> Result<Arc<Pdu>, String> {
 fn places(join: &Pdu, state: &[Verified]) -> Result<BTreeMap<StateKey, OwnedEventId>, String> {
     let mut places = BTreeMap::new();
     let mut ids = BTreeSet::new();
-    for event in state.iter().map(pdu) {
+    for event in state.iter().map(Verified::pdu) {
         let place = event.state_place().ok_or("an event of the state is no state event")?;
         if ids.insert(event.event_id()) && places.insert(place, event.event_id().clone()).is_some()
         {
             return Err("two events take the same place of the state".to_owned());
         }
     }
-    let create = state.iter().map(pdu).find(|event| event.is_state_of("m.room.create", ""));
+    let create =
+        state.iter().map(Verified::pdu).find(|event| event.is_state_of("m.room.create", ""));
     let create = create.ok_or("the state has no create event")?;
     let version = create.content_as::<CreateContent>().ok().and_then(|it| it.room_version);
     if version.as_deref() != Some(join.version().as_str()) {

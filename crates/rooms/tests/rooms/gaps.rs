@@ -29,9 +29,7 @@ fn told(away: &Away, prev: &[OwnedEventId]) -> Arc<[OwnedEventId]> {
 }
 
 async fn receive(house: &House, incoming: Incoming) -> Result<Received, ReceiveError> {
-    let room = match &incoming.event {
-        Verified::Whole(pdu) | Verified::Redacted(pdu) => pdu.room_id().to_owned(),
-    };
+    let room = incoming.event.pdu().room_id().to_owned();
     house.rooms.receive_all(&room, vec![incoming]).await.pop().expect("an outcome")
 }
 
@@ -58,22 +56,26 @@ async fn an_event_after_a_gap_is_judged_by_the_state_that_was_fetched() {
         let after = said(&mut away, EVE, "after the gap", &lost);
         away.learn(after.clone());
 
-        let alone = receive(&house, Verified::Whole(after.clone()).into()).await;
+        let alone = receive(&house, Verified::unchecked_for_tests(after.clone()).into()).await;
         assert!(matches!(alone, Err(ReceiveError::Missing(ids)) if ids == lost));
 
-        let left =
-            house.rooms.store_outliers(&room, vec![Verified::Whole(name.clone())]).await.unwrap();
+        let left = house
+            .rooms
+            .store_outliers(&room, vec![Verified::unchecked_for_tests(name.clone())])
+            .await
+            .unwrap();
         assert!(left.is_empty(), "{left:?}");
         let known = house.rooms.known_events(&room, lost.clone()).await.expect("read");
         assert_eq!(known.get(&lost[0]), Some(&EventKnown::Outlier));
-        let mut incoming = Incoming::from(Verified::Whole(after.clone()));
+        let mut incoming = Incoming::from(Verified::unchecked_for_tests(after.clone()));
         incoming.fetched = vec![told(&away, &lost)];
         assert_eq!(receive(&house, incoming).await.expect("judged"), Received::Accepted);
         assert_eq!(ends_of(&house, &room).await.len(), 2, "the old end is not known to be before");
         assert_eq!(house.state(&room, "m.room.name", "").await, Some(json!({ "name": "unseen" })));
 
         // What filled the gap arrives late: it has its number, is judged, and is no end.
-        let late = receive(&house, Verified::Whole(name).into()).await.expect("judged");
+        let late =
+            receive(&house, Verified::unchecked_for_tests(name).into()).await.expect("judged");
         assert_eq!(late, Received::Accepted);
         assert_eq!(ends_of(&house, &room).await, vec![after.event_id().clone()]);
         assert_eq!(state_of(&house, &room).await, away.state_before(&[after.event_id().clone()]));
@@ -87,7 +89,7 @@ async fn a_fetched_state_without_a_beginning_is_none() {
     let lost = said(&mut away, EVE, "lost", &base);
     away.learn(lost.clone());
     let after = said(&mut away, EVE, "after", &[lost.event_id().clone()]);
-    let mut incoming = Incoming::from(Verified::Whole(after));
+    let mut incoming = Incoming::from(Verified::unchecked_for_tests(after));
     incoming.fetched = vec![base.clone().into()];
     let outcome = receive(&house, incoming).await;
     assert!(matches!(outcome, Err(ReceiveError::NoState)), "{outcome:?}");
@@ -109,17 +111,24 @@ async fn an_outlier_that_its_place_refuses_becomes_rejected_and_so_does_what_it_
     let renamed = away.build_by(trent, member, renamed, (&ends, &base));
     let id = renamed.event_id().clone();
 
-    house.rooms.store_outliers(&room, vec![Verified::Whole(renamed.clone())]).await.expect("kept");
+    house
+        .rooms
+        .store_outliers(&room, vec![Verified::unchecked_for_tests(renamed.clone())])
+        .await
+        .expect("kept");
     assert!(!is_rejected(&house, &room, &id).await, "by its auth events alone it is allowed");
-    let outcome = receive(&house, Verified::Whole(renamed.clone()).into()).await.expect("judged");
+    let outcome = receive(&house, Verified::unchecked_for_tests(renamed.clone()).into())
+        .await
+        .expect("judged");
     assert!(matches!(outcome, Received::Rejected(_)), "{outcome:?}");
     assert!(is_rejected(&house, &room, &id).await);
 
     away.learn(renamed);
     let late = said(&mut away, TRENT, "by right of that", &[id]);
-    let outcome = receive(&house, Verified::Whole(late.clone()).into()).await.expect("judged");
+    let outcome =
+        receive(&house, Verified::unchecked_for_tests(late.clone()).into()).await.expect("judged");
     assert!(matches!(outcome, Received::Rejected(_)), "{outcome:?}");
-    let again = receive(&house, Verified::Whole(late).into()).await.expect("judged");
+    let again = receive(&house, Verified::unchecked_for_tests(late).into()).await.expect("judged");
     assert_eq!(again, Received::Known);
 }
 
@@ -131,7 +140,8 @@ async fn the_ends_of_a_room_are_joined_in_silence_before_there_are_too_many() {
     for number in 0..3 * EXTREMITIES_MAX {
         let topic = json!({ "topic": format!("{number}") });
         let fork = away.build(EVE, ("m.room.topic", Some("")), topic, &base);
-        let outcome = receive(&house, Verified::Whole(fork).into()).await.expect("judged");
+        let outcome =
+            receive(&house, Verified::unchecked_for_tests(fork).into()).await.expect("judged");
         assert_eq!(outcome, Received::Accepted);
         let ends = ends_of(&house, &room).await.len();
         assert!(ends <= EXTREMITIES_MAX, "{ends} ends");
@@ -152,7 +162,8 @@ async fn where_nobody_of_ours_may_join_the_ends_their_number_is_bounded_all_the_
     let base = ends_of(&house, &room).await;
     for number in 0..2 * EXTREMITIES_MAX {
         let fork = said(&mut away, EVE, &format!("{number}"), &base);
-        let outcome = receive(&house, Verified::Whole(fork).into()).await.expect("judged");
+        let outcome =
+            receive(&house, Verified::unchecked_for_tests(fork).into()).await.expect("judged");
         assert_eq!(outcome, Received::Accepted);
     }
     assert_eq!(ends_of(&house, &room).await.len(), EXTREMITIES_MAX);
@@ -167,7 +178,7 @@ async fn an_event_that_waits_leaves_the_table_when_it_is_judged() {
     let second = said(&mut away, EVE, "second", &[first.event_id().clone()]);
     let origin = ruma::server_name!("away.test");
     for _ in 0..2 {
-        let waiting = vec![Verified::Whole(second.clone())];
+        let waiting = vec![Verified::unchecked_for_tests(second.clone())];
         let staged = house.rooms.stage(&room, origin, waiting).await.expect("stored");
         assert_eq!(staged, vec![Staging::Stored]);
     }
@@ -182,7 +193,7 @@ async fn an_event_that_waits_leaves_the_table_when_it_is_judged() {
     assert!(matches!(outcome, Err(ReceiveError::Missing(_))), "{outcome:?}");
     assert_eq!(house.rooms.staged(&room).await.expect("read").len(), 1, "it goes on waiting");
 
-    let batch = vec![Incoming::from(Verified::Whole(first)), incoming];
+    let batch = vec![Incoming::from(Verified::unchecked_for_tests(first)), incoming];
     let outcomes = house.rooms.receive_all(&room, batch).await;
     assert!(outcomes.iter().all(|it| matches!(it, Ok(Received::Accepted))), "{outcomes:?}");
     assert!(house.rooms.staged(&room).await.expect("read").is_empty());

@@ -1,0 +1,73 @@
+//! Signed requests, the keys of servers, and the checking of signatures.
+
+use std::time::Duration;
+
+use super::EVENT_BYTES_MAX;
+
+/// How deep the body of a signed request may be nested. Deeper than what this server lets its own users
+/// send, so that one odd event does not stop what else travels with it.
+pub const SIGNED_DEPTH_MAX: usize = 500;
+
+/// How often the bytes of a signed request may be moved, on average, to put its keys in order.
+pub const SIGNED_SORT_MAX: usize = 32;
+
+/// The largest transaction of another server: 50 events and 100 ephemeral ones, each as large as an event
+/// (server-server API, "Transactions").
+pub const TRANSACTION_BYTES_MAX: usize = 150 * EVENT_BYTES_MAX;
+
+/// Signatures one request of another server may carry.
+pub const REQUEST_SIGNATURES_MAX: usize = 8;
+
+/// Keys of one server that are kept; the ones that were good the longest ago make room.
+pub const KEYS_PER_SERVER_MAX: usize = 64;
+
+/// Servers whose keys are kept; the one whose answer is the oldest makes room.
+pub const SERVERS_WITH_KEYS_MAX: u64 = 200_000;
+
+/// Servers whose keys are kept in memory.
+pub const SERVERS_WITH_KEYS_READY_MAX: u64 = 10_000;
+
+/// How far ahead another server may say that its keys are good (server-server API, "Publishing Keys").
+pub const KEY_VALIDITY_MAX: Duration = Duration::from_hours(7 * 24);
+
+/// Pieces of signature checking that run at once.
+pub const SIGNATURE_CHECKS_MAX: usize = 2;
+
+/// Pieces of signature checking that may wait for their turn.
+pub const SIGNATURE_CHECKS_WAITING_MAX: usize = 4_096;
+
+/// The longest id of a key of a server.
+pub const KEY_ID_BYTES_MAX: usize = 255;
+
+/// The largest answer of a server about its keys.
+pub const KEY_ANSWER_BYTES_MAX: usize = 65_536;
+
+/// How long a server may take to tell its keys.
+pub const KEY_FETCH_MAX: Duration = Duration::from_secs(10);
+
+/// Servers that are asked for their keys at once for one piece of work.
+pub const KEY_FETCHES_AT_ONCE: usize = 64;
+
+/// How long a server that told its keys is not asked again, whatever keys it is said to have.
+pub const KEY_FETCH_AFTER_SUCCESS: Duration = Duration::from_mins(1);
+
+/// How long a server that did not tell its keys is not asked again.
+pub const KEY_FETCH_AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// Servers of which it is remembered when they were asked for their keys.
+pub const KEY_ATTEMPTS_REMEMBERED_MAX: u64 = 50_000;
+
+/// Servers a notary is asked about in one request, and that it is asked about here.
+pub const NOTARY_SERVERS_MAX: usize = 100;
+
+/// Servers that are asked for their keys at once because others ask us about them.
+pub const NOTARY_FETCHES_AT_ONCE: usize = 16;
+
+/// How long others may rely on what this server tells of its own keys.
+pub const OWN_KEYS_VALIDITY: Duration = Duration::from_hours(24);
+
+/// The largest answer of a notary.
+pub const NOTARY_ANSWER_BYTES_MAX: usize = 8 * 1_048_576;
+
+/// Events whose signatures are checked as one piece of work.
+pub const SIGNATURE_CHECK_EVENTS: usize = 16;
