@@ -40,7 +40,10 @@ pub use self::{
     device::{DeleteDevices, DeleteDevicesError, Device, UpdateDeviceError, list_change},
     gate::Refusal,
     password::HasherBusy,
-    profile::{LookUpProfileError, ProfileForServerError, SetProfileField, SetProfileFieldError},
+    profile::{
+        LookUpProfileError, ProfileElsewhereError, ProfileForServerError, ProfilesElsewhere,
+        SetProfileField, SetProfileFieldError,
+    },
     registration::{
         AvailableError, CreateAccount, CreateAccountError, CreateTokenError, NewRegistrationToken,
         Register, RegisterError, RegisterGuest, RegisterGuestError, RegisterShared,

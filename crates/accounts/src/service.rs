@@ -16,8 +16,8 @@ use vestibule_storage::{Executor, StorageError, Store, Tx};
 use vestibule_types::{BoxFuture, Environment};
 
 use crate::{
-    config::AccountsConfig, password::Passwords, seen::Sightings, throttle::Throttle,
-    uia::UiaSessions, username::SYSTEM_LOCALPART,
+    ProfilesElsewhere, config::AccountsConfig, password::Passwords, seen::Sightings,
+    throttle::Throttle, uia::UiaSessions, username::SYSTEM_LOCALPART,
 };
 
 /// Accounts, sessions, devices, profiles and account data. Cloning is cheap.
@@ -38,6 +38,7 @@ pub(crate) struct Inner {
     /// Nonces of shared-secret registration, and until when they are good.
     pub(crate) nonces: Mutex<BTreeMap<String, Duration>>,
     pub(crate) acquaintance: OnceLock<Arc<dyn Acquaintance>>,
+    pub(crate) profiles_elsewhere: OnceLock<Arc<dyn ProfilesElsewhere>>,
     pub(crate) job_bell: OnceLock<Arc<Notify>>,
 }
 
@@ -121,6 +122,7 @@ impl Accounts {
             throttles,
             nonces: Mutex::default(),
             acquaintance: OnceLock::new(),
+            profiles_elsewhere: OnceLock::new(),
             job_bell: OnceLock::new(),
         }))
     }
@@ -129,6 +131,13 @@ impl Accounts {
     pub fn set_acquaintance(&self, acquaintance: Arc<dyn Acquaintance>) {
         // A second call is a mistake in the wiring that changes nothing.
         let _already_set = self.0.acquaintance.set(acquaintance);
+    }
+
+    /// Plugs in who asks other servers for profiles. Only the first call counts; without one, only our
+    /// own users have profiles.
+    pub fn set_profiles_elsewhere(&self, profiles: Arc<dyn ProfilesElsewhere>) {
+        // As above.
+        let _already_set = self.0.profiles_elsewhere.set(profiles);
     }
 
     /// Plugs in what wakes the runner of durable jobs. Only the first call counts; without one,

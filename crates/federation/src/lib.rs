@@ -4,6 +4,7 @@
 //! Services below name what they need from other servers as small traits
 //! ([`vestibule_rooms::Elsewhere`]); this crate implements them over [`vestibule_remote::Remote`].
 
+mod elsewhere;
 mod key_ring;
 mod sender;
 mod service;

@@ -14,6 +14,7 @@ use vestibule_types::Environment;
 
 use crate::{
     KeyRing,
+    elsewhere::{Abroad, Profiles},
     sender::{Sender, SenderParts},
 };
 
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) parts: FederationParts,
     pub(crate) key_ring: KeyRing,
     pub(crate) sender: Sender,
+    pub(crate) profiles: Profiles,
 }
 
 impl fmt::Debug for Federation {
@@ -72,7 +74,14 @@ impl Federation {
             remote: parts.remote.clone(),
             rooms: parts.rooms.clone(),
         });
-        Self { inner: Arc::new(Inner { parts, key_ring, sender }) }
+        Self { inner: Arc::new(Inner { parts, key_ring, sender, profiles: Profiles::default() }) }
+    }
+
+    /// Tells the services below whom to ask about what lies elsewhere.
+    pub fn plug_in(&self) {
+        let parts = &self.inner.parts;
+        parts.rooms.set_elsewhere(Arc::new(Abroad::of(self)));
+        parts.accounts.set_profiles_elsewhere(Arc::new(Abroad::of(self)));
     }
 
     /// Our name.

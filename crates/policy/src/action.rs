@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId,
-    UserId,
+    ServerName, UserId,
 };
 use serde::{Deserialize, Serialize};
 use vestibule_types::ClassName;
@@ -199,6 +199,8 @@ pub enum Action<'a> {
     AccountData,
     /// Resolve an alias that is not in our own table.
     ResolveRemoteAlias { alias: &'a RoomAliasId },
+    /// Look at the room directory of another server.
+    BrowseRemoteDirectory { server: &'a ServerName },
     /// Log out.
     Logout,
     /// Deactivate the own account.
@@ -313,6 +315,7 @@ impl<'a> Action<'a> {
             Self::Upload => Ability::UploadMedia,
             Self::AccountData => Ability::AccountData,
             Self::ResolveRemoteAlias { .. } => Ability::RemoteAlias,
+            Self::BrowseRemoteDirectory { .. } => Ability::RemoteDirectory,
             Self::Logout => Ability::Logout,
             Self::Deactivate => Ability::Deactivate,
             Self::AssignClass { .. } | Self::AdoptAlias { .. } | Self::ApproveSpaceChild { .. } => {

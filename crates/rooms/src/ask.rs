@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use ruma::{
-    MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId, UserId,
+    MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedServerName, OwnedUserId,
+    RoomId, UserId,
 };
 use vestibule_policy::{
     AccountState, Action, Class, Decision, Denial, Invitee, Obligation, Permit, PermitKind, Policy,
@@ -69,6 +70,8 @@ pub enum Deed {
     MoveAlias(OwnedRoomAliasId, OwnedRoomId),
     /// Ask the server of an alias what it names.
     ResolveRemoteAlias(OwnedRoomAliasId),
+    /// Look at the public rooms of another server.
+    BrowseRemoteDirectory(OwnedServerName),
     /// List the room, or take it off the list.
     Publish(OwnedRoomId),
     /// Change one's profile in the rooms one is in.
@@ -118,6 +121,7 @@ impl Deed {
             Self::DeleteAlias(alias, room) => Action::DeleteAlias { alias, room },
             Self::MoveAlias(alias, room) => Action::MoveAlias { alias, room },
             Self::ResolveRemoteAlias(alias) => Action::ResolveRemoteAlias { alias },
+            Self::BrowseRemoteDirectory(server) => Action::BrowseRemoteDirectory { server },
             Self::Publish(room) => Action::Publish { room },
             Self::AdoptAlias(alias, room) => Action::AdoptAlias { alias, room },
             Self::ApproveSpaceChild(space, child) => Action::ApproveSpaceChild { space, child },

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use ruma::{
-    OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomAliasId, RoomId, ServerName,
+    OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomAliasId, RoomId, ServerName, UInt,
+    directory::{Filter, PublicRoomsChunk, RoomNetwork},
 };
 use serde_json::value::RawValue;
 use vestibule_events::{Pdu, RoomVersion, Verified};
@@ -105,6 +106,32 @@ pub struct InviteAbroad {
     pub stripped: Vec<Arc<Pdu>>,
 }
 
+/// What of another server's public rooms is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct RoomsElsewhereQuery {
+    /// At most so many rooms.
+    pub limit: usize,
+    /// Where the previous page ended, as that server said.
+    pub since: Option<String>,
+    /// What to look for.
+    pub filter: Filter,
+    /// Which networks.
+    pub network: RoomNetwork,
+}
+
+/// A page of another server's public rooms, as it says.
+#[derive(Clone, Debug, Default)]
+pub struct RoomsElsewhere {
+    /// The rooms.
+    pub rooms: Vec<PublicRoomsChunk>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+    /// Where the page before begins.
+    pub previous: Option<String>,
+    /// How many rooms are listed in all.
+    pub total: Option<UInt>,
+}
+
 /// What rooms ask of other servers.
 pub trait Elsewhere: Send + Sync + 'static {
     /// Asks a server for a membership event of our user. What it lays out is that event, or an error.
@@ -137,6 +164,15 @@ pub trait Elsewhere: Send + Sync + 'static {
         &'a self,
         alias: &'a RoomAliasId,
     ) -> BoxFuture<'a, Result<Option<AliasElsewhere>, ElsewhereError>>;
+
+    /// A page of the public rooms of another server.
+    fn public_rooms<'a>(
+        &'a self,
+        _server: &'a ServerName,
+        _query: RoomsElsewhereQuery,
+    ) -> BoxFuture<'a, Result<RoomsElsewhere, ElsewhereError>> {
+        Box::pin(async { Err(ElsewhereError::Alone) })
+    }
 
     /// Fetches history from before `from`. Says whether anything came.
     fn backfill<'a>(

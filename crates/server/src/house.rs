@@ -128,6 +128,9 @@ impl House {
             rooms: rooms.clone(),
             keys: keys.clone(),
         });
+        if federates {
+            federation.plug_in();
+        }
         let settings = Arc::new(ClientApiSettings {
             public_base_url: config.server.public_url.clone(),
             default_room_version: config.rooms.default_version.clone(),

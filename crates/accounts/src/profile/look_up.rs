@@ -9,7 +9,7 @@ use vestibule_policy::{Action, Denial, Facts, RateFact, Request};
 use vestibule_storage::{StorageError, tables::user_data::PROFILE_FIELD};
 use vestibule_types::{Actor, limits};
 
-use crate::{Accounts, facts};
+use crate::{Accounts, ProfileElsewhereError, facts};
 
 /// Why a profile is not shown.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum LookUpProfileError {
     /// There is no such user here.
     #[error("there is no such user")]
     UnknownUser,
+    /// The user's server did not tell.
+    #[error(transparent)]
+    Elsewhere(#[from] ProfileElsewhereError),
     /// The policy refuses.
     #[error(transparent)]
     Denied(#[from] Denial),
@@ -26,7 +29,8 @@ pub enum LookUpProfileError {
 }
 
 impl Accounts {
-    /// The profile of a user of this server, as the caller may see it.
+    /// The profile of a user, as the caller may see it. For users of other servers their server is
+    /// asked, but not for strangers.
     #[instrument(name = "accounts.profile.look_up", skip_all)]
     pub async fn profile(
         &self,
@@ -36,6 +40,11 @@ impl Accounts {
     ) -> Result<BTreeMap<String, Value>, LookUpProfileError> {
         if let Some(actor) = actor.filter(|actor| actor.user_id() != user_id) {
             self.may_look_up(actor, user_id, peer).await?;
+        }
+        if user_id.server_name() != self.server_name() {
+            let elsewhere = self.0.profiles_elsewhere.get().filter(|_| actor.is_some());
+            let elsewhere = elsewhere.ok_or(LookUpProfileError::UnknownUser)?;
+            return elsewhere.profile(user_id).await?.ok_or(LookUpProfileError::UnknownUser);
         }
         let user = user_id.to_owned();
         self.0

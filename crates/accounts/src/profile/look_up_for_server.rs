@@ -31,6 +31,8 @@ impl From<LookUpProfileError> for ProfileForServerError {
     fn from(error: LookUpProfileError) -> Self {
         match error {
             LookUpProfileError::UnknownUser => Self::UnknownUser,
+            // Nobody else's server is asked on behalf of a server.
+            LookUpProfileError::Elsewhere(_) => Self::Foreign,
             LookUpProfileError::Denied(_) => Self::Hidden,
             LookUpProfileError::Storage(cause) => Self::Storage(cause),
         }

@@ -5,7 +5,7 @@
 use axum::extract::State;
 use ruma::api::client::alias::get_alias::v3::{Request, Response};
 use tracing::instrument;
-use vestibule_http::{Incoming, MatrixError, Outgoing};
+use vestibule_http::{Incoming, MatrixError, MaybeCaller, Outgoing};
 use vestibule_rooms::Rooms;
 
 use crate::room::answer;
@@ -13,9 +13,10 @@ use crate::room::answer;
 #[instrument(name = "client_api.directory.get_alias", skip_all)]
 pub(crate) async fn handle(
     State(rooms): State<Rooms>,
+    MaybeCaller(actor): MaybeCaller,
     Incoming(request): Incoming<Request>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let room_id = rooms.resolve_alias(&request.room_alias).await.map_err(answer::directory)?;
-    let servers = vec![rooms.server_name().to_owned()];
-    Ok(Outgoing(Response::new(room_id, servers)))
+    let found = rooms.find_alias(actor.as_ref(), &request.room_alias).await;
+    let found = found.map_err(answer::directory)?;
+    Ok(Outgoing(Response::new(found.room_id, found.servers)))
 }

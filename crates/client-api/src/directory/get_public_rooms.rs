@@ -3,22 +3,37 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3publicrooms>
 
 use axum::extract::State;
-use ruma::api::client::directory::{get_public_rooms, get_public_rooms_filtered};
+use ruma::{
+    OwnedServerName,
+    api::client::directory::{get_public_rooms, get_public_rooms_filtered},
+    directory::PublicRoomsChunk,
+};
 use serde::Serialize;
 use tracing::instrument;
 use vestibule_http::{Incoming, MatrixError, MaybeCaller, OutgoingJson};
-use vestibule_rooms::{PublicRoomsPage, PublicRoomsQuery, RoomSummary, Rooms};
+use vestibule_rooms::{PublicRoomsPage, PublicRoomsQuery, RoomSummary, Rooms, RoomsElsewhereQuery};
 use vestibule_types::{Actor, limits::PUBLIC_ROOMS_PAGE_MAX};
 
-use crate::failure;
+use crate::{failure, room::answer};
 
 /// A page of the list, as the specification names it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
-    chunk: Vec<Chunk>,
+    chunk: Vec<Entry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_batch: Option<String>,
-    total_room_count_estimate: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev_batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_room_count_estimate: Option<u64>,
+}
+
+/// A room of our list, or of another server's as that server says.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Ours(Chunk),
+    Theirs(PublicRoomsChunk),
 }
 
 /// A room of the list.
@@ -47,15 +62,11 @@ pub(crate) async fn handle(
     MaybeCaller(actor): MaybeCaller,
     Incoming(request): Incoming<get_public_rooms::v3::Request>,
 ) -> Result<OutgoingJson<Page>, MatrixError> {
-    if request.server.is_some_and(|server| server != rooms.server_name()) {
-        return Err(MatrixError::not_found("this server does not ask other servers"));
-    }
-    let query = PublicRoomsQuery {
-        limit: request.limit.map_or(PUBLIC_ROOMS_PAGE_MAX, size),
-        since: since(request.since.as_deref())?,
-        ..PublicRoomsQuery::default()
-    };
-    answer(&rooms, actor.as_ref(), query).await
+    let mut wanted = get_public_rooms_filtered::v3::Request::new();
+    wanted.limit = request.limit;
+    wanted.since = request.since;
+    wanted.server = request.server;
+    list(&rooms, actor.as_ref(), wanted).await
 }
 
 /// The same with a filter.
@@ -65,33 +76,67 @@ pub(crate) async fn filtered(
     MaybeCaller(actor): MaybeCaller,
     Incoming(request): Incoming<get_public_rooms_filtered::v3::Request>,
 ) -> Result<OutgoingJson<Page>, MatrixError> {
-    if request.server.is_some_and(|server| server != rooms.server_name()) {
-        return Err(MatrixError::not_found("this server does not ask other servers"));
-    }
-    let kinds = request.filter.room_types;
+    list(&rooms, actor.as_ref(), request).await
+}
+
+async fn list(
+    rooms: &Rooms,
+    actor: Option<&Actor>,
+    mut wanted: get_public_rooms_filtered::v3::Request,
+) -> Result<OutgoingJson<Page>, MatrixError> {
+    let page = match wanted.server.take().filter(|server| server != rooms.server_name()) {
+        None => here(rooms, actor, wanted).await,
+        Some(server) => elsewhere(rooms, actor, server, wanted).await,
+    };
+    page.map(OutgoingJson)
+}
+
+async fn here(
+    rooms: &Rooms,
+    actor: Option<&Actor>,
+    wanted: get_public_rooms_filtered::v3::Request,
+) -> Result<Page, MatrixError> {
+    let kinds = wanted.filter.room_types;
     let room_types = (!kinds.is_empty())
         .then(|| kinds.iter().map(|kind| kind.as_str().map(ToOwned::to_owned)).collect());
     let query = PublicRoomsQuery {
-        limit: request.limit.map_or(PUBLIC_ROOMS_PAGE_MAX, size),
-        since: since(request.since.as_deref())?,
-        search: request.filter.generic_search_term,
+        limit: wanted.limit.map_or(PUBLIC_ROOMS_PAGE_MAX, size),
+        since: since(wanted.since.as_deref())?,
+        search: wanted.filter.generic_search_term,
         room_types,
     };
-    answer(&rooms, actor.as_ref(), query).await
-}
-
-async fn answer(
-    rooms: &Rooms,
-    actor: Option<&Actor>,
-    query: PublicRoomsQuery,
-) -> Result<OutgoingJson<Page>, MatrixError> {
     let PublicRoomsPage { rooms, next, total } =
         rooms.public_rooms(actor, query).await.map_err(failure::storage)?;
-    Ok(OutgoingJson(Page {
-        chunk: rooms.into_iter().map(chunk).collect(),
+    Ok(Page {
+        chunk: rooms.into_iter().map(|room| Entry::Ours(chunk(room))).collect(),
         next_batch: next.map(|next| next.to_string()),
-        total_room_count_estimate: total,
-    }))
+        prev_batch: None,
+        total_room_count_estimate: Some(total),
+    })
+}
+
+/// Another server is asked in the name of somebody who is logged in.
+async fn elsewhere(
+    rooms: &Rooms,
+    actor: Option<&Actor>,
+    server: OwnedServerName,
+    wanted: get_public_rooms_filtered::v3::Request,
+) -> Result<Page, MatrixError> {
+    let actor = actor.ok_or_else(MatrixError::missing_token)?;
+    let query = RoomsElsewhereQuery {
+        limit: wanted.limit.map_or(PUBLIC_ROOMS_PAGE_MAX, size),
+        since: wanted.since,
+        filter: wanted.filter,
+        network: wanted.room_network,
+    };
+    let page = rooms.public_rooms_elsewhere(actor, server, query).await;
+    let page = page.map_err(answer::directory)?;
+    Ok(Page {
+        chunk: page.rooms.into_iter().map(Entry::Theirs).collect(),
+        next_batch: page.next,
+        prev_batch: page.previous,
+        total_room_count_estimate: page.total.map(u64::from),
+    })
 }
 
 fn chunk(room: RoomSummary) -> Chunk {

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use ruma::OwnedUserId;
+use http::StatusCode;
+use ruma::{OwnedUserId, api::error::ErrorKind};
 use serde_json::Value;
 use tracing::instrument;
-use vestibule_accounts::{Accounts, LookUpProfileError};
+use vestibule_accounts::{Accounts, LookUpProfileError, ProfileElsewhereError};
 use vestibule_http::{ClientAddress, MatrixError, MaybeCaller, OutgoingJson};
 
 use crate::{extract::PathArgs, failure};
@@ -28,6 +29,12 @@ pub(super) fn answer(error: LookUpProfileError) -> MatrixError {
     let message = error.to_string();
     match error {
         LookUpProfileError::UnknownUser => MatrixError::not_found(message),
+        LookUpProfileError::Elsewhere(ProfileElsewhereError::Refused) => {
+            MatrixError::forbidden(message)
+        }
+        LookUpProfileError::Elsewhere(ProfileElsewhereError::Unreachable) => {
+            MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::Unknown, message)
+        }
         LookUpProfileError::Denied(denial) => denial.into(),
         LookUpProfileError::Storage(cause) => failure::storage(cause),
     }

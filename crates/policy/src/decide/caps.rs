@@ -86,6 +86,7 @@ impl Case<'_> {
                     | Action::LookupProfile { target } => Some(target.server_name()),
                     Action::Invite { target, .. } => Some(target.user_id().server_name()),
                     Action::ResolveRemoteAlias { alias } => Some(alias.server_name()),
+                    Action::BrowseRemoteDirectory { server } => Some(server),
                     _ => None,
                 };
                 server.map_or(RateWho::Class, |server| RateWho::Server(server.to_owned()))
@@ -161,6 +162,7 @@ fn rate_key(action: Action<'_>) -> Option<RateKey> {
         Action::LookupProfile { .. }
         | Action::SearchUsers
         | Action::ResolveRemoteAlias { .. }
+        | Action::BrowseRemoteDirectory { .. }
         | Action::Peek { .. } => RateKey::Lookup,
         Action::AccountData => RateKey::AccountData,
         Action::Stay { .. }

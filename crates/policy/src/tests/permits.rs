@@ -99,6 +99,7 @@ fn every_action_that_writes_has_a_kind_of_permit() {
         "lookup_profile",
         "search_users",
         "remote_alias",
+        "remote_directory",
         "logout",
         "deactivate",
     ];

@@ -78,6 +78,7 @@ pub(super) fn every_action<'a>(
         Action::Upload,
         Action::AccountData,
         Action::ResolveRemoteAlias { alias },
+        Action::BrowseRemoteDirectory { server: alias.server_name() },
         Action::Logout,
         Action::Deactivate,
         Action::RegisterGuest,

@@ -27,7 +27,7 @@ impl Rooms {
         Ok((room_id, servers))
     }
 
-    async fn ask_for_alias(
+    pub(super) async fn ask_for_alias(
         &self,
         actor: &Actor,
         alias: &RoomAliasId,

@@ -3,9 +3,11 @@
 mod adopt_alias;
 mod create_alias;
 mod delete_alias;
+mod find_alias;
 mod find_room_abroad;
 mod pin;
 mod public_rooms;
+mod public_rooms_elsewhere;
 mod publish;
 mod resolve_alias;
 

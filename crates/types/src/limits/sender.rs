@@ -71,3 +71,18 @@ pub const SERVER_CHANGES_MAX: usize = 10_000;
 
 /// Servers kept ready in memory for rooms, all rooms together.
 pub const SERVERS_READY_MAX: u64 = 1_000_000;
+
+/// The largest answer to a question about an alias, in bytes.
+pub const ALIAS_ANSWER_BYTES_MAX: usize = 262_144;
+
+/// The largest page of another server's public rooms, in bytes.
+pub const PUBLIC_ROOMS_ANSWER_BYTES_MAX: usize = 4 * 1_048_576;
+
+/// How long somebody's client waits for another server's answer to a question.
+pub const LOOKUP_MAX: Duration = Duration::from_secs(20);
+
+/// How long a profile of another server is taken for current.
+pub const PROFILE_FRESH_MAX: Duration = Duration::from_mins(2);
+
+/// Profiles of other servers kept in memory, in bytes.
+pub const PROFILES_BYTES_MAX: u64 = 8 * 1_048_576;

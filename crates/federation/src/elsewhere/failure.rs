@@ -1,0 +1,27 @@
+//! What a failed call means to those who asked for something elsewhere.
+
+use vestibule_remote::RemoteError;
+use vestibule_rooms::ElsewhereError;
+
+/// What a failed call to one server comes to.
+pub(super) fn failed(error: RemoteError) -> ElsewhereError {
+    let errcode = error.errcode().unwrap_or("M_UNKNOWN").to_owned();
+    match error {
+        RemoteError::Answered { status, body, .. } => {
+            let message = body.get("error").and_then(serde_json::Value::as_str);
+            let message = message.unwrap_or("the other server refused").to_owned();
+            ElsewhereError::Refused { status, errcode, message }
+        }
+        RemoteError::BadAnswer { reason, .. } => ElsewhereError::BadAnswer(reason),
+        RemoteError::BackingOff { .. }
+        | RemoteError::Refused(_)
+        | RemoteError::Unreachable { .. }
+        | RemoteError::Request(_)
+        | RemoteError::Storage(_) => ElsewhereError::Unreachable,
+    }
+}
+
+/// Whether the server says that there is no such thing.
+pub(super) fn is_absent(error: &RemoteError) -> bool {
+    error.status() == Some(404)
+}

@@ -1,0 +1,89 @@
+//! What is asked of other servers because somebody here wants something that lies elsewhere.
+
+mod failure;
+mod profile;
+mod public_rooms;
+mod resolve_alias;
+
+use std::sync::{Arc, Weak};
+
+use ruma::{OwnedEventId, RoomAliasId, RoomId, ServerName};
+use vestibule_events::Pdu;
+use vestibule_rooms::{
+    AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, Prepared,
+    RoomsElsewhere, RoomsElsewhereQuery, Wanted,
+};
+use vestibule_types::BoxFuture;
+
+pub(crate) use self::profile::Profiles;
+use crate::{Federation, service::Inner};
+
+/// The other servers, as the services below ask for them. They are part of what federation is made
+/// of, so they do not keep it alive.
+pub(crate) struct Abroad(Weak<Inner>);
+
+impl Abroad {
+    pub(crate) fn of(federation: &Federation) -> Self {
+        Self(Arc::downgrade(&federation.inner))
+    }
+
+    fn federation(&self) -> Result<Federation, ElsewhereError> {
+        let inner = self.0.upgrade().ok_or(ElsewhereError::Alone)?;
+        Ok(Federation { inner })
+    }
+}
+
+impl Elsewhere for Abroad {
+    fn prepare<'a>(
+        &'a self,
+        _: &'a ServerName,
+        _: &'a Handshake,
+    ) -> BoxFuture<'a, Result<Prepared, ElsewhereError>> {
+        Box::pin(async { Err(ElsewhereError::Alone) })
+    }
+
+    fn hand_in<'a>(
+        &'a self,
+        _: &'a ServerName,
+        _: Wanted,
+        _: &'a Pdu,
+    ) -> BoxFuture<'a, Result<Answer, ElsewhereError>> {
+        Box::pin(async { Err(ElsewhereError::Alone) })
+    }
+
+    fn guest_can_join<'a>(
+        &'a self,
+        _: &'a ServerName,
+        _: &'a RoomId,
+    ) -> BoxFuture<'a, Result<Option<bool>, ElsewhereError>> {
+        Box::pin(async { Err(ElsewhereError::Alone) })
+    }
+
+    fn invite(&self, _: InviteAbroad) -> BoxFuture<'_, Result<Pdu, ElsewhereError>> {
+        Box::pin(async { Err(ElsewhereError::Alone) })
+    }
+
+    fn resolve_alias<'a>(
+        &'a self,
+        alias: &'a RoomAliasId,
+    ) -> BoxFuture<'a, Result<Option<AliasElsewhere>, ElsewhereError>> {
+        Box::pin(async move { self.federation()?.ask_for_alias(alias).await })
+    }
+
+    fn public_rooms<'a>(
+        &'a self,
+        server: &'a ServerName,
+        query: RoomsElsewhereQuery,
+    ) -> BoxFuture<'a, Result<RoomsElsewhere, ElsewhereError>> {
+        Box::pin(async move { self.federation()?.ask_for_public_rooms(server, query).await })
+    }
+
+    fn backfill<'a>(
+        &'a self,
+        _: &'a RoomId,
+        _: Vec<OwnedEventId>,
+        _: usize,
+    ) -> BoxFuture<'a, Result<bool, ElsewhereError>> {
+        Box::pin(async { Ok(false) })
+    }
+}
