@@ -1,3 +1,9 @@
 //! What other servers may read here, and what they may not.
 
+mod answers;
+mod directory;
+mod kinds;
+mod leaks;
 mod pretending;
+mod spaces;
+mod support;

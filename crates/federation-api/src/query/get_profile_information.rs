@@ -3,7 +3,10 @@
 //! <https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile>
 
 use axum::extract::State;
-use ruma::api::federation::query::get_profile_information::v1::{Request, Response};
+use ruma::{
+    api::federation::query::get_profile_information::v1::{Request, Response},
+    profile::ProfileFieldName,
+};
 use tracing::instrument;
 use vestibule_accounts::{Accounts, ProfileForServerError};
 use vestibule_http::{Incoming, MatrixError, Outgoing};
@@ -16,7 +19,7 @@ pub(crate) async fn handle(
     Origin(origin): Origin,
     Incoming(request): Incoming<Request>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let field = request.field.as_ref().map(|field| field.as_str());
+    let field = request.field.as_ref().map(ProfileFieldName::as_str);
     let profile = accounts.profile_for_server(&origin, &request.user_id, field).await;
     Ok(Outgoing(profile.map_err(answer)?.into_iter().collect()))
 }

@@ -87,13 +87,14 @@ pub(super) fn event_of<R: Read>(
     viewer: &mut ServerViewer,
     event_id: &EventId,
 ) -> Result<LoggedEvent, ServerReadError> {
-    let absent = || match viewer.is_in_room() {
-        true => ServerReadError::NotFound,
-        false => ServerReadError::NotInRoom,
-    };
-    let event = view.event_by_id(event_id)?.ok_or_else(absent)?;
+    let event = view.event_by_id(event_id)?.ok_or_else(|| absent(viewer))?;
     if viewer.may_see_state_at(view, event.no)? {
         return Ok(event);
     }
     Err(ServerReadError::NotInRoom)
+}
+
+/// Nothing was found. Only a server in the room is told so.
+pub(super) fn absent(viewer: &ServerViewer) -> ServerReadError {
+    if viewer.is_in_room() { ServerReadError::NotFound } else { ServerReadError::NotInRoom }
 }

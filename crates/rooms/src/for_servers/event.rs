@@ -48,9 +48,7 @@ impl Rooms {
         server: &ServerName,
         room_id: &ruma::RoomId,
     ) -> Result<T, ServerReadError> {
-        match self.has_server(room_id, server).await? {
-            true => Err(ServerReadError::Excluded),
-            false => Err(ServerReadError::NotFound),
-        }
+        let in_room = self.has_server(room_id, server).await?;
+        Err(if in_room { ServerReadError::Excluded } else { ServerReadError::NotFound })
     }
 }

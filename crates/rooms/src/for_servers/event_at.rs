@@ -2,7 +2,7 @@
 
 use ruma::{MilliSecondsSinceUnixEpoch, RoomId, ServerName};
 
-use super::ServerReadError;
+use super::{ServerReadError, access::absent};
 use crate::{Direction, EventAt, LoggedEvent, Rooms, read::nearest};
 
 impl Rooms {
@@ -17,10 +17,7 @@ impl Rooms {
         self.read_for_server(server, room_id, move |view, mut viewer| {
             let seen = |event: &LoggedEvent| viewer.may_see(view, event);
             let found = nearest(view, (moment, direction), seen)?;
-            found.ok_or(match viewer.is_in_room() {
-                true => ServerReadError::NotFound,
-                false => ServerReadError::NotInRoom,
-            })
+            found.ok_or_else(|| absent(&viewer))
         })
         .await
     }

@@ -14,8 +14,8 @@ use crate::{LoggedEvent, RoomView, visibility::Visibility};
 ///
 /// A server in the room sees what some user of it might: everything under `shared`, and under
 /// `invited` and `joined` what happened while one of its users was. One outside the room sees only
-/// what it saw while it was in, and what is `world_readable`; that it could also have seen what
-/// lay before its join under `shared` is not worth knowing when each of its users left.
+/// what happened while it was in, and what is `world_readable`: what lay before its join under
+/// `shared` it had the time to ask for.
 #[derive(Debug)]
 pub struct ServerViewer {
     server: OwnedServerName,
@@ -85,13 +85,12 @@ impl ServerViewer {
     }
 
     fn saw<R: Read>(&mut self, view: &RoomView<'_, R>, at: StateAt) -> Result<bool, StorageError> {
-        let visibility = match self.visibilities.get(&at) {
-            Some(known) => *known,
-            None => {
-                let found = view.visibility_at(at)?;
-                self.visibilities.insert(at, found);
-                found
-            }
+        let visibility = if let Some(known) = self.visibilities.get(&at) {
+            *known
+        } else {
+            let found = view.visibility_at(at)?;
+            self.visibilities.insert(at, found);
+            found
         };
         match visibility {
             Visibility::WorldReadable => Ok(true),

@@ -1,7 +1,7 @@
 //! A server that is nothing but a name and a key: it signs requests, answers for its key, and makes
 //! events as a test wants them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, Router, routing::get};
 use bytes::Bytes;
@@ -12,10 +12,10 @@ use ruma::{
 };
 use serde_json::{Value, json};
 use vestibule_events::{
-    EventBuilder, Pdu, PublicKeys, RoomVersion, SigningKey, StateKey, auth_types, verify,
+    EventBuilder, Pdu, PublicKeys, RoomVersion, SigningKey, StateKey, Verified, auth_types, verify,
 };
 use vestibule_remote::{Exchange, Transport};
-use vestibule_rooms::Received;
+use vestibule_rooms::{Incoming, Received};
 use vestibule_storage::StorageError;
 
 use super::{Network, Reply, TestServer};
@@ -209,15 +209,30 @@ impl PretendServer {
         self.event(room, user, member, &json!({ "membership": "join" }))
     }
 
-    /// Hands an event to a server's rooms past all endpoints, verified with this server's key.
-    pub async fn hand_over(&self, to: &TestServer, event: &Pdu) -> Received {
+    /// An event of this server, verified with its key.
+    #[must_use]
+    pub fn verified(&self, event: &Pdu) -> Verified {
         let public = self.key.public_key();
         let public = CanonicalJsonValue::String(public);
         let public = serde_json::from_value(public.into()).expect("base64");
         let keys = BTreeMap::from([(self.key.key_id().to_string(), public)]);
         let keys = PublicKeys::from([(self.name.to_string(), keys)]);
-        let verified = verify(event.clone(), &keys).expect("our own signature");
-        to.running().rooms().receive(verified).await.expect("judged")
+        verify(event.clone(), &keys).expect("our own signature")
+    }
+
+    /// Hands an event to a server's rooms past all endpoints.
+    pub async fn hand_over(&self, to: &TestServer, event: &Pdu) -> Received {
+        to.running().rooms().receive(self.verified(event)).await.expect("judged")
+    }
+
+    /// Hands over an event whose parents are not all there, with the state that `room` has in their
+    /// place.
+    pub async fn hand_over_gap(&self, to: &TestServer, event: &Pdu, room: &RoomEnds) -> Received {
+        let fetched: Arc<[OwnedEventId]> = room.state.values().cloned().collect();
+        let incoming = Incoming { fetched: vec![fetched], ..self.verified(event).into() };
+        let rooms = to.running().rooms();
+        let judged = rooms.receive_all(&room.room_id, vec![incoming]).await.pop();
+        judged.expect("an outcome").expect("judged")
     }
 
     /// Makes a user of this server join a public room that lives on another, past all endpoints.
