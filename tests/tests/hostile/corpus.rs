@@ -5,6 +5,10 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    sync::{
+        Once,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -62,4 +66,18 @@ impl Iterator for Turns {
         self.next += 1;
         Some(self.next)
     }
+}
+
+/// Panics of this process since the first call, in whatever task they happened.
+pub(crate) fn panics() -> usize {
+    static HOOK: Once = Once::new();
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            SEEN.fetch_add(1, Ordering::Relaxed);
+            usual(info);
+        }));
+    });
+    SEEN.load(Ordering::Relaxed)
 }

@@ -5,4 +5,5 @@
 //! the corpus.
 
 mod corpus;
+mod endpoints;
 mod events;
