@@ -5,12 +5,14 @@
 //! the class of caller it is for; the table of all of them is guarded by a golden file.
 
 mod account;
+mod backup;
 mod device;
 mod directory;
 mod discovery;
 mod ephemeral;
 mod extract;
 mod failure;
+mod keys;
 mod profile;
 mod relation;
 mod reporting;
@@ -55,6 +57,8 @@ pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
     let routes = user_data::routes(routes);
     let routes = room::routes(routes);
     let routes = to_device::routes(routes);
+    let routes = keys::routes(routes);
+    let routes = backup::routes(routes);
     let routes = relation::routes(routes);
     let routes = space::routes(routes);
     let routes = reporting::routes(routes);

@@ -6,13 +6,31 @@
 //!
 //! Other servers are asked through [`RemoteKeys`]; `federation` implements it.
 
+mod ask;
+pub mod backup;
+mod claim_keys;
+mod elsewhere;
+mod list;
+mod object;
+mod query_keys;
 mod remote;
 mod service;
+mod show;
+mod signing_keys;
+mod upload_keys;
+mod upload_signatures;
 
 pub use self::{
+    claim_keys::{ClaimKeys, ClaimKeysError, Claimed, Claims},
+    list::{DeviceListUpdate, OwnDevice, OwnDeviceList, ReceiveUpdateError, SigningKeyUpdate},
+    object::ObjectError,
+    query_keys::{Queried, QueryKeys, QueryKeysError},
     remote::{
-        ClaimedKeys, DeviceIds, RemoteDevice, RemoteDeviceList, RemoteKeys, RemoteKeysError,
+        ClaimedKeys, DeviceIds, Json, RemoteDevice, RemoteDeviceList, RemoteKeys, RemoteKeysError,
         ShownKeys,
     },
     service::{Keys, KeysParts},
+    signing_keys::{UploadSigningKeys, UploadSigningKeysError},
+    upload_keys::{UploadKeys, UploadKeysError},
+    upload_signatures::{SignatureFailure, SignatureFailures, SignedKeys, UploadSignaturesError},
 };

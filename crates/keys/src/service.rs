@@ -12,7 +12,10 @@ use vestibule_rooms::Rooms;
 use vestibule_storage::{StorageError, Store, Tx};
 use vestibule_types::Environment;
 
-use crate::remote::{Alone, RemoteKeys};
+use crate::{
+    list::Fetches,
+    remote::{Alone, RemoteKeys},
+};
 
 /// What [`Keys`] is made of.
 pub struct KeysParts {
@@ -41,6 +44,7 @@ pub struct Keys {
 /// What every operation on keys shares.
 pub(crate) struct Inner {
     pub(crate) parts: KeysParts,
+    pub(crate) fetches: Fetches,
     remote: OnceLock<Arc<dyn RemoteKeys>>,
 }
 
@@ -54,7 +58,9 @@ impl Keys {
     /// The service over a store.
     #[must_use]
     pub fn new(parts: KeysParts) -> Self {
-        Self { inner: Arc::new(Inner { parts, remote: OnceLock::new() }) }
+        Self {
+            inner: Arc::new(Inner { parts, fetches: Fetches::default(), remote: OnceLock::new() }),
+        }
     }
 
     /// Plugs in the other servers. Only the first call counts.

@@ -33,7 +33,7 @@ pub struct AuditedDenial {
 
 impl Rooms {
     /// Writes a refusal into the ring. Failing to is not the caller's problem: the refusal stands.
-    pub(crate) async fn note_denial(&self, decision: &Decision, address: Option<IpAddr>) {
+    pub async fn note_denial(&self, decision: &Decision, address: Option<IpAddr>) {
         if !self.inner.policy.current().audits_denials() {
             return;
         }

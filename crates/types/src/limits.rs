@@ -2,12 +2,13 @@
 
 mod inbound;
 mod key_ring;
+mod keys;
 mod sender;
 mod told;
 
 use std::time::Duration;
 
-pub use self::{inbound::*, key_ring::*, sender::*, told::*};
+pub use self::{inbound::*, key_ring::*, keys::*, sender::*, told::*};
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
 pub const EVENT_BYTES_MAX: usize = 65_536;
@@ -514,3 +515,37 @@ pub const LIST_CHANGES_SCAN_MAX: usize = 5_000;
 
 /// Users one sync names as changed or as left.
 pub const LISTS_TOLD_MAX: usize = 50_000;
+/// How deep the body of a signed request may be nested. Deeper than what this server lets its own users
+/// send, so that one odd event does not stop what else travels with it.
+pub const SIGNED_DEPTH_MAX: usize = 500;
+
+/// How often the bytes of a signed request may be moved, on average, to put its keys in order.
+pub const SIGNED_SORT_MAX: usize = 32;
+
+/// The largest transaction of another server: 50 events and 100 ephemeral ones, each as large as an event
+/// (server-server API, "Transactions").
+pub const TRANSACTION_BYTES_MAX: usize = 150 * EVENT_BYTES_MAX;
+
+/// Signatures one request of another server may carry.
+pub const REQUEST_SIGNATURES_MAX: usize = 8;
+
+/// Keys of one server that are kept; the ones that were good the longest ago make room.
+pub const KEYS_PER_SERVER_MAX: usize = 64;
+
+/// Servers whose keys are kept; the one whose answer is the oldest makes room.
+pub const SERVERS_WITH_KEYS_MAX: u64 = 200_000;
+
+/// Servers whose keys are kept in memory.
+pub const SERVERS_WITH_KEYS_READY_MAX: u64 = 10_000;
+
+/// How far ahead another server may say that its keys are good (server-server API, "Publishing Keys").
+pub const KEY_VALIDITY_MAX: Duration = Duration::from_hours(7 * 24);
+
+/// Pieces of signature checking that run at once.
+pub const SIGNATURE_CHECKS_MAX: usize = 2;
+
+/// Pieces of signature checking that may wait for their turn.
+pub const SIGNATURE_CHECKS_WAITING_MAX: usize = 4_096;
+
+/// Events whose signatures are checked as one piece of work.
+pub const SIGNATURE_CHECK_EVENTS: usize = 16;

@@ -9,19 +9,26 @@ use vestibule_storage::{
     StorageError, Tx, jobs,
     tables::{
         account::{StoredAccount, StoredAccountState},
+        cross_signing::CROSS_SIGNING_KEY,
+        key_backup::{KEY_BACKUP, KEY_BACKUP_NEWEST, ROOM_KEY},
         user_data::{ACCOUNT_DATA, FILTER_BY_ID, PROFILE_FIELD, USER_CHANGE, USER_DATA_GUARD},
     },
 };
 use vestibule_types::Actor;
 
 use crate::{
-    Accounts, facts,
+    Accounts,
+    device::list_change,
+    facts,
     job::{self, LeaveAll},
     profile,
     registration::{put_account, release_guest},
     session::close_all,
     uia::{Attempt, Question, UiaError},
 };
+
+/// A user has one of each kind.
+const SIGNING_KEYS: usize = 3;
 
 /// The end of the own account.
 #[derive(Clone, Debug)]
@@ -92,6 +99,7 @@ fn end(
     };
     put_account(tx, user_id, Some(&before), &after)?;
     close_all(tx, user_id, None)?;
+    drop_user_keys(tx, user_id)?;
     release_guest(tx, user_id)?;
     if erase {
         forget(tx, user_id)?;
@@ -99,6 +107,22 @@ fn end(
     if before.state != StoredAccountState::Deactivated {
         let payload = job::encode(&LeaveAll { user_id: user_id.clone() });
         jobs::enqueue(tx, job::LEAVE_ALL, payload, now)?;
+    }
+    Ok(())
+}
+
+/// Removes what nobody can use any more: cross-signing keys and backups of room keys.
+fn drop_user_keys(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError> {
+    let signing = CROSS_SIGNING_KEY.scan(tx, (user_id,), SIGNING_KEYS)?;
+    if !signing.is_empty() {
+        for (key, _) in signing {
+            CROSS_SIGNING_KEY.delete(tx, key)?;
+        }
+        list_change::signing_keys_changed(tx, user_id)?;
+    }
+    if KEY_BACKUP_NEWEST.contains(tx, (user_id,))? {
+        ROOM_KEY.delete_prefix(tx, (user_id,))?;
+        KEY_BACKUP.delete_prefix(tx, (user_id,))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! User-interactive authentication: proving oneself in stages, for one operation.
 
 mod authenticate;
+mod prove_owner;
 mod sessions;
 mod stage;
 

@@ -16,7 +16,7 @@ pub(crate) fn routes(routes: ClientRoutes) -> ClientRoutes {
     )
 }
 
-fn sync_answer(error: SyncError) -> MatrixError {
+pub(crate) fn sync_answer(error: SyncError) -> MatrixError {
     match error {
         SyncError::BadToken | SyncError::UnknownFilter => {
             MatrixError::invalid_param(error.to_string())

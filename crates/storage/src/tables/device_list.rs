@@ -42,6 +42,12 @@ pub enum StoredListChange {
     },
     /// The cross-signing keys, or a signature on them.
     SigningKeys,
+    /// Nothing, but the user came into a room: servers in it that were told nothing before have to
+    /// be told now.
+    CameInto {
+        /// The room.
+        room: RoomNo,
+    },
 }
 
 /// What is known of the device list of a user of another server.
@@ -67,6 +73,8 @@ pub const DEVICE_LIST_VERSION: Table<(OwnedUserId,), u64> =
 /// What other servers have to be told, in the slot of the user.
 pub const DEVICE_LIST_NEWS: Table<(u16, Stamp), StoredDeviceListNews> =
     Table::new(0x0823, "device_list_news");
+/// Up to which commit of a slot the stream was followed for who came and went.
+pub const DEVICE_LIST_FOLLOWED: Table<(u16,), u64> = Table::new(0x0826, "device_list_followed");
 /// What is known of the lists of users of other servers.
 pub const REMOTE_DEVICE_LIST: Table<(OwnedUserId,), StoredRemoteDeviceList> =
     Table::new(0x0824, "remote_device_list");

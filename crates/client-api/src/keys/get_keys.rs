@@ -1,0 +1,48 @@
+//! `POST /_matrix/client/v3/keys/query`
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery>
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tracing::instrument;
+use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson};
+use vestibule_keys::{DeviceIds, Keys, QueryKeys, QueryKeysError, ShownKeys};
+
+use super::failures;
+use crate::failure;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Body {
+    device_keys: DeviceIds,
+    timeout: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    #[serde(flatten)]
+    keys: ShownKeys,
+    failures: BTreeMap<String, Value>,
+}
+
+#[instrument(name = "client_api.keys.get_keys", skip_all)]
+pub(crate) async fn handle(
+    State(keys): State<Keys>,
+    Caller(actor): Caller,
+    IncomingJson(Body { device_keys, timeout }): IncomingJson<Body>,
+) -> Result<OutgoingJson<Answer>, MatrixError> {
+    let command = QueryKeys { device_keys, timeout: timeout.map(Duration::from_millis) };
+    let queried = keys.query_keys(&actor, command).await.map_err(answer)?;
+    Ok(OutgoingJson(Answer { keys: queried.keys, failures: failures(queried.failures) }))
+}
+
+fn answer(error: QueryKeysError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        QueryKeysError::TooMany => MatrixError::too_large(message),
+        QueryKeysError::Denied(denial) => denial.into(),
+        QueryKeysError::Storage(cause) => failure::storage(cause),
+    }
+}

@@ -1,0 +1,292 @@
+//! A device tells who it is and leaves keys for others to begin conversations with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use sha2::{Digest, Sha256};
+use tracing::instrument;
+use vestibule_accounts::list_change;
+use vestibule_events::DeviceSigningKey;
+use vestibule_policy::Denial;
+use vestibule_storage::{
+    Read, Stamped, StorageError, Tx,
+    tables::{
+        account::DEVICE_BY_USER,
+        cross_signing::CROSS_SIGNING_KEY,
+        device_key::{DEVICE_KEY, KEY_SIGNATURE, StoredDeviceKey},
+        one_time_key::{
+            FALLBACK_KEY, ONE_TIME_KEY, ONE_TIME_KEY_BY_ORDER, ONE_TIME_KEY_COUNT, SPENT_KEY,
+            StoredFallbackKey,
+        },
+        room::{STREAM, StoredNews},
+    },
+};
+use vestibule_types::{
+    Actor,
+    limits::{KEY_ALGORITHMS_MAX, ONE_TIME_KEYS_PER_DEVICE_MAX},
+};
+
+use crate::{
+    Keys,
+    ask::{KeyAct, Refusal},
+    object::{self, ObjectError, OneTimeKey, SignedObject, Usage},
+    remote::Json,
+    signing_keys::signing_key,
+};
+
+/// Keys of the caller's device.
+#[derive(Debug, Default)]
+pub struct UploadKeys {
+    /// Who the device is.
+    pub device_keys: Option<Json>,
+    /// Keys for one conversation each, by `algorithm:name`.
+    pub one_time_keys: BTreeMap<String, Json>,
+    /// Keys for when those are used up, one for each algorithm, by `algorithm:name`.
+    pub fallback_keys: BTreeMap<String, Json>,
+}
+
+/// Why keys were not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadKeysError {
+    /// The caller has no device.
+    #[error("keys belong to a device, and this token has none")]
+    NoDevice,
+    /// A key is not what it should be.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The device is named like a cross-signing key.
+    #[error("the device is named like one of your cross-signing keys")]
+    NamedLikeAKey,
+    /// There is another one-time key of this name.
+    #[error("there is another one-time key {0}")]
+    Conflict(String),
+    /// Two fallback keys of one algorithm.
+    #[error("there can be one fallback key for each algorithm")]
+    TwoFallbacks,
+    /// More keys than a device may keep here.
+    #[error("a device may keep 1000 one-time keys of 16 algorithms here")]
+    TooMany,
+    /// The policy refuses.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The keys could not be stored.
+    #[error("could not store the keys")]
+    Storage(#[from] StorageError),
+}
+
+impl From<Refusal> for UploadKeysError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(denial) => Self::Denied(denial),
+            Refusal::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl Keys {
+    /// Stores keys of the caller's device, and says how many one-time keys there are by algorithm.
+    /// Uploading the same again changes nothing.
+    #[instrument(name = "keys.upload_keys", skip_all)]
+    pub async fn upload_keys(
+        &self,
+        actor: &Actor,
+        command: UploadKeys,
+    ) -> Result<BTreeMap<String, u64>, UploadKeysError> {
+        let device = actor.device_id().ok_or(UploadKeysError::NoDevice)?.to_owned();
+        let user = actor.user_id().to_owned();
+        if command.one_time_keys.len() > ONE_TIME_KEYS_PER_DEVICE_MAX
+            || command.fallback_keys.len() > KEY_ALGORITHMS_MAX
+        {
+            return Err(UploadKeysError::TooMany);
+        }
+        let asked = self.ask(actor, KeyAct::Upload).await?;
+        // Signatures are checked where storage work is done: that takes a while.
+        let (reader, name) = (user.clone(), device.clone());
+        let parsed =
+            self.store().read(move |read| Parsed::new(read, (&reader, &name), &command)).await?;
+        let owner = Owner { user, device };
+        self.write(actor.user_id(), move |tx| {
+            asked.spend(tx)?;
+            owner.store(tx, &parsed)
+        })
+        .await
+    }
+
+    /// How many one-time keys a device has, by algorithm.
+    pub async fn one_time_key_counts(
+        &self,
+        user: &UserId,
+        device: &DeviceId,
+    ) -> Result<BTreeMap<String, u64>, StorageError> {
+        let (user, device) = (user.to_owned(), device.to_owned());
+        self.store().read(move |read| counts(read, &user, &device)).await
+    }
+}
+
+/// How many one-time keys a device has, by algorithm.
+pub(crate) fn counts(
+    read: &(impl Read + ?Sized),
+    user: &UserId,
+    device: &DeviceId,
+) -> Result<BTreeMap<String, u64>, StorageError> {
+    let rows = ONE_TIME_KEY_COUNT.scan(read, (user, device), KEY_ALGORITHMS_MAX)?;
+    Ok(rows.into_iter().map(|((_, _, algorithm), count)| (algorithm, count)).collect())
+}
+
+/// The keys of an upload, each checked by itself.
+struct Parsed {
+    identity: Option<SignedObject>,
+    one_time: Vec<OneTimeKey>,
+    fallback: Vec<OneTimeKey>,
+}
+
+impl Parsed {
+    fn new(
+        read: &impl Read,
+        (user, device): (&UserId, &DeviceId),
+        command: &UploadKeys,
+    ) -> Result<Self, UploadKeysError> {
+        let identity = command.device_keys.as_deref();
+        let identity = identity.map(|json| object::device_keys(json, user, device)).transpose()?;
+        let own_key: Option<DeviceSigningKey> = match &identity {
+            Some(identity) => identity.ed25519(device.as_str()),
+            None => DEVICE_KEY
+                .get(read, (user, device))?
+                .and_then(|row| SignedObject::stored(&row.json?)?.ed25519(device.as_str())),
+        };
+        let parse = |keys: &BTreeMap<String, Json>| -> Result<Vec<OneTimeKey>, ObjectError> {
+            let signer = (user, device, own_key.as_ref());
+            keys.iter().map(|(id, json)| object::one_time_key(id, json, signer)).collect()
+        };
+        let (one_time, fallback) = (parse(&command.one_time_keys)?, parse(&command.fallback_keys)?);
+        let algorithms: BTreeSet<&str> = fallback.iter().map(|key| &*key.algorithm).collect();
+        if algorithms.len() < fallback.len() {
+            return Err(UploadKeysError::TwoFallbacks);
+        }
+        Ok(Self { identity, one_time, fallback })
+    }
+}
+
+/// Whose keys these are.
+struct Owner {
+    user: OwnedUserId,
+    device: OwnedDeviceId,
+}
+
+impl Owner {
+    fn store(
+        &self,
+        tx: &mut Tx<'_>,
+        parsed: &Parsed,
+    ) -> Result<BTreeMap<String, u64>, UploadKeysError> {
+        // Asserted: a device that logs out meanwhile leaves no keys behind.
+        if !DEVICE_BY_USER.contains(tx, (&self.user, &self.device))? {
+            return Err(UploadKeysError::NoDevice);
+        }
+        if let Some(identity) = &parsed.identity {
+            self.store_identity(tx, identity.clone())?;
+        }
+        let mut counts = counts(&tx.fixed(), &self.user, &self.device)?;
+        let mut news = false;
+        for key in &parsed.one_time {
+            if self.store_one_time(tx, key)? {
+                *counts.entry(key.algorithm.clone()).or_default() += 1;
+                news = true;
+            }
+        }
+        for key in &parsed.fallback {
+            news |= self.store_fallback(tx, key)?;
+        }
+        let kept: u64 = counts.values().sum();
+        let kept_max = u64::try_from(ONE_TIME_KEYS_PER_DEVICE_MAX).unwrap_or(u64::MAX);
+        if kept > kept_max || counts.len() > KEY_ALGORITHMS_MAX {
+            return Err(UploadKeysError::TooMany);
+        }
+        if news {
+            let (slot, stamp) = (tx.slot().0, tx.next_stamp());
+            STREAM.put(tx, (slot, stamp), &StoredNews::User { user: self.user.clone() })?;
+        }
+        Ok(counts)
+    }
+
+    fn store_identity(
+        &self,
+        tx: &mut Tx<'_>,
+        mut identity: SignedObject,
+    ) -> Result<(), UploadKeysError> {
+        let (user, device) = (&self.user, &self.device);
+        for usage in [Usage::Master, Usage::SelfSigning, Usage::UserSigning] {
+            let key = CROSS_SIGNING_KEY.get(tx, (user, usage.row()))?;
+            if key.is_some_and(|key| key.public_key == device.as_str()) {
+                return Err(UploadKeysError::NamedLikeAKey);
+            }
+        }
+        let signer = signing_key(tx, user, Usage::SelfSigning)?;
+        let own = format!(":{device}");
+        let object = identity.clone();
+        identity.retain_signatures(user, |id, signature| {
+            let by_signer = signer.as_ref().is_some_and(|(name, key)| {
+                id.strip_prefix("ed25519:") == Some(name) && key.signed(object.object(), signature)
+            });
+            by_signer || id.ends_with(&own)
+        });
+        let before = DEVICE_KEY.get(tx, (user, device))?;
+        let before = before.and_then(|row| SignedObject::stored(&row.json?));
+        if before.as_ref() == Some(&identity) {
+            return Ok(());
+        }
+        if before.is_some_and(|before| !before.says_the_same(&identity)) {
+            // Signatures are of what the device said before.
+            for (key, _) in
+                KEY_SIGNATURE.scan(tx, (user, user, device.as_str()), KEY_ALGORITHMS_MAX)?
+            {
+                KEY_SIGNATURE.delete(tx, key)?;
+            }
+        }
+        let row = StoredDeviceKey { json: Some(identity.to_json()), display_name: None };
+        DEVICE_KEY.put(tx, (user, device), &row)?;
+        Ok(list_change::device_changed(tx, user, device)?)
+    }
+
+    /// Says whether the key is new.
+    fn store_one_time(&self, tx: &mut Tx<'_>, key: &OneTimeKey) -> Result<bool, UploadKeysError> {
+        let place = (&self.user, &self.device, &key.algorithm, &key.name);
+        if let Some(before) = ONE_TIME_KEY.get(tx, place)? {
+            if before.value == key.json {
+                return Ok(false);
+            }
+            return Err(UploadKeysError::Conflict(format!("{}:{}", key.algorithm, key.name)));
+        }
+        if SPENT_KEY.contains(tx, (&self.user, &self.device, digest(key)))? {
+            return Ok(false);
+        }
+        let stamp = tx.next_stamp();
+        ONE_TIME_KEY.put(tx, place, &Stamped::new(stamp, key.json.clone()))?;
+        let order = (&self.user, &self.device, &key.algorithm, stamp);
+        ONE_TIME_KEY_BY_ORDER.put(tx, order, &key.name)?;
+        ONE_TIME_KEY_COUNT.add(tx, (&self.user, &self.device, &key.algorithm), 1)?;
+        Ok(true)
+    }
+
+    /// Says whether the key is new.
+    fn store_fallback(&self, tx: &mut Tx<'_>, key: &OneTimeKey) -> Result<bool, StorageError> {
+        let place = (&self.user, &self.device, &key.algorithm);
+        let before = FALLBACK_KEY.get(tx, place)?;
+        if before.is_some_and(|it| it.key_name == key.name && it.json == key.json) {
+            return Ok(false);
+        }
+        let (key_name, json) = (key.name.clone(), key.json.clone());
+        FALLBACK_KEY.put(tx, place, &StoredFallbackKey { key_name, json, used: false })?;
+        Ok(true)
+    }
+}
+
+/// What is remembered of a key that was given out.
+pub(crate) fn digest(key: &OneTimeKey) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in [&key.algorithm, &key.name, &key.json] {
+        hasher.update(part.len().to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}

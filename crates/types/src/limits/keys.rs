@@ -1,0 +1,64 @@
+//! Bounds of end-to-end key exchange.
+
+use std::time::Duration;
+
+/// Keys a device may upload for one conversation each, of all algorithms together.
+pub const ONE_TIME_KEYS_PER_DEVICE_MAX: usize = 1_000;
+
+/// Algorithms of one-time and fallback keys of one device.
+pub const KEY_ALGORITHMS_MAX: usize = 16;
+
+/// The longest name of a key or of a key algorithm.
+pub const KEY_NAME_BYTES_MAX: usize = 255;
+
+/// One key as a client uploads it: the identity keys of a device, a one-time key, a cross-signing key.
+pub const KEY_OBJECT_BYTES_MAX: usize = 16_384;
+
+/// One-time keys of a device that are remembered as given out.
+pub const SPENT_KEYS_REMEMBERED_MAX: usize = 5_000;
+
+/// Users one request for keys may name.
+pub const KEYS_QUERIED_USERS_MAX: usize = 10_000;
+
+/// Devices one request for one-time keys may name.
+pub const KEYS_CLAIMED_MAX: usize = 10_000;
+
+/// Keys one upload of signatures may be about.
+pub const SIGNED_KEYS_PER_UPLOAD_MAX: usize = 1_000;
+
+/// Devices of a user of another server that are remembered.
+pub const REMOTE_DEVICES_MAX: usize = 1_000;
+
+/// Updates of a remote device list that are remembered, so that the next one can refer to them.
+pub const REMOTE_LIST_UPDATES_MAX: usize = 32;
+
+/// How long a client may have us wait for the keys of other servers.
+pub const REMOTE_KEYS_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Remote device lists that are fetched at once because an update was missed.
+pub const LIST_FETCHES_MAX: usize = 16;
+
+/// Remote device lists that wait to be fetched; those beyond are fetched when they are asked for.
+pub const LIST_FETCHES_WAITING_MAX: usize = 10_000;
+
+/// Room keys in one backup.
+pub const ROOM_KEYS_MAX: u64 = 500_000;
+
+/// One encrypted room key in a backup.
+pub const ROOM_KEY_BYTES_MAX: usize = 65_536;
+
+/// Backups of one user.
+pub const KEY_BACKUPS_MAX: usize = 100;
+
+/// Users whose device list changed that one sync looks through; beyond, it asks the people it
+/// shares rooms with.
+pub const LIST_CHANGES_SCAN_MAX: usize = 5_000;
+
+/// Users one sync names as changed or as left.
+pub const LISTS_TOLD_MAX: usize = 50_000;
+
+/// Servers that are told of one change of a device list.
+pub const SERVERS_TOLD_MAX: usize = 100_000;
+
+/// Members of a room that are looked at because this server left it.
+pub const ROOM_MEMBERS_LOOKED_AT_MAX: usize = 200_000;
