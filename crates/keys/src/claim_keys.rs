@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 use tracing::instrument;
 use vestibule_policy::Denial;
 use vestibule_storage::{
-    Scan, StorageError, Tx,
+    Scan, Stamped, StorageError, Tx,
     tables::{
         one_time_key::{
-            FALLBACK_KEY, ONE_TIME_KEY, ONE_TIME_KEY_BY_ORDER, ONE_TIME_KEY_COUNT, SPENT_KEY,
-            SPENT_KEY_BY_ORDER, SPENT_KEY_COUNT,
+            FALLBACK_KEY, KEY_COUNT_POSITION, ONE_TIME_KEY, ONE_TIME_KEY_BY_ORDER,
+            ONE_TIME_KEY_COUNT, SPENT_KEY, SPENT_KEY_BY_ORDER, SPENT_KEY_COUNT,
         },
         room::{STREAM, StoredNews},
     },
@@ -197,6 +197,9 @@ fn take_all(
     if !taken.is_empty() {
         let (slot, stamp) = (tx.slot().0, tx.next_stamp());
         STREAM.put(tx, (slot, stamp), &StoredNews::User { user: owner.to_owned() })?;
+        for device in taken.keys() {
+            KEY_COUNT_POSITION.put(tx, (owner, device), &Stamped::new(stamp, ()))?;
+        }
     }
     Ok(taken)
 }

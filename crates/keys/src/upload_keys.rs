@@ -15,8 +15,8 @@ use vestibule_storage::{
         cross_signing::CROSS_SIGNING_KEY,
         device_key::{DEVICE_KEY, KEY_SIGNATURE, StoredDeviceKey},
         one_time_key::{
-            FALLBACK_KEY, ONE_TIME_KEY, ONE_TIME_KEY_BY_ORDER, ONE_TIME_KEY_COUNT, SPENT_KEY,
-            StoredFallbackKey,
+            FALLBACK_KEY, KEY_COUNT_POSITION, ONE_TIME_KEY, ONE_TIME_KEY_BY_ORDER,
+            ONE_TIME_KEY_COUNT, SPENT_KEY, StoredFallbackKey,
         },
         room::{STREAM, StoredNews},
     },
@@ -205,6 +205,7 @@ impl Owner {
         if news {
             let (slot, stamp) = (tx.slot().0, tx.next_stamp());
             STREAM.put(tx, (slot, stamp), &StoredNews::User { user: self.user.clone() })?;
+            KEY_COUNT_POSITION.put(tx, (&self.user, &self.device), &Stamped::new(stamp, ()))?;
         }
         Ok(counts)
     }

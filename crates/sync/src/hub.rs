@@ -75,6 +75,8 @@ pub(crate) struct News {
     pub(crate) rooms: HashMap<RoomNo, Place>,
     /// What users now are to rooms.
     pub(crate) members: Vec<(OwnedUserId, RoomNo, Member)>,
+    /// Rooms with somebody in them whose devices changed.
+    pub(crate) company: HashSet<RoomNo>,
     /// Users who have something new of their own.
     pub(crate) users: HashSet<OwnedUserId>,
 }
@@ -232,7 +234,7 @@ impl Hub {
                 state.ring(key);
             }
         }
-        for room in news.rooms.keys() {
+        for room in news.rooms.keys().chain(&news.company) {
             state.ring_room(*room);
         }
         state.changed.extend(news.rooms);

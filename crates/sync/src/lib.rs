@@ -21,8 +21,8 @@ mod unread;
 pub use self::{
     request::{SyncError, SyncRequest},
     response::{
-        DeviceLists, Events, InvitedRoom, JoinedRoom, KnockedRoom, LeftRoom, RawEvent, Rooms,
-        State, Summary, SyncResponse, Timeline, UnreadCounts,
+        DeviceLists, Events, InvitedRoom, JoinedRoom, KeyCounts, KnockedRoom, LeftRoom, RawEvent,
+        Rooms, State, Summary, SyncResponse, Timeline, UnreadCounts,
     },
     service::{Sync, SyncParts},
     token::SyncToken,

@@ -27,12 +27,11 @@ pub struct SyncResponse {
     /// Up to where the device has told that it has its messages, when some of those are stored.
     #[serde(skip)]
     pub(crate) acknowledged: Option<vestibule_storage::Stamp>,
-    /// Always empty: devices have no keys yet.
+    /// Whose devices changed; nobody's in an answer to a client that begins.
     pub device_lists: DeviceLists,
-    /// Always empty: devices have no keys yet.
-    pub device_one_time_keys_count: BTreeMap<String, u64>,
-    /// Always empty: devices have no keys yet.
-    pub device_unused_fallback_key_types: Vec<String>,
+    /// The keys others can begin conversations with.
+    #[serde(flatten)]
+    pub key_counts: KeyCounts,
 }
 
 impl SyncResponse {
@@ -42,7 +41,23 @@ impl SyncResponse {
         self.rooms.is_empty()
             && self.account_data.events.is_empty()
             && self.to_device.events.is_empty()
+            && self.device_lists.is_empty()
+            && !self.key_counts.moved
     }
+}
+
+/// The keys others can begin conversations with.
+#[derive(Debug, Default, Serialize)]
+pub struct KeyCounts {
+    /// How many keys for one conversation each are left, by algorithm.
+    #[serde(rename = "device_one_time_keys_count")]
+    pub one_time: BTreeMap<String, u64>,
+    /// The algorithms whose fallback key was not given out.
+    #[serde(rename = "device_unused_fallback_key_types")]
+    pub unused_fallback: Vec<String>,
+    /// Whether that is news.
+    #[serde(skip)]
+    pub(crate) moved: bool,
 }
 
 /// Rooms by what the user is to them.
@@ -79,8 +94,14 @@ pub struct Events {
 pub struct DeviceLists {
     /// Users whose devices changed.
     pub changed: Vec<OwnedUserId>,
-    /// Users with whom no encrypted room is shared any more.
+    /// Users with whom no room is shared any more.
     pub left: Vec<OwnedUserId>,
+}
+
+impl DeviceLists {
+    fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.left.is_empty()
+    }
 }
 
 /// A room the user is in.

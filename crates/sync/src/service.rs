@@ -18,7 +18,7 @@ use vestibule_types::{
 };
 
 use crate::{
-    SyncError, SyncRequest, SyncResponse, SyncToken,
+    DeviceLists, SyncError, SyncRequest, SyncResponse, SyncToken,
     filter::SyncFilter,
     hub::Hub,
     members::ShownMembers,
@@ -137,6 +137,25 @@ impl Sync {
                 }
             }
         }
+    }
+
+    /// Whose devices changed since a token, and whose need not be followed any more.
+    #[instrument(name = "sync.key_changes", skip_all)]
+    pub async fn key_changes(&self, actor: &Actor, from: &str) -> Result<DeviceLists, SyncError> {
+        let since = self.since(Some(from))?.ok_or(SyncError::BadToken)?;
+        let query = Query {
+            actor: actor.clone(),
+            filter: Arc::default(),
+            since: Some(since),
+            full_state: false,
+            use_state_after: false,
+            now: self.inner.environment.now(),
+        };
+        let [turns, _] = &self.inner.turns;
+        // Nobody closes the semaphore.
+        let _turn = turns.acquire().await.ok();
+        let (inner, store) = (Arc::clone(&self.inner), self.inner.rooms.store());
+        store.read(move |snapshot| Ok(pass::key_changes(&inner, snapshot, &query)?)).await
     }
 
     /// One pass, with its future in a box: who waits must not hold it.

@@ -6,9 +6,12 @@ use ruma::OwnedUserId;
 use vestibule_rooms::Rooms;
 use vestibule_storage::{
     Positions, Read, Scan, SlotNo, Snapshot, Stamp, Stamped, StorageError,
-    tables::room::{ROOM_BY_MEMBER, STREAM, StoredMember, StoredMembership, StoredNews},
+    tables::{
+        device_list::JOINED_ROOM_BY_USER,
+        room::{ROOM_BY_MEMBER, STREAM, StoredMember, StoredMembership, StoredNews},
+    },
 };
-use vestibule_types::{Environment, RoomNo};
+use vestibule_types::{Environment, RoomNo, limits::JOINED_ROOMS_MAX};
 
 use crate::hub::{Hub, Member, News, Place};
 
@@ -63,6 +66,7 @@ async fn catch_up(hub: &Arc<Hub>, rooms: &Rooms) -> Result<(), StorageError> {
 fn read(hub: &Hub, snapshot: &Snapshot<'_>, from: &Positions) -> Result<News, StorageError> {
     let mut news = News { to: snapshot.positions()?, ..News::default() };
     let mut moved: HashSet<(OwnedUserId, RoomNo)> = HashSet::new();
+    let mut lists: HashSet<OwnedUserId> = HashSet::new();
     for (slot, _) in news.to.clone().iter() {
         each_since(snapshot, slot, from.get(slot), |place, line| {
             match line {
@@ -80,10 +84,19 @@ fn read(hub: &Hub, snapshot: &Snapshot<'_>, from: &Positions) -> Result<News, St
                 StoredNews::User { user } => {
                     news.users.insert(user);
                 }
-                StoredNews::Outbox { .. } | StoredNews::DeviceList { .. } => {}
+                StoredNews::DeviceList { user } => {
+                    lists.insert(user);
+                }
+                StoredNews::Outbox { .. } => {}
             }
             true
         })?;
+    }
+    for user in lists {
+        // Whoever shares a room with them has to ask for their devices.
+        let rooms = JOINED_ROOM_BY_USER.scan(snapshot, (&user,), JOINED_ROOMS_MAX)?;
+        news.company.extend(rooms.into_iter().map(|((_, room), ())| room));
+        news.users.insert(user);
     }
     let moved: Vec<(OwnedUserId, RoomNo)> = moved.into_iter().collect();
     let keys = moved.iter().map(|(user, room)| (user, *room));

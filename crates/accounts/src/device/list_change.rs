@@ -11,8 +11,8 @@ use vestibule_storage::{
             StoredDeviceListChange, StoredDeviceListNews, StoredListChange,
         },
         one_time_key::{
-            FALLBACK_KEY, ONE_TIME_KEY, ONE_TIME_KEY_BY_ORDER, ONE_TIME_KEY_COUNT, SPENT_KEY,
-            SPENT_KEY_BY_ORDER, SPENT_KEY_COUNT,
+            FALLBACK_KEY, KEY_COUNT_POSITION, ONE_TIME_KEY, ONE_TIME_KEY_BY_ORDER,
+            ONE_TIME_KEY_COUNT, SPENT_KEY, SPENT_KEY_BY_ORDER, SPENT_KEY_COUNT,
         },
         room::{STREAM, StoredNews},
     },
@@ -81,6 +81,7 @@ pub(crate) fn drop_keys(
     delete_each(tx, &ONE_TIME_KEY, Scan::prefix((user, device)))?;
     delete_each(tx, &ONE_TIME_KEY_BY_ORDER, Scan::prefix((user, device)))?;
     delete_each(tx, &FALLBACK_KEY, Scan::prefix((user, device)))?;
+    KEY_COUNT_POSITION.delete(tx, (user, device))?;
     for (key, _) in ONE_TIME_KEY_COUNT.scan(tx, (user, device), KEY_ALGORITHMS_MAX)? {
         ONE_TIME_KEY_COUNT.delete(tx, key)?;
     }

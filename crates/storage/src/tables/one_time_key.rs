@@ -30,6 +30,9 @@ pub const ONE_TIME_KEY_BY_ORDER: Table<(OwnedUserId, OwnedDeviceId, String, Stam
 /// How many one-time keys a device has, by algorithm.
 pub const ONE_TIME_KEY_COUNT: Counter<(OwnedUserId, OwnedDeviceId, String)> =
     Counter::new(0x0812, "one_time_key_count");
+/// When the keys of a device last became more or fewer: news for that device.
+pub const KEY_COUNT_POSITION: Table<(OwnedUserId, OwnedDeviceId), Stamped<()>> =
+    Table::new(0x0817, "key_count_position");
 /// The fallback key of a device, by algorithm.
 pub const FALLBACK_KEY: Table<(OwnedUserId, OwnedDeviceId, String), StoredFallbackKey> =
     Table::new(0x0813, "fallback_key");

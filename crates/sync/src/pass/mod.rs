@@ -2,9 +2,11 @@
 
 mod account_data;
 mod changes;
+mod device_lists;
 mod ephemeral;
 mod invited;
 mod joined;
+mod key_counts;
 mod left;
 mod state;
 mod summary;
@@ -31,7 +33,9 @@ use vestibule_storage::{
 };
 use vestibule_types::{Actor, RoomNo};
 
-use crate::{SyncResponse, SyncToken, filter::SyncFilter, response::RawEvent, service::Inner};
+use crate::{
+    DeviceLists, SyncResponse, SyncToken, filter::SyncFilter, response::RawEvent, service::Inner,
+};
 
 /// What is asked of a pass.
 #[derive(Clone)]
@@ -65,20 +69,19 @@ pub(crate) fn run(
     snapshot: &Snapshot<'_>,
     query: &Query,
 ) -> Result<SyncResponse, StorageError> {
-    let now = snapshot.positions()?;
-    let since = query.since.clone().map(|since| since.at_most(&now));
-    let ignored = account_data::ignored_users(snapshot, query.actor.user_id())?;
-    let seen = since.as_ref().map_or(0, |since| since.typing);
-    let (last_typing, typing) = inner.rooms.typing().since(seen);
-    let typing = typing.into_iter().map(|here| (here.room, here.users)).collect();
-    let pass = Pass { inner, snapshot, query, since, now, typing, ignored };
+    let (pass, last_typing) = Pass::new(inner, snapshot, query)?;
 
     let own = pass.own_changes()?;
     let mut response = SyncResponse::default();
     response.account_data.events = pass.global_account_data(&own)?;
-    for (room, member) in pass.rooms_to_look_at(&own)? {
-        pass.look_at(&room, &member, &own, &mut response)?;
+    let rooms = pass.rooms_to_look_at(&own)?;
+    for (room, member) in &rooms {
+        if query.filter.admits_room(&room.room_id) {
+            pass.look_at(room, member, &own, &mut response)?;
+        }
     }
+    response.device_lists = pass.device_lists(&rooms)?;
+    response.key_counts = pass.key_counts()?;
     let (letters, to_device) = pass.to_device()?;
     response.to_device.events = letters;
     response.acknowledged = if pass.has_acknowledged()? {
@@ -89,6 +92,34 @@ pub(crate) fn run(
     let token = SyncToken { positions: pass.now, typing: last_typing, to_device };
     response.next_batch = token.to_string();
     Ok(response)
+}
+
+/// Whose devices changed, and nothing else.
+pub(crate) fn key_changes(
+    inner: &Inner,
+    snapshot: &Snapshot<'_>,
+    query: &Query,
+) -> Result<DeviceLists, StorageError> {
+    let (pass, _) = Pass::new(inner, snapshot, query)?;
+    let rooms = pass.rooms_to_look_at(&account_data::OwnChanges::default())?;
+    pass.device_lists(&rooms)
+}
+
+impl<'a> Pass<'a> {
+    /// A pass, and the last notice of typing it tells.
+    fn new(
+        inner: &'a Inner,
+        snapshot: &'a Snapshot<'a>,
+        query: &'a Query,
+    ) -> Result<(Self, u64), StorageError> {
+        let now = snapshot.positions()?;
+        let since = query.since.clone().map(|since| since.at_most(&now));
+        let ignored = account_data::ignored_users(snapshot, query.actor.user_id())?;
+        let seen = since.as_ref().map_or(0, |since| since.typing);
+        let (last_typing, typing) = inner.rooms.typing().since(seen);
+        let typing = typing.into_iter().map(|here| (here.room, here.users)).collect();
+        Ok((Self { inner, snapshot, query, since, now, typing, ignored }, last_typing))
+    }
 }
 
 impl Pass<'_> {

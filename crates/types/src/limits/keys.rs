@@ -57,6 +57,9 @@ pub const LIST_CHANGES_SCAN_MAX: usize = 5_000;
 /// Users one sync names as changed or as left.
 pub const LISTS_TOLD_MAX: usize = 50_000;
 
+/// Members of a plain room who are told of each other's devices as if it were encrypted.
+pub const PLAIN_ROOM_MEMBERS_TOLD_MAX: usize = 1_000;
+
 /// Servers that are told of one change of a device list.
 pub const SERVERS_TOLD_MAX: usize = 100_000;
 
