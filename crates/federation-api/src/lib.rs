@@ -12,6 +12,7 @@ mod discovery;
 mod event;
 mod failure;
 mod guard;
+mod keys;
 mod pdus;
 mod query;
 mod room_policy;
@@ -39,6 +40,7 @@ pub fn routes(api: &FederationApi) -> Routes<FederationApi, BodySize> {
     let routes = directory::routes(routes);
     let routes = discovery::routes(routes);
     let routes = event::routes(routes);
+    let routes = keys::routes(routes);
     let routes = query::routes(routes);
     let routes = room_policy::routes(routes);
     let routes = server_keys::routes(routes);

@@ -6,6 +6,7 @@
 
 mod elsewhere;
 mod key_ring;
+mod keys;
 mod sender;
 mod service;
 

@@ -15,6 +15,7 @@ use vestibule_types::Environment;
 use crate::{
     KeyRing,
     elsewhere::{Abroad, Profiles},
+    keys::KeysElsewhere,
     sender::{Sender, SenderParts},
 };
 
@@ -82,6 +83,7 @@ impl Federation {
         let parts = &self.inner.parts;
         parts.rooms.set_elsewhere(Arc::new(Abroad::of(self)));
         parts.accounts.set_profiles_elsewhere(Arc::new(Abroad::of(self)));
+        parts.keys.set_remote(KeysElsewhere::over(parts.remote.clone()));
     }
 
     /// Our name.

@@ -114,6 +114,7 @@ async fn assemble(
     metrics::keep(&recorder, &environment);
     jobs::start(house.rooms.clone(), &environment, house.job_bell.clone());
     house.accounts.start();
+    house.keys.start();
     house.sync.start();
     house.federation.start();
     let open = house.accounts.config().registration.mode == RegistrationMode::Open;

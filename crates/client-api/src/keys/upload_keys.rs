@@ -15,9 +15,12 @@ use crate::failure;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Body {
-    device_keys: Option<Json>,
-    one_time_keys: Option<BTreeMap<String, Json>>,
-    fallback_keys: Option<BTreeMap<String, Json>>,
+    #[serde(rename = "device_keys")]
+    identity: Option<Json>,
+    #[serde(rename = "one_time_keys")]
+    one_time: Option<BTreeMap<String, Json>>,
+    #[serde(rename = "fallback_keys")]
+    fallback: Option<BTreeMap<String, Json>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -32,9 +35,9 @@ pub(crate) async fn handle(
     IncomingJson(body): IncomingJson<Body>,
 ) -> Result<OutgoingJson<Answer>, MatrixError> {
     let command = UploadKeys {
-        device_keys: body.device_keys,
-        one_time_keys: body.one_time_keys.unwrap_or_default(),
-        fallback_keys: body.fallback_keys.unwrap_or_default(),
+        device_keys: body.identity,
+        one_time_keys: body.one_time.unwrap_or_default(),
+        fallback_keys: body.fallback.unwrap_or_default(),
     };
     let one_time_key_counts = keys.upload_keys(&actor, command).await.map_err(answer)?;
     Ok(OutgoingJson(Answer { one_time_key_counts }))

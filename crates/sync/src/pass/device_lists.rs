@@ -32,10 +32,9 @@ const ENCRYPTION: &str = "m.room.encryption";
 /// Rooms of somebody that are compared together.
 const ROOMS_AT_ONCE: usize = 64;
 
-/// Who came and went, and where the user is.
+/// Who came and went.
+#[derive(Default)]
 struct Company {
-    /// The rooms the user is joined to.
-    rooms: BTreeSet<RoomNo>,
     changed: BTreeSet<OwnedUserId>,
     /// Those who went out of a room, or out of whose room the user went.
     gone: BTreeSet<OwnedUserId>,
@@ -49,11 +48,7 @@ impl Pass<'_> {
         rooms: &[(OpenRoom, Stamped<StoredMember>)],
     ) -> Result<DeviceLists, StorageError> {
         let Some(since) = &self.since else { return Ok(DeviceLists::default()) };
-        let mut company = Company {
-            rooms: self.joined_rooms()?,
-            changed: BTreeSet::new(),
-            gone: BTreeSet::new(),
-        };
+        let mut company = Company::default();
         self.changed_lists(since, &mut company)?;
         self.signed_by_user(since, &mut company)?;
         for (room, member) in rooms {
@@ -61,17 +56,12 @@ impl Pass<'_> {
         }
         let mut left = Vec::new();
         for user in company.gone.difference(&company.changed) {
-            let followed = user == self.user() || self.shares_room(&company.rooms, user)?;
+            let followed = user == self.user() || self.shares_room(user)?;
             if !followed {
                 left.push(user.clone());
             }
         }
         Ok(DeviceLists { changed: company.changed.into_iter().collect(), left })
-    }
-
-    fn joined_rooms(&self) -> Result<BTreeSet<RoomNo>, StorageError> {
-        let rows = JOINED_ROOM_BY_USER.scan(self.snapshot, (self.user(),), JOINED_ROOMS_MAX)?;
-        Ok(rows.into_iter().map(|((_, room), ())| room).collect())
     }
 
     /// Everybody whose list changed and with whom a room is shared; and the user.
@@ -88,7 +78,7 @@ impl Pass<'_> {
             return self.changed_company(since, company);
         }
         for user in users {
-            if user == self.user() || self.shares_room(&company.rooms, &user)? {
+            if user == self.user() || self.shares_room(&user)? {
                 company.changed.insert(user);
             }
         }
@@ -103,8 +93,9 @@ impl Pass<'_> {
         company: &mut Company,
     ) -> Result<(), StorageError> {
         let mut people = BTreeSet::from([self.user().to_owned()]);
-        for room in &company.rooms {
-            self.add_members(*room, LISTS_TOLD_MAX, &mut people)?;
+        let rooms = JOINED_ROOM_BY_USER.scan(self.snapshot, (self.user(),), JOINED_ROOMS_MAX)?;
+        for ((_, room), ()) in rooms {
+            self.add_members(room, LISTS_TOLD_MAX, &mut people)?;
         }
         let people: Vec<OwnedUserId> = people.into_iter().collect();
         let positions =
@@ -223,23 +214,33 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Whether somebody is in one of the user's rooms.
-    fn shares_room(&self, rooms: &BTreeSet<RoomNo>, user: &UserId) -> Result<bool, StorageError> {
-        if rooms.len() <= ROOMS_AT_ONCE {
+    /// Whether somebody is in one of the user's rooms: whoever is in few is asked for theirs.
+    fn shares_room(&self, other: &UserId) -> Result<bool, StorageError> {
+        let rooms_of = |user: &UserId, after: Option<RoomNo>| {
+            let scan = Scan::prefix((user,)).limit(ROOMS_AT_ONCE);
+            let scan = match after {
+                Some(room) => scan.after((user, room)),
+                None => scan,
+            };
+            let rows = JOINED_ROOM_BY_USER.scan_with(self.snapshot, scan)?;
+            Ok::<Vec<RoomNo>, StorageError>(rows.into_iter().map(|((_, room), ())| room).collect())
+        };
+        let is_in = |user: &UserId, rooms: &[RoomNo]| {
             let places = rooms.iter().map(|room| (user, *room));
             let found = JOINED_ROOM_BY_USER.multi_get(self.snapshot, places)?;
-            return Ok(found.iter().any(Option::is_some));
+            Ok::<bool, StorageError>(found.iter().any(Option::is_some))
+        };
+        let own = rooms_of(self.user(), None)?;
+        if own.len() < ROOMS_AT_ONCE {
+            return is_in(other, &own);
         }
-        let mut shared = false;
-        let theirs = Scan::prefix((user,)).limit(JOINED_ROOMS_MAX);
-        JOINED_ROOM_BY_USER.each(self.snapshot, theirs, |(_, room), ()| {
-            shared = rooms.contains(&room);
-            if shared {
-                std::ops::ControlFlow::Break(())
-            } else {
-                std::ops::ControlFlow::Continue(())
+        let mut theirs = rooms_of(other, None)?;
+        while let Some(last) = theirs.last().copied() {
+            if is_in(self.user(), &theirs)? {
+                return Ok(true);
             }
-        })?;
-        Ok(shared)
+            theirs = rooms_of(other, Some(last))?;
+        }
+        Ok(false)
     }
 }
