@@ -16,7 +16,7 @@ use vestibule_federation::{Federation, FederationParts};
 use vestibule_federation_api::FederationApi;
 use vestibule_keys::{Keys, KeysParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
-use vestibule_remote::{Remote, RemoteParts, Transport};
+use vestibule_remote::Transport;
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
 use vestibule_storage::{Executor, Store};
 use vestibule_sync::{Sync, SyncParts};
@@ -67,7 +67,6 @@ impl House {
             Purpose::Serve(transport) => (next_policy_epoch(&store).await?, transport),
             Purpose::Answer => (policy_epoch(&store).await?, None),
         };
-        let federates = reaching::wanted(&config, transport.is_some());
         let policy = PolicyHandle::new(policy.at_epoch(epoch));
         let rates = Arc::new(RateBuckets::default());
         let job_bell = Arc::new(Notify::new());
@@ -103,19 +102,8 @@ impl House {
             rooms: rooms.clone(),
         });
         let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
-        let transport = match transport {
-            Some(transport) => transport,
-            None => reaching::transport(&config, environment)?,
-        };
-        let remote = Remote::open(RemoteParts {
-            store: store.clone(),
-            environment: environment.clone(),
-            server_name: config.server_name().to_owned(),
-            signing_key: signing_key.clone(),
-            config: reaching::config(&config, federates),
-            transport,
-        })
-        .await?;
+        let ours = (store.clone(), signing_key.clone());
+        let remote = reaching::remote(&config, environment, ours, transport).await?;
         let federation = Federation::new(FederationParts {
             store: store.clone(),
             policy: policy.clone(),

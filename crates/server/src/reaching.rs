@@ -3,19 +3,44 @@
 use std::sync::Arc;
 
 use vestibule_config::Config;
+use vestibule_events::SigningKey;
 use vestibule_remote::{
-    Network, NetworkOptions, NoTransport, RemoteConfig, ServerLists, Transport,
+    Network, NetworkOptions, NoTransport, Remote, RemoteConfig, RemoteParts, ServerLists, Transport,
 };
+use vestibule_storage::Store;
 use vestibule_types::Environment;
+
+/// The way to other servers, over the network unless something else carries requests.
+pub(crate) async fn remote(
+    config: &Config,
+    environment: &Environment,
+    (store, signing_key): (Store, Arc<SigningKey>),
+    instead: Option<Arc<dyn Transport>>,
+) -> anyhow::Result<Remote> {
+    let enabled = wanted(config, instead.is_some());
+    let transport = match instead {
+        Some(transport) => transport,
+        None => network(config, environment)?,
+    };
+    let remote = Remote::open(RemoteParts {
+        store,
+        environment: environment.clone(),
+        server_name: config.server_name().to_owned(),
+        signing_key,
+        config: decided(config, enabled),
+        transport,
+    });
+    Ok(remote.await?)
+}
 
 /// Whether other servers are talked to. Whoever brings a network of their own means to use it,
 /// unless the configuration says no.
-pub(crate) fn wanted(config: &Config, own_network: bool) -> bool {
+fn wanted(config: &Config, own_network: bool) -> bool {
     config.federates() || (own_network && config.federation.enabled != Some(false))
 }
 
 /// What the operator decided.
-pub(crate) fn config(config: &Config, enabled: bool) -> RemoteConfig {
+fn decided(config: &Config, enabled: bool) -> RemoteConfig {
     let section = &config.federation;
     RemoteConfig {
         enabled,
@@ -25,10 +50,7 @@ pub(crate) fn config(config: &Config, enabled: bool) -> RemoteConfig {
 }
 
 /// The network; nothing at all where no other server is talked to.
-pub(crate) fn transport(
-    config: &Config,
-    environment: &Environment,
-) -> anyhow::Result<Arc<dyn Transport>> {
+fn network(config: &Config, environment: &Environment) -> anyhow::Result<Arc<dyn Transport>> {
     if !config.federates() {
         return Ok(Arc::new(NoTransport));
     }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use hickory_resolver::{
-    TokioResolver,
+    ResolverBuilder, TokioResolver,
     config::ResolverConfig,
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::{RData, RecordType},
@@ -57,7 +57,10 @@ impl SystemNames {
             let nobody = ResolverConfig::from_parts(None, Vec::new(), Vec::new());
             TokioResolver::builder_with_config(nobody, TokioRuntimeProvider::default())
         });
-        let mut builder = builder;
+        Self::built(builder)
+    }
+
+    fn built(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Self {
         let options = builder.options_mut();
         options.timeout = QUESTION_MAX;
         options.attempts = 2;
@@ -122,4 +125,124 @@ fn absolute(mut name: String) -> String {
 
 fn nothing_or<T>(error: &NetError) -> Result<Vec<T>, String> {
     if error.is_no_records_found() { Ok(Vec::new()) } else { Err(error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use hickory_resolver::{
+        config::NameServerConfig,
+        proto::{
+            op::{Message, OpCode, ResponseCode},
+            rr::{
+                Name, Record,
+                rdata::{A, CNAME, SRV},
+            },
+        },
+    };
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    /// What the name server of the test knows.
+    fn records(question: &str, kind: RecordType) -> Option<Vec<RData>> {
+        let alias = || RData::CNAME(CNAME(name("real.test.")));
+        let address = || RData::A(A(Ipv4Addr::new(192, 0, 2, 1)));
+        match (question, kind) {
+            ("alias.test.", RecordType::A) => Some(vec![alias(), address()]),
+            ("alias.test.", RecordType::AAAA) => Some(vec![alias()]),
+            ("_matrix-fed._tcp.a.test.", RecordType::SRV) => Some(vec![
+                RData::SRV(SRV::new(10, 5, 8449, name("One.test."))),
+                RData::SRV(SRV::new(20, 0, 1, Name::root())),
+            ]),
+            ("broken.test.", _) => None,
+            _ => Some(Vec::new()),
+        }
+    }
+
+    fn answer(question: &Message) -> Message {
+        let query = question.queries[0].clone();
+        let mut answer = Message::response(question.metadata.id, OpCode::Query);
+        let asked = query.name().to_ascii().to_ascii_lowercase();
+        match records(&asked, query.query_type()) {
+            None => answer.metadata.response_code = ResponseCode::ServFail,
+            Some(found) if found.is_empty() => {
+                answer.metadata.response_code = ResponseCode::NXDomain;
+            }
+            Some(found) => {
+                let mut owner = query.name().clone();
+                for data in found {
+                    let next = if let RData::CNAME(to) = &data { Some(to.0.clone()) } else { None };
+                    answer.add_answer(Record::from_rdata(owner.clone(), 60, data));
+                    owner = next.unwrap_or(owner);
+                }
+            }
+        }
+        answer.add_query(query);
+        answer
+    }
+
+    /// A resolver that asks a name server on loopback, and what runs that name server.
+    async fn resolver() -> (SystemNames, impl Future<Output = ()>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut server = NameServerConfig::udp(address.ip());
+        server.connections[0].port = address.port();
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let provider = TokioRuntimeProvider::default();
+        let names = SystemNames::built(TokioResolver::builder_with_config(config, provider));
+        let serving = async move {
+            let mut buffer = [0; 1_500];
+            loop {
+                let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+                let question = Message::from_vec(&buffer[..length]).unwrap();
+                socket.send_to(&answer(&question).to_vec().unwrap(), from).await.unwrap();
+            }
+        };
+        (names, serving)
+    }
+
+    async fn asking<T>(ask: impl AsyncFnOnce(&SystemNames) -> T) -> T {
+        let (names, serving) = resolver().await;
+        tokio::select! {
+            found = ask(&names) => found,
+            () = serving => unreachable!("a name server does not end"),
+        }
+    }
+
+    #[tokio::test]
+    async fn records_of_services_are_read() {
+        let service = "_matrix-fed._tcp.a.test".to_owned();
+        let found = asking(async |names| names.services(service).await.unwrap()).await;
+        let one = "One.test".to_owned();
+        let none = String::new();
+        assert_eq!(
+            found,
+            [
+                ServiceRecord { priority: 10, weight: 5, target: one, port: 8449 },
+                ServiceRecord { priority: 20, weight: 0, target: none, port: 1 },
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn aliases_are_followed_to_their_addresses() {
+        let found = asking(async |names| names.addresses("alias.test".to_owned()).await);
+        assert_eq!(found.await, Ok(vec![IpAddr::from([192, 0, 2, 1])]));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_exist_is_an_empty_list_and_what_fails_is_a_failure() {
+        let nothing = "nothing.test".to_owned();
+        let found = asking(async |names| {
+            (names.addresses(nothing.clone()).await, names.services(nothing.clone()).await)
+        });
+        assert_eq!(found.await, (Ok(Vec::new()), Ok(Vec::new())));
+        asking(async |names| names.services("broken.test".to_owned()).await).await.unwrap_err();
+    }
 }

@@ -1,6 +1,8 @@
 //! How a server is found, case by case (server-server API, "Resolving server names").
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use vestibule_remote::{Names, SystemNames};
 
 use crate::{
     peer::page,
@@ -221,4 +223,10 @@ async fn a_machine_where_nobody_listens_says_so() {
     scene.name("a.test", &[down]);
     let reason = unreachable(scene.send("a.test:9").await);
     assert!(reason.contains("refused"), "{reason}");
+}
+
+#[tokio::test]
+async fn the_machine_itself_knows_its_own_name() {
+    let found = SystemNames::new().addresses("localhost".to_owned()).await.unwrap();
+    assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty(), "{found:?}");
 }

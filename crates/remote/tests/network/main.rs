@@ -1,7 +1,7 @@
 //! The network, over real TLS on loopback: how servers are found, whom their certificates must be
 //! for, what is refused, and what an answer may cost.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bounds;
 mod certificates;

@@ -154,13 +154,13 @@ async fn serve(acceptor: TlsAcceptor, tcp: TcpStream, what: (Peer, Handler, bool
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let hang_up = async {
+    let ending = async {
         answered.notified().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     tokio::select! {
         _ = connection => {}
-        () = hang_up => {}
+        () = ending => {}
     }
 }
 

@@ -205,7 +205,7 @@ pub(crate) async fn send_over(
         headers: HeaderMap::new(),
         body: Bytes::new(),
         answer_bytes_max,
-        time_max: Duration::from_secs(60),
+        time_max: Duration::from_mins(1),
     };
     network.exchange(exchange).await
 }
