@@ -79,6 +79,12 @@ impl Remote {
         &self.inner.parts.server_name
     }
 
+    /// Whether other servers are talked to at all.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.inner.parts.config.enabled
+    }
+
     /// Whether the operator lets this one talk to that server; in both directions.
     #[must_use]
     pub fn permits(&self, server: &ServerName) -> bool {

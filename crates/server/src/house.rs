@@ -116,7 +116,7 @@ impl House {
             rooms: rooms.clone(),
             keys: keys.clone(),
         });
-        if federates {
+        if federation.remote().is_enabled() {
             federation.plug_in();
         }
         let settings = Arc::new(ClientApiSettings {
