@@ -73,6 +73,8 @@ pub struct AccountLimits {
     pub registrations: Rate,
     /// Questions whether a registration token is good, or a name is free, by address.
     pub lookups: Rate,
+    /// `OpenID` tokens, per user.
+    pub openid_tokens: Rate,
     /// Passwords hashed at the same time.
     pub hashes_at_once: usize,
     /// The shortest password.
@@ -86,6 +88,7 @@ impl Default for AccountLimits {
             wrong_passwords: Rate { burst: 10, every: Duration::from_secs(20) },
             registrations: Rate { burst: 100, every: Duration::from_secs(10) },
             lookups: Rate { burst: 60, every: Duration::from_secs(2) },
+            openid_tokens: Rate { burst: 20, every: Duration::from_secs(10) },
             hashes_at_once: 2,
             password_bytes_min: 1,
         }

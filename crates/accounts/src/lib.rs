@@ -12,6 +12,7 @@ pub mod facts;
 mod flush;
 mod gate;
 pub mod job;
+mod openid;
 mod password;
 mod profile;
 mod registration;
@@ -39,6 +40,7 @@ pub use self::{
     },
     device::{DeleteDevices, DeleteDevicesError, Device, UpdateDeviceError, list_change},
     gate::Refusal,
+    openid::{OpenidToken, RequestOpenidTokenError},
     password::HasherBusy,
     profile::{
         LookUpProfileError, ProfileElsewhereError, ProfileForServerError, ProfilesElsewhere,

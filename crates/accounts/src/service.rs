@@ -65,6 +65,7 @@ pub(crate) struct Throttles {
     pub(crate) wrong_passwords_of_account: Throttle,
     pub(crate) registrations: Throttle,
     pub(crate) lookups: Throttle,
+    pub(crate) openid_tokens: Throttle,
 }
 
 /// Whether two people share a room that lies in the first one's scope. Rooms know; the server
@@ -106,6 +107,7 @@ impl Accounts {
             wrong_passwords_of_account: Throttle::new(of_account),
             registrations: Throttle::new(limits.registrations),
             lookups: Throttle::new(limits.lookups),
+            openid_tokens: Throttle::new(limits.openid_tokens),
         };
         let passwords = Passwords::new(executor, environment.clone(), limits.hashes_at_once);
         let system_user = system_user_of(&config.server_name);

@@ -12,6 +12,9 @@ const GUEST: &str = "vsg_";
 /// Begins every refresh token.
 const REFRESH: &str = "vsr_";
 
+/// Begins every token that only proves who its owner is.
+const OPENID: &str = "vso_";
+
 /// What kind of token a text claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
@@ -21,6 +24,8 @@ pub enum TokenKind {
     Guest,
     /// A refresh token, which authenticates nothing but a refresh.
     Refresh,
+    /// An `OpenID` token, which only tells who its owner is.
+    Openid,
 }
 
 impl TokenKind {
@@ -30,9 +35,13 @@ impl TokenKind {
         if token.len() > limits::TOKEN_BYTES_MAX {
             return None;
         }
-        [(STORED, Self::Stored), (GUEST, Self::Guest), (REFRESH, Self::Refresh)]
-            .into_iter()
-            .find_map(|(prefix, kind)| token.starts_with(prefix).then_some(kind))
+        let kinds = [
+            (STORED, Self::Stored),
+            (GUEST, Self::Guest),
+            (REFRESH, Self::Refresh),
+            (OPENID, Self::Openid),
+        ];
+        kinds.into_iter().find_map(|(prefix, kind)| token.starts_with(prefix).then_some(kind))
     }
 }
 
@@ -44,6 +53,11 @@ pub(crate) fn mint_access(environment: &Environment) -> Secret {
 /// A fresh refresh token.
 pub(crate) fn mint_refresh(environment: &Environment) -> Secret {
     mint(environment, REFRESH)
+}
+
+/// A fresh `OpenID` token.
+pub(crate) fn mint_openid(environment: &Environment) -> Secret {
+    mint(environment, OPENID)
 }
 
 fn mint(environment: &Environment, prefix: &str) -> Secret {

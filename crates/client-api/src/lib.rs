@@ -13,6 +13,7 @@ mod ephemeral;
 mod extract;
 mod failure;
 mod keys;
+mod openid;
 mod profile;
 mod relation;
 mod reporting;
@@ -53,6 +54,7 @@ pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
     let routes = account::routes(routes);
     let routes = session::routes(routes);
     let routes = device::routes(routes);
+    let routes = openid::routes(routes);
     let routes = profile::routes(routes);
     let routes = user_data::routes(routes);
     let routes = room::routes(routes);

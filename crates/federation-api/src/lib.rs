@@ -13,6 +13,7 @@ mod event;
 mod failure;
 mod guard;
 mod keys;
+mod openid;
 mod pdus;
 mod query;
 mod room_policy;
@@ -41,11 +42,11 @@ pub fn routes(api: &FederationApi) -> Routes<FederationApi, BodySize> {
     let routes = discovery::routes(routes);
     let routes = event::routes(routes);
     let routes = keys::routes(routes);
+    let routes = openid::routes(routes);
     let routes = query::routes(routes);
     let routes = room_policy::routes(routes);
     let routes = server_keys::routes(routes);
-    let routes = space::routes(routes);
-    routes
+    space::routes(routes)
 }
 
 /// The router of the server-server API.

@@ -6,7 +6,7 @@ mod open;
 mod refresh;
 mod resolve;
 
-pub(crate) use self::open::{Minted, close_all, close_device, is_device_id, open};
+pub(crate) use self::open::{Minted, close_all, close_device, is_device_id, open, touch};
 pub use self::{
     login::{LogIn, LogInError},
     open::NewSession,

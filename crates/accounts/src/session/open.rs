@@ -15,7 +15,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{Secret, limits};
 
-use crate::{Accounts, device::list_change::drop_keys, token};
+use crate::{Accounts, device::list_change::drop_keys, openid, token};
 
 /// The kind of an access token in `TOKEN_BY_DEVICE`.
 pub(crate) const ACCESS: u8 = 0;
@@ -167,13 +167,14 @@ pub(crate) fn close_device(
     SEEN_BY_DEVICE.delete(tx, (user_id, device_id))
 }
 
-/// Removes every device but `keep`, and their tokens.
+/// Removes every device but `keep`, and their tokens. What was to prove elsewhere who the user is, too.
 pub(crate) fn close_all(
     tx: &mut Tx<'_>,
     user_id: &UserId,
     keep: Option<&DeviceId>,
 ) -> Result<(), StorageError> {
     touch(tx, user_id)?;
+    openid::forget(tx, user_id)?;
     let devices = DEVICE_BY_USER.scan(tx, (user_id,), limits::DEVICES_PER_USER_MAX + 1)?;
     for ((_, device_id), _) in devices {
         if keep != Some(&device_id) {

@@ -43,8 +43,10 @@ impl Accounts {
     pub async fn resolve(&self, token: &str, seen: Sighting) -> Result<Resolved, StorageError> {
         match TokenKind::of(token) {
             Some(TokenKind::Stored) => self.resolve_stored(token, seen).await,
-            // No guest token without a row was ever signed, and a refresh token opens nothing.
-            Some(TokenKind::Guest | TokenKind::Refresh) | None => Ok(Resolved::Unknown),
+            // No guest token without a row was ever signed, and the others open nothing.
+            Some(TokenKind::Guest | TokenKind::Refresh | TokenKind::Openid) | None => {
+                Ok(Resolved::Unknown)
+            }
         }
     }
 

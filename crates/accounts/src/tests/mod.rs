@@ -2,6 +2,7 @@
 
 mod classes;
 mod guests;
+mod openid;
 mod profiles;
 mod registration;
 mod sessions;

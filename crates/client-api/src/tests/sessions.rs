@@ -170,3 +170,31 @@ async fn a_guest_sees_its_device_and_removes_none() {
     let answer = server.delete(&path, &guest, json!({})).await;
     assert_eq!(error(answer), code(403, "M_GUEST_ACCESS_FORBIDDEN"));
 }
+
+#[tokio::test]
+async fn an_openid_token_is_made_for_oneself_and_opens_nothing() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let path = |who: &Person| {
+        let user = who.user_id.replace('@', "%40").replace(':', "%3A");
+        format!("/_matrix/client/v3/user/{user}/openid/request_token")
+    };
+    let (status, made) = server.post(&path(&alice), &alice, json!({})).await;
+    assert_eq!(status, 200);
+    assert_eq!(made["token_type"], "Bearer");
+    assert_eq!(made["matrix_server_name"], "a.example");
+    assert_eq!(made["expires_in"], 3600);
+    let token = made["access_token"].as_str().unwrap();
+    let as_login =
+        server.send(Method::GET, "/_matrix/client/v3/account/whoami", Some(token), "").await;
+    assert_eq!(error(as_login), code(401, "M_UNKNOWN_TOKEN"));
+    let for_bob = server.post(&path(&bob), &alice, json!({})).await;
+    assert_eq!(error(for_bob), code(403, "M_FORBIDDEN"));
+    let guest = server.guest().await;
+    assert_eq!(server.post(&path(&guest), &guest, json!({})).await.0, 403);
+    for _ in 0..19 {
+        assert_eq!(server.post(&path(&alice), &alice, json!({})).await.0, 200);
+    }
+    let one_too_many = server.post(&path(&alice), &alice, json!({})).await;
+    assert_eq!(error(one_too_many), code(429, "M_LIMIT_EXCEEDED"));
+}

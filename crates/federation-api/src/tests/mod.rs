@@ -6,6 +6,7 @@ mod endpoints;
 mod events;
 mod key_lies;
 mod notaries;
+mod openid;
 mod signatures;
 
 use std::sync::Arc;

@@ -14,6 +14,7 @@ pub mod job;
 pub mod key_backup;
 pub mod meta;
 pub mod one_time_key;
+pub mod openid;
 pub mod policy;
 pub mod report;
 pub mod room;

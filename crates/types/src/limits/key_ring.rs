@@ -15,6 +15,12 @@ pub const SIGNED_SORT_MAX: usize = 32;
 /// (server-server API, "Transactions").
 pub const TRANSACTION_BYTES_MAX: usize = 150 * EVENT_BYTES_MAX;
 
+/// How long an `OpenID` token works.
+pub const OPENID_TOKEN_LIFE: Duration = Duration::from_hours(1);
+
+/// `OpenID` tokens of one user that work at once; the first to end makes room for the next.
+pub const OPENID_TOKENS_PER_USER_MAX: usize = 50;
+
 /// Signatures one request of another server may carry.
 pub const REQUEST_SIGNATURES_MAX: usize = 8;
 
