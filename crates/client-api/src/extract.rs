@@ -21,10 +21,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Vias {
             let servers = named.map(|(_, server)| ServerName::parse(server));
             servers.collect::<Result<Vec<_>, _>>()
         };
-        let servers = named("via").and_then(|via| match via.is_empty() {
-            true => named("server_name"),
-            false => Ok(via),
-        });
+        let servers = named("via")
+            .and_then(|via| if via.is_empty() { named("server_name") } else { Ok(via) });
         servers.map(Self).map_err(|error| MatrixError::invalid_param(error.to_string()))
     }
 }

@@ -21,13 +21,17 @@ mod server_keys;
 mod space;
 mod state;
 mod summary;
+mod third_party;
 mod x_matrix;
 
 use axum::Router;
 use vestibule_http::Routes;
 
 use self::guard::ServerGuard;
-pub use self::{guard::BodySize, state::FederationApi};
+pub use self::{
+    guard::BodySize,
+    state::{FederationApi, FederationApiSettings},
+};
 
 /// The endpoints of this surface, while they are collected.
 pub(crate) type FederationRoutes = Routes<FederationApi, BodySize>;
@@ -46,7 +50,8 @@ pub fn routes(api: &FederationApi) -> Routes<FederationApi, BodySize> {
     let routes = query::routes(routes);
     let routes = room_policy::routes(routes);
     let routes = server_keys::routes(routes);
-    space::routes(routes)
+    let routes = space::routes(routes);
+    third_party::routes(routes)
 }
 
 /// The router of the server-server API.

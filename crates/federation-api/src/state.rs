@@ -1,6 +1,9 @@
 //! What the server-server API may reach.
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
+use ruma::OwnedServerName;
 use vestibule_accounts::Accounts;
 use vestibule_federation::Federation;
 use vestibule_keys::Keys;
@@ -20,6 +23,21 @@ pub struct FederationApi {
     pub federation: Federation,
     /// The policy in force.
     pub policy: PolicyHandle,
+    /// What the operator decided about this surface.
+    pub settings: Arc<FederationApiSettings>,
+}
+
+/// What the operator decided about this surface.
+#[derive(Clone, Debug, Default)]
+pub struct FederationApiSettings {
+    /// Where other servers reach this one, told by `/.well-known/matrix/server`.
+    pub well_known_server: Option<OwnedServerName>,
+}
+
+impl FromRef<FederationApi> for Arc<FederationApiSettings> {
+    fn from_ref(api: &FederationApi) -> Self {
+        Arc::clone(&api.settings)
+    }
 }
 
 impl FromRef<FederationApi> for Accounts {

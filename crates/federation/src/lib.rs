@@ -9,6 +9,7 @@ mod key_ring;
 mod keys;
 mod sender;
 mod service;
+mod third_party;
 
 pub use vestibule_remote::{FailingServer, Finding, Outcome};
 
@@ -18,4 +19,5 @@ pub use self::{
         VerifyObjectError, VerifyRequestError,
     },
     service::{Federation, FederationParts},
+    third_party::{BoundInvite, ThirdPartyBoundError},
 };

@@ -13,7 +13,7 @@ use vestibule_client_api::{ClientApi, ClientApiSettings};
 use vestibule_config::{Config, Loaded, RegistrationMode as WrittenMode};
 use vestibule_events::RoomVersion;
 use vestibule_federation::{Federation, FederationParts};
-use vestibule_federation_api::FederationApi;
+use vestibule_federation_api::{FederationApi, FederationApiSettings};
 use vestibule_keys::{Keys, KeysParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_remote::Transport;
@@ -40,6 +40,7 @@ pub(crate) struct House {
     pub(crate) federation: Federation,
     pub(crate) job_bell: Arc<Notify>,
     settings: Arc<ClientApiSettings>,
+    federation_settings: Arc<FederationApiSettings>,
 }
 
 /// Whether this process serves, or only answers one question.
@@ -123,6 +124,8 @@ impl House {
             public_base_url: config.server.public_url.clone(),
             default_room_version: config.rooms.default_version.clone(),
         });
+        let well_known_server = config.server.well_known_server.clone();
+        let federation_settings = Arc::new(FederationApiSettings { well_known_server });
         let environment = environment.clone();
         let house = Self {
             store,
@@ -135,6 +138,7 @@ impl House {
             federation,
             job_bell,
             settings,
+            federation_settings,
         };
         Ok((house, config))
     }
@@ -161,6 +165,7 @@ impl House {
             keys: self.keys.clone(),
             federation: self.federation.clone(),
             policy: self.policy.clone(),
+            settings: self.federation_settings.clone(),
         })
     }
 }

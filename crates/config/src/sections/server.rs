@@ -15,6 +15,10 @@ section! {
         /// Where clients reach this server; told to them by `/.well-known/matrix/client`. Absent: they are
         /// told nothing and use the address they were given.
         pub public_url: Option<String> = None, example "\"https://matrix.example.org\"";
+        /// Where other servers reach this one, if not at its name: `host` or `host:port`, told to them by
+        /// `/.well-known/matrix/server` on listeners that serve "federation". The certificate there
+        /// must be for that host.
+        pub well_known_server: Option<OwnedServerName> = None, example "\"matrix.example.org:443\"";
         /// The folder that holds the database and the local socket. Only the server's own account
         /// should be able to read it.
         pub data_dir: PathBuf = PathBuf::from("/var/lib/vestibule");

@@ -23,8 +23,6 @@ const NOT_MOUNTED: &[&str] = &[
     "GET /_matrix/federation/v1/make_leave/{}/{}",
     "GET /_matrix/federation/v1/media/download/{}",
     "GET /_matrix/federation/v1/media/thumbnail/{}",
-    "GET /.well-known/matrix/server",
-    "PUT /_matrix/federation/v1/3pid/onbind",
     "PUT /_matrix/federation/v1/exchange_third_party_invite/{}",
     "PUT /_matrix/federation/v1/invite/{}/{}",
     "PUT /_matrix/federation/v1/send/{}",

@@ -8,6 +8,7 @@ mod key_lies;
 mod notaries;
 mod openid;
 mod signatures;
+mod third_party;
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use vestibule_storage::InlineExecutor;
 use vestibule_testkit::{TestEnvironment, environment, memory_store};
 
 use self::elsewhere::Internet;
-use crate::{FederationApi, router};
+use crate::{FederationApi, FederationApiSettings, router};
 
 /// A server without a socket, and the servers it can reach.
 pub(crate) struct Server {
@@ -40,6 +41,10 @@ pub(crate) struct Server {
 
 /// The server `us.example`.
 pub(crate) async fn server() -> Server {
+    server_with(FederationApiSettings::default()).await
+}
+
+pub(crate) async fn server_with(settings: FederationApiSettings) -> Server {
     let time = environment(7);
     let store = memory_store(1);
     let server_name = server_name!("us.example");
@@ -99,7 +104,8 @@ pub(crate) async fn server() -> Server {
         rooms: rooms.clone(),
         keys: keys.clone(),
     });
-    let api = FederationApi { accounts, rooms, keys, federation, policy };
+    let api =
+        FederationApi { accounts, rooms, keys, federation, policy, settings: Arc::new(settings) };
     let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
     Server { api, time, internet, entrance }
 }

@@ -15,6 +15,15 @@ pub const SIGNED_SORT_MAX: usize = 32;
 /// (server-server API, "Transactions").
 pub const TRANSACTION_BYTES_MAX: usize = 150 * EVENT_BYTES_MAX;
 
+/// Invitations of an address that an identity server may tell of at once.
+pub const BOUND_INVITES_MAX: usize = 20;
+
+/// Invitations of an address that are exchanged at once.
+pub const EXCHANGES_AT_ONCE: usize = 4;
+
+/// How long a server may take to exchange an invitation of an address.
+pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// How long an `OpenID` token works.
 pub const OPENID_TOKEN_LIFE: Duration = Duration::from_hours(1);
 

@@ -1,0 +1,78 @@
+//! An identity server says that one of our users now has an address that others invited.
+
+use futures_util::{StreamExt, stream};
+use ruma::{
+    OwnedRoomId, OwnedUserId, UserId,
+    api::federation::thirdparty::exchange_invite::v1::Request,
+    events::room::member::{SignedContent, ThirdPartyInvite},
+    serde::Raw,
+};
+use tracing::{debug, instrument};
+use vestibule_accounts::{AccountState, StorageError};
+use vestibule_remote::CallOptions;
+use vestibule_types::limits::{BOUND_INVITES_MAX, EXCHANGE_TIME_MAX, EXCHANGES_AT_ONCE};
+
+use crate::Federation;
+
+/// An invitation that waited for the address to be somebody's.
+#[derive(Clone, Debug)]
+pub struct BoundInvite {
+    /// Where to.
+    pub room_id: OwnedRoomId,
+    /// By whom.
+    pub sender: OwnedUserId,
+    /// What the identity server signed; only the servers in the room can check it.
+    pub signed: Raw<SignedContent>,
+}
+
+/// Why the invitations are not asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ThirdPartyBoundError {
+    /// It is none of our users, or one whose account is gone.
+    #[error("there is no such user here")]
+    UnknownUser,
+    /// More than [`BOUND_INVITES_MAX`] invitations.
+    #[error("more than {BOUND_INVITES_MAX} invitations")]
+    TooMany,
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Federation {
+    /// Asks the servers of those who invited the address to invite its owner. They judge what the
+    /// identity server signed; each answers by an invitation of its own, or not at all.
+    #[instrument(name = "federation.third_party.bound", skip_all)]
+    pub async fn third_party_bound(
+        &self,
+        user_id: &UserId,
+        invites: Vec<BoundInvite>,
+    ) -> Result<(), ThirdPartyBoundError> {
+        if invites.len() > BOUND_INVITES_MAX {
+            return Err(ThirdPartyBoundError::TooMany);
+        }
+        let account = self.inner.parts.accounts.account(user_id).await?;
+        if account.is_none_or(|account| account.state == AccountState::Deactivated) {
+            return Err(ThirdPartyBoundError::UnknownUser);
+        }
+        let for_us = |invite: &BoundInvite| {
+            invite.signed.deserialize().is_ok_and(|signed| signed.mxid == user_id)
+        };
+        let asked = invites.into_iter().filter(for_us).map(|invite| self.exchange(user_id, invite));
+        stream::iter(asked).buffer_unordered(EXCHANGES_AT_ONCE).collect::<Vec<()>>().await;
+        Ok(())
+    }
+
+    async fn exchange(&self, user_id: &UserId, invite: BoundInvite) {
+        let BoundInvite { room_id, sender, signed } = invite;
+        let server = sender.server_name().to_owned();
+        // The name the address is shown by is in the room; its servers fill it in.
+        let signed = ThirdPartyInvite::new(String::new(), signed);
+        let request = Request::with_third_party_invite(room_id, sender, user_id.to_owned(), signed);
+        let Ok(request) = request else { return };
+        let options = CallOptions { time_max: EXCHANGE_TIME_MAX, ..CallOptions::default() };
+        if let Err(error) = self.inner.parts.remote.call_with(&server, request, options).await {
+            debug!(%server, %error, "an invitation by address was not exchanged");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Invitations by addresses that identity servers know (server-server API, "Third-party invites").
+
+mod bound;
+
+pub use self::bound::{BoundInvite, ThirdPartyBoundError};
