@@ -6,9 +6,12 @@
 
 mod authority;
 mod authorize;
+mod between;
 mod extremities;
 mod fetched;
+mod history;
 mod index;
+mod late;
 mod made;
 mod outlier;
 mod receive;

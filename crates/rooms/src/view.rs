@@ -231,6 +231,12 @@ impl<'a, R: Read> RoomView<'a, R> {
         Ok(rows.into_iter().map(position).collect())
     }
 
+    /// The event at a place of the timeline, if there is one.
+    pub fn timeline_at(&self, at: TimelinePosition) -> Result<Option<EventNo>, StorageError> {
+        let row = TIMELINE.get(&self.reader, (self.room.no, at.side, at.stamp))?;
+        Ok(row.map(|row| row.0))
+    }
+
     /// Up to `limit` events of the timeline, oldest first, strictly after `after` and before
     /// `before` (exclusive).
     pub fn timeline_forward(

@@ -51,6 +51,7 @@ pub(crate) const REGISTERED: &[TableInfo] = registered! {
     policy: POLICY_EPOCH DENIAL_BY_TIME;
     staging: STAGED_EVENT STAGED_BY_ID STAGED_COUNT GAP_BY_PREV ANSWERED ANSWERED_BY_TIME DIRECT_TAKEN
         DIRECT_TAKEN_BY_TIME;
+    history: REDACTION_WAITING;
     job: JOB_BY_DUE;
     destination: DESTINATION;
 };

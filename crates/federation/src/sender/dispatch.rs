@@ -98,10 +98,10 @@ impl Dispatch<'_> {
         let view = RoomView::new(self.rooms, snapshot, &open);
         let Some(event) = view.event(no)? else { return Ok(Servers::default()) };
         let sender = event.pdu.sender().server_name();
+        if !self.is_ours(snapshot, (room, &event))? {
+            return Ok(Servers::default());
+        }
         if sender != self.us {
-            if !RELAY.contains(snapshot, (room, no))? {
-                return Ok(Servers::default());
-            }
             return Ok(there.iter().filter(|server| *server != sender).cloned().collect());
         }
         let out = turned_away(&view, &event)?.filter(|user| *user != *self.us);
@@ -130,10 +130,13 @@ impl Dispatch<'_> {
         reader: &impl Read,
         (room, event): (RoomNo, &LoggedEvent),
     ) -> Result<bool, StorageError> {
-        if event.pdu.sender().server_name() == self.us {
-            return Ok(true);
+        let own = event.pdu.sender().server_name() == self.us;
+        // Only memberships are brought by another server than their sender's.
+        if event.membership().is_none() {
+            return Ok(own);
         }
-        RELAY.contains(reader, (room, event.no))
+        let relay = RELAY.get(reader, (room, event.no))?;
+        Ok(relay.map_or(own, |relay| relay.ours))
     }
 }
 

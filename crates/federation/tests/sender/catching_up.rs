@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ruma::server_name;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, Transaction};
 
 const BOB: &str = "@bob:b.test";
 
@@ -79,7 +79,7 @@ async fn a_crash_with_a_transaction_under_way_sends_it_again_and_loses_nothing()
         rig.wire.mend("b.test");
         let rig = rig.crash().await;
         rig.say(&alice, &room, "three").await;
-        rig.pass(Duration::from_secs(60)).await;
+        rig.pass(Duration::from_mins(1)).await;
         let tried = rig.wire.tried("b.test");
         assert_eq!(tried[0], tried[1], "the same content under the same id");
         assert_eq!(rig.wire.texts("b.test"), ["one", "one", "two", "three"]);
@@ -92,7 +92,7 @@ async fn a_crash_right_after_an_event_loses_nothing() {
     let alice = rig.account("alice").await;
     let room = rig.open_room(&alice).await;
     rig.join_from(&room, BOB).await;
-    rig.pass(Duration::from_secs(60)).await;
+    rig.pass(Duration::from_mins(1)).await;
     rig.test.spawner.stop();
     rig.settle().await;
     rig.say(&alice, &room, "nobody was there to send it").await;
@@ -154,7 +154,7 @@ async fn a_transaction_that_is_refused_again_and_again_does_not_block_the_others
     rig.say(&alice, &room, "wholesome").await;
     rig.pass(Duration::from_secs(200)).await;
     rig.wire.mend("b.test");
-    rig.pass(Duration::from_secs(600)).await;
-    let tried: Vec<_> = rig.wire.tried("b.test").iter().map(|it| it.texts()).collect();
+    rig.pass(Duration::from_mins(10)).await;
+    let tried: Vec<_> = rig.wire.tried("b.test").iter().map(Transaction::texts).collect();
     assert_eq!(rig.wire.texts("b.test").last().unwrap(), "wholesome", "{tried:?}");
 }

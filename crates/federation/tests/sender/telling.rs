@@ -47,8 +47,8 @@ async fn one_transaction_is_under_way_and_holds_fifty_events_at_most() {
     assert_eq!(rig.wire.tried("b.test").len(), 1, "the first is still under way");
     rig.wire.mend("b.test");
     // The call ends, and after the back-off the same transaction is tried again.
-    rig.pass(Duration::from_secs(120)).await;
-    rig.pass(Duration::from_secs(120)).await;
+    rig.pass(Duration::from_mins(2)).await;
+    rig.pass(Duration::from_mins(2)).await;
     let tried = rig.wire.tried("b.test");
     assert_eq!(tried[0], tried[1], "the same again, under the same id");
     let sizes: Vec<usize> = tried.iter().map(|it| it.texts().len()).collect();
@@ -60,12 +60,12 @@ async fn messages_in_a_room_of_our_own_people_write_nothing_more() {
     let rig = Rig::new(1).await;
     let alice = rig.account("alice").await;
     let room = rig.open_room(&alice).await;
-    rig.pass(Duration::from_secs(60)).await;
+    rig.pass(Duration::from_mins(1)).await;
     let before = rig.commits();
     for _ in 0..10 {
         rig.say(&alice, &room, "hello").await;
     }
-    rig.pass(Duration::from_secs(60)).await;
+    rig.pass(Duration::from_mins(1)).await;
     assert_eq!(rig.commits() - before, 10);
 }
 
@@ -144,6 +144,6 @@ async fn typing_is_told_repeated_and_ended() {
     rig.rooms.set_typing(&alice, typing(None)).await.unwrap();
     rig.settle().await;
     assert_eq!(told(&rig), [true, true, false]);
-    rig.pass(Duration::from_secs(60)).await;
+    rig.pass(Duration::from_mins(1)).await;
     assert_eq!(told(&rig), [true, true, false]);
 }

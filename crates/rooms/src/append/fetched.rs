@@ -43,7 +43,7 @@ impl RoomTx<'_, '_> {
 
     /// Writes a state, given as the ids of its events, as a difference from `near`. Events that are not
     /// here, that are no state or that are rejected are left out; without a create event it is no state.
-    fn fetched_state(
+    pub(super) fn fetched_state(
         &mut self,
         ids: &[OwnedEventId],
         near: StateAt,

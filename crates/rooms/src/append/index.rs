@@ -9,10 +9,9 @@ use vestibule_storage::{
     tables::{
         device_list::JOINED_ROOM_BY_USER,
         room::{
-            ANNOTATION, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT, REDACTION_BY_TARGET,
-            RELATION_BY_PARENT, ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
-            StoredMember, StoredMembership, StoredRelation, StoredRoomNo, StoredThreadReply,
-            THREAD_REPLY,
+            ANNOTATION, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT, RELATION_BY_PARENT,
+            ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo, StoredMember,
+            StoredMembership, StoredRelation, StoredRoomNo, StoredThreadReply, THREAD_REPLY,
         },
         sender::{ROOM_LEFT_BY_SERVER, SERVER_CHANGE, StoredServerChange},
     },
@@ -214,10 +213,7 @@ impl RoomTx<'_, '_> {
     ) -> Result<(), AppendError> {
         let room = self.known()?.no;
         if let Some(target) = pdu.redacts() {
-            if self.may_redact(pdu, target)? {
-                REDACTION_BY_TARGET.put(self.tx, (room, target), &StoredEventNo(no))?;
-            }
-            return Ok(());
+            return self.redact_or_wait(pdu, no, target);
         }
         if pdu.state_key().is_some() {
             return Ok(());

@@ -21,6 +21,7 @@ impl RoomTx<'_, '_> {
         let auth = self.auth_of(pdu)?;
         self.authorize(pdu, &auth, before)?;
         let appended = self.record(Arc::clone(pdu), &auth, &[], before)?;
+        self.withhold(appended.no)?;
         let room = self.known()?.no;
         for missing in pdu.prev_events() {
             GAP_BY_PREV.put(self.tx, (room, missing), &StoredEventNo(appended.no))?;

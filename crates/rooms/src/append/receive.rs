@@ -94,7 +94,7 @@ impl From<Verified> for Incoming {
 pub(crate) struct Case {
     pub(crate) pdu: Arc<Pdu>,
     whole: bool,
-    fetched: Vec<Arc<[OwnedEventId]>>,
+    pub(super) fetched: Vec<Arc<[OwnedEventId]>>,
     doubted: bool,
     staged: Option<(OwnedServerName, Stamp)>,
 }
@@ -108,9 +108,9 @@ impl From<Incoming> for Case {
 }
 
 /// The parents of an event: those that are here and judged, and the others.
-struct Parents {
-    here: Vec<LoggedEvent>,
-    missing: Vec<OwnedEventId>,
+pub(super) struct Parents {
+    pub(super) here: Vec<LoggedEvent>,
+    pub(super) missing: Vec<OwnedEventId>,
 }
 
 impl Rooms {
@@ -204,7 +204,7 @@ impl RoomTx<'_, '_> {
     }
 
     /// The parents of an event. An outlier is not enough: the state after it is not known.
-    fn parents(&self, pdu: &Pdu) -> Result<Parents, ReceiveError> {
+    pub(super) fn parents(&self, pdu: &Pdu) -> Result<Parents, ReceiveError> {
         let view = self.view()?;
         let (mut here, mut missing) = (Vec::new(), Vec::new());
         for id in pdu.prev_events() {
@@ -240,7 +240,7 @@ impl RoomTx<'_, '_> {
         Ok(if missing.is_empty() { Ok(found) } else { Err(missing) })
     }
 
-    fn state_of(
+    pub(super) fn state_of(
         &self,
         at: StateAt,
     ) -> impl Fn(&str, &str) -> Result<Option<Arc<Pdu>>, StorageError> + '_ {
@@ -251,7 +251,7 @@ impl RoomTx<'_, '_> {
 
     /// Keeps a rejected event: events that name it as a parent still find the state around it, where
     /// that is known.
-    fn remember_rejected(
+    pub(super) fn remember_rejected(
         &mut self,
         pdu: &Pdu,
         auth: &[LoggedEvent],
@@ -313,7 +313,7 @@ impl RoomTx<'_, '_> {
     }
 
     /// An outlier may have come to us redacted; where the whole event arrives, that is kept.
-    fn refresh_outlier(&mut self, no: EventNo, case: &Case) -> Result<(), AppendError> {
+    pub(super) fn refresh_outlier(&mut self, no: EventNo, case: &Case) -> Result<(), AppendError> {
         let room = self.known()?.no;
         let Some(stored) = EVENT_BY_NO.get(&self.tx.fixed(), (room, no))? else { return Ok(()) };
         if !case.whole || stored.json == *case.pdu.json() {

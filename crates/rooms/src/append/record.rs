@@ -55,6 +55,9 @@ impl RoomTx<'_, '_> {
         let news = StoredNews::Event { room: room_no, event: no, member };
         STREAM.put(self.tx, (self.tx.slot().0, stamp), &news)?;
         self.index_relations(&pdu, no, stamp)?;
+        if *pdu.sender().server_name() != *self.rooms.inner.server_name {
+            self.apply_late_redactions(&pdu)?;
+        }
 
         self.advance_head((&pdu, no), prev, after, stamp)?;
         Ok(Appended { pdu, no, stamp })

@@ -2,7 +2,8 @@
 //! and knocks of a handshake do. Whoever lets one in brings it to the other servers of the room.
 
 use vestibule_events::Verified;
-use vestibule_storage::tables::sender::RELAY;
+use vestibule_storage::tables::sender::{RELAY, StoredRelay};
+use vestibule_types::EventNo;
 
 use super::{
     AppendError,
@@ -31,10 +32,21 @@ impl Rooms {
 impl crate::RoomTx<'_, '_> {
     /// Marks an event of this batch as one that this server brings to the others in the room.
     pub(crate) fn relay(&mut self, pdu: &vestibule_events::Pdu) -> Result<(), AppendError> {
-        let room = self.known()?.no;
-        if let Some(no) = self.view()?.event_no(pdu.event_id())? {
-            RELAY.put(self.tx, (room, no), &())?;
+        match self.view()?.event_no(pdu.event_id())? {
+            Some(no) => self.put_relay(no, true),
+            None => Ok(()),
         }
+    }
+
+    /// Marks an event of ours in this batch as one that the server which let it in brings to the
+    /// others.
+    pub(super) fn withhold(&mut self, no: EventNo) -> Result<(), AppendError> {
+        self.put_relay(no, false)
+    }
+
+    fn put_relay(&mut self, no: EventNo, ours: bool) -> Result<(), AppendError> {
+        let room = self.known()?.no;
+        RELAY.put(self.tx, (room, no), &StoredRelay { ours })?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use vestibule_storage::Read;
 use vestibule_types::{Actor, EventNo, limits::MESSAGES_PAGE_MAX};
 
-use super::{ReadError, messages::wanted};
+use super::{ReadError, gaps::Filled, messages::wanted};
 use crate::{RoomView, Rooms, Showing, TimelinePosition, Viewer, append::LIVE};
 
 /// Which surroundings are wanted.
@@ -39,8 +39,24 @@ pub struct Context {
 }
 
 impl Rooms {
-    /// The surroundings of an event, as far as the reader may see them.
+    /// The surroundings of an event, as far as the reader may see them. Where they come to a gap in
+    /// the history, what lies in it is fetched first.
     pub async fn context(&self, actor: &Actor, query: ContextQuery) -> Result<Context, ReadError> {
+        let (context, gap) = self.surroundings(actor, query.clone()).await?;
+        let Some(missing) = gap else { return Ok(context) };
+        match self.fill_gap(&query.room_id, missing).await {
+            Filled::Some => Ok(self.surroundings(actor, query).await?.0),
+            Filled::Nothing | Filled::NotNow => Ok(context),
+        }
+    }
+
+    /// The surroundings, and the parents that are missing in what lies before.
+    async fn surroundings(
+        &self,
+        actor: &Actor,
+        query: ContextQuery,
+    ) -> Result<(Context, Option<Vec<OwnedEventId>>), ReadError> {
+        let policy = self.inner.policy.current();
         let (asker, now) = (actor.clone(), self.inner.env.now());
         let room_id = query.room_id.clone();
         let read = self.read_as(actor, &room_id, move |view, mut access| {
@@ -56,6 +72,9 @@ impl Rooms {
             let (earlier, later) = (limit / 2, limit - limit / 2);
             let back = view.timeline_back(Some(middle), None, earlier)?;
             let forth = view.timeline_forward(Some(middle), None, later)?;
+            let gaps = view.gaps_to_fill(&policy, asker.user_id())?;
+            let passed = std::iter::once(event.no).chain(back.iter().map(|(_, no)| *no));
+            let gap = passed.take(earlier).find_map(|no| gaps.before(no)).map(<[_]>::to_vec);
             let start = back.last().map_or(middle, |(position, _)| *position);
             let end = forth.last().map_or(middle, |(position, _)| *position);
 
@@ -67,14 +86,15 @@ impl Rooms {
                     state.push(view.show(viewer, &event, showing)?);
                 }
             }
-            Ok(Context {
+            let context = Context {
                 event: view.show(viewer, &event, showing)?,
                 before: shown(view, viewer, (&back, &query.filter), showing)?,
                 after: shown(view, viewer, (&forth, &query.filter), showing)?,
                 start: start.to_string(),
                 end: end.to_string(),
                 state,
-            })
+            };
+            Ok((context, gap))
         });
         match read.await {
             Err(ReadError::NotMember) => Err(ReadError::NotFound),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ruma::{
-    OwnedRoomId,
+    OwnedEventId, OwnedRoomId,
     api::client::filter::{RoomEventFilter, UrlFilter},
 };
 use serde::Deserialize;
@@ -11,10 +11,14 @@ use serde_json::value::RawValue;
 use vestibule_storage::Snapshot;
 use vestibule_types::{
     Actor, EventNo,
-    limits::{HISTORY_SCAN_MAX, MESSAGES_PAGE_MAX},
+    limits::{HISTORY_FETCHES_MAX, HISTORY_SCAN_MAX, MESSAGES_PAGE_MAX},
 };
 
-use super::{ReadError, access::Access};
+use super::{
+    ReadError,
+    access::Access,
+    gaps::{Filled, Gaps},
+};
 use crate::{LoggedEvent, RoomView, Rooms, Showing, StateAt, TimelinePosition};
 
 /// Which way to read.
@@ -57,12 +61,37 @@ pub struct Messages {
 }
 
 impl Rooms {
-    /// A page of a room's history, as far as the reader may see it.
+    /// A page of a room's history, as far as the reader may see it. Where a page that is read towards
+    /// the past comes to a gap, what lies in it is fetched first.
     pub async fn messages(
         &self,
         actor: &Actor,
         query: MessagesQuery,
     ) -> Result<Messages, ReadError> {
+        let mut fetches = 0;
+        let mut passing = query.direction == Direction::Forward;
+        loop {
+            let Reached { page, gap } = self.page(actor, query.clone(), passing).await?;
+            let Some(missing) = gap.filter(|_| fetches < HISTORY_FETCHES_MAX) else {
+                return Ok(page);
+            };
+            fetches += 1;
+            match self.fill_gap(&query.room_id, missing).await {
+                Filled::Some => {}
+                // The page ends at the gap, and the next one tries again.
+                Filled::NotNow if !page.chunk.is_empty() => return Ok(page),
+                Filled::NotNow | Filled::Nothing => passing = true,
+            }
+        }
+    }
+
+    /// A page, up to the first gap unless gaps are passed over.
+    async fn page(
+        &self,
+        actor: &Actor,
+        query: MessagesQuery,
+        passing: bool,
+    ) -> Result<Reached, ReadError> {
         let slot = self.inner.store.slot_of_room(&query.room_id).0;
         let token = |text: &Option<String>| {
             text.as_deref().map(|text| TimelinePosition::of_token(text, slot)).transpose()
@@ -70,12 +99,24 @@ impl Rooms {
         let (from, to) = (token(&query.from)?, token(&query.to)?);
         let (asker, now) = (actor.clone(), self.inner.env.now());
         let room_id = query.room_id.clone();
+        let policy = self.inner.policy.current();
         self.read_as(actor, &room_id, move |view, access| {
             let showing = Showing { actor: Some(&asker), with_room_id: true, now };
-            Page { view, access, showing, query: &query }.read(from, to)
+            let gaps = if passing {
+                Gaps::default()
+            } else {
+                view.gaps_to_fill(&policy, asker.user_id())?
+            };
+            Page { view, access, showing, query: &query, gaps }.read(from, to)
         })
         .await
     }
+}
+
+/// A page, and the parents that are missing where it ends.
+struct Reached {
+    page: Messages,
+    gap: Option<Vec<OwnedEventId>>,
 }
 
 /// One page while it is read.
@@ -84,6 +125,7 @@ struct Page<'p, 'a, 's> {
     access: Access,
     showing: Showing<'p>,
     query: &'p MessagesQuery,
+    gaps: Gaps,
 }
 
 impl Page<'_, '_, '_> {
@@ -91,15 +133,16 @@ impl Page<'_, '_, '_> {
         mut self,
         from: Option<TimelinePosition>,
         to: Option<TimelinePosition>,
-    ) -> Result<Messages, ReadError> {
+    ) -> Result<Reached, ReadError> {
         let limit = self.query.limit.clamp(1, MESSAGES_PAGE_MAX);
         let mut at = from;
         let mut found: Vec<LoggedEvent> = Vec::new();
         let mut exhausted = false;
         let mut looked_at = 0;
+        let mut gap = self.gap_at(from)?;
         // Events that are filtered out or hidden count as looked at: the page may end before it is
         // full, with a token to go on from.
-        while found.len() < limit && !exhausted && looked_at < HISTORY_SCAN_MAX {
+        while gap.is_none() && found.len() < limit && !exhausted && looked_at < HISTORY_SCAN_MAX {
             let rows = self.rows(at, to, limit)?;
             exhausted = rows.len() < limit;
             for (position, no) in rows {
@@ -108,7 +151,9 @@ impl Page<'_, '_, '_> {
                 if let Some(event) = self.visible(no)? {
                     found.push(event);
                 }
-                if found.len() == limit {
+                let full = found.len() == limit;
+                gap = self.gaps.before(no).filter(|_| !full).map(<[_]>::to_vec);
+                if full || gap.is_some() {
                     exhausted = false;
                     break;
                 }
@@ -121,7 +166,17 @@ impl Page<'_, '_, '_> {
         }
         let start = from.map_or_else(|| self.outermost(), |position| position.to_string());
         let end = at.filter(|_| !exhausted).map(|position| position.to_string());
-        Ok(Messages { start, end, chunk, state })
+        Ok(Reached { page: Messages { start, end, chunk, state }, gap })
+    }
+
+    /// The gap right before a place, where the page begins at the event that it lies before.
+    fn gap_at(
+        &self,
+        from: Option<TimelinePosition>,
+    ) -> Result<Option<Vec<OwnedEventId>>, ReadError> {
+        let Some(from) = from else { return Ok(None) };
+        let no = self.view.timeline_at(from)?;
+        Ok(no.and_then(|no| self.gaps.before(no)).map(<[_]>::to_vec))
     }
 
     /// The token of where a page without `from` begins.

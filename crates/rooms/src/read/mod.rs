@@ -4,6 +4,7 @@ mod access;
 mod context;
 mod event;
 mod event_at;
+mod gaps;
 mod hierarchy;
 mod inbound;
 mod initial_sync;
@@ -23,6 +24,7 @@ pub(crate) use self::event_at::nearest;
 pub use self::{
     context::{Context, ContextQuery},
     event_at::EventAt,
+    gaps::Gaps,
     hierarchy::{Hierarchy, HierarchyQuery, SpaceRoom},
     inbound::{EventKnown, InboundRoom, PolicyServer},
     initial_sync::{RoomAccountData, RoomSnapshot},

@@ -10,6 +10,7 @@ pub mod device_key;
 pub mod device_list;
 pub mod directory;
 pub mod handshake;
+pub mod history;
 pub mod job;
 pub mod key_backup;
 pub mod meta;

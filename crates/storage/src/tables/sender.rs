@@ -75,6 +75,14 @@ pub struct StoredServerChange {
 }
 value!(StoredServerChange, 1);
 
+/// Who brings an event to the rest of the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredRelay {
+    /// This server.
+    pub ours: bool,
+}
+value!(StoredRelay, 1);
+
 /// Up to where the log was looked through for what others are to be told. Key `(0,)`.
 pub const SEND_TAIL: Table<(u8,), StoredCursor> = Table::new(0x07A0, "send_tail");
 /// How far a server was told; no row when it was told everything up to [`SEND_TAIL`]. In slot 0.
@@ -92,6 +100,6 @@ pub const SERVER_CHANGE: Table<(RoomNo, Stamp, OwnedServerName), StoredServerCha
 /// Rooms a server left: by slot and when.
 pub const ROOM_LEFT_BY_SERVER: Table<(OwnedServerName, u16, Stamp), StoredRoomNo> =
     Table::new(0x07A6, "room_left_by_server");
-/// Events of other servers' users that this server brings to the rest of the room, because it let
-/// them in.
-pub const RELAY: Table<(RoomNo, EventNo), ()> = Table::new(0x07A7, "relay");
+/// Events that are brought to the rest of the room by another server than that of their sender:
+/// by us, because we let them in, or by another one, because it let ours in.
+pub const RELAY: Table<(RoomNo, EventNo), StoredRelay> = Table::new(0x07A7, "relay");

@@ -65,6 +65,7 @@ impl Sight<'_> {
             return Ok(found);
         }
         let after = stretch.begin();
+        let gaps = self.view.gaps()?;
         let mut before = stretch.until.map(just_after);
         let mut scanned = 0;
         'scan: loop {
@@ -81,6 +82,11 @@ impl Sight<'_> {
                 }
                 found.begins = Some(place);
                 found.list.push((place, event));
+                // What is missing there is found by reading on from there.
+                if gaps.before(no).is_some() {
+                    found.limited = true;
+                    break 'scan;
+                }
             }
             if last {
                 break;

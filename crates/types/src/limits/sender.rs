@@ -72,6 +72,39 @@ pub const SERVER_CHANGES_MAX: usize = 10_000;
 /// Servers kept ready in memory for rooms, all rooms together.
 pub const SERVERS_READY_MAX: u64 = 1_000_000;
 
+/// Gaps of a room's history that are looked at.
+pub const GAPS_MAX: usize = 1_000;
+
+/// Events of history that are asked for at once (they come with the state before the earliest).
+pub const HISTORY_FETCH_MAX: usize = 100;
+
+/// The largest page of history another server sends, in bytes.
+pub const BACKFILL_BYTES_MAX: usize = 8 * 1_048_576;
+
+/// Servers that are asked for one stretch of history.
+pub const HISTORY_SERVERS_MAX: usize = 5;
+
+/// Servers of a room that are compared to find the largest.
+pub const SERVERS_COMPARED_MAX: usize = 1_000;
+
+/// Stretches of history that are fetched at once; the next ones wait.
+pub const HISTORY_FETCHES_AT_ONCE: usize = 16;
+
+/// Rooms for which it is remembered that history is being fetched.
+pub const HISTORY_ROOMS_MAX: u64 = 10_000;
+
+/// How long a client waits for history that has to be fetched.
+pub const HISTORY_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// How often history is fetched for one page of it.
+pub const HISTORY_FETCHES_MAX: usize = 3;
+
+/// Redactions of one event that wait for it.
+pub const LATE_REDACTIONS_MAX: usize = 20;
+
+/// Rows of a timeline before a gap that are passed to find room for what fills it.
+pub const GAP_STEPS_MAX: usize = 64;
+
 /// The largest answer to a question about an alias, in bytes.
 pub const ALIAS_ANSWER_BYTES_MAX: usize = 262_144;
 

@@ -1,0 +1,250 @@
+//! Letting in what happened before something that is here: history, fetched from other servers.
+//!
+//! A gap is a parent that is not here of an event that is (`GAP_BY_PREV`). What was fetched for it
+//! goes into the timeline right before that event, in the order of the graph. It is judged as it would
+//! have been then: by its auth events and by the state before it; the room's present has no say, and
+//! is not changed. Nobody is told of it: no stream, no membership, no growing end.
+//!
+//! The state before an event is that after its parents. Where those are not here it was fetched with
+//! it, and is written as what differs from the state at the gap.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ruma::{OwnedEventId, RoomId};
+use vestibule_events::Pdu;
+use vestibule_state_res::{check_auth_events, check_state};
+use vestibule_storage::{
+    Scan, Stamp, Stamped, StorageError,
+    tables::{
+        room::{EVENT_STATE, StoredEventNo, StoredEventState, TIMELINE},
+        staging::GAP_BY_PREV,
+    },
+};
+use vestibule_types::{EventNo, limits::GAP_STEPS_MAX};
+
+use super::{
+    AppendError,
+    between::places_between,
+    receive::{Case, Incoming, ReceiveError, denied},
+    record::LIVE,
+};
+use crate::{LoggedEvent, RoomTx, Rooms, StateAt, state};
+
+/// Where history is put: the event it leads to.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    no: EventNo,
+    stamp: Stamp,
+    before: StateAt,
+    /// Nothing changed the state between what was fetched and this event.
+    plain: bool,
+}
+
+impl Rooms {
+    /// Puts events before the gaps they fill. Returns how many are new; what does not lead to a gap,
+    /// what nobody authorizes and what would need a state that was not fetched is left out.
+    pub async fn store_history(
+        &self,
+        room_id: &RoomId,
+        events: Vec<Incoming>,
+    ) -> Result<usize, AppendError> {
+        let cases: Vec<Case> = events.into_iter().map(Case::from).collect();
+        let stored = self.in_room(room_id, move |room| room.store_history(&cases)).await;
+        match stored {
+            Ok((count, _)) => Ok(count),
+            Err(ReceiveError::Append(error)) => Err(error),
+            Err(other) => Err(AppendError::Forbidden(other.to_string())),
+        }
+    }
+}
+
+impl RoomTx<'_, '_> {
+    fn store_history(&mut self, cases: &[Case]) -> Result<usize, ReceiveError> {
+        let room_id = self.room_id.clone();
+        let by_id: BTreeMap<&OwnedEventId, &Case> = cases
+            .iter()
+            .filter(|case| case.pdu.room_id() == room_id)
+            .map(|case| (case.pdu.event_id(), case))
+            .collect();
+        let Some(mut anchor) = self.anchor(by_id.keys().copied())? else { return Ok(0) };
+        let child = self.event(anchor.no)?;
+        anchor.plain = child.is_some_and(|child| is_plain_chain(&by_id, child.pdu.prev_events()));
+        let Some(places) = self.places(anchor, by_id.len())? else { return Ok(0) };
+        let mut places = places.into_iter();
+        let mut stored = 0;
+        for case in parents_first(&by_id) {
+            // A place that is not used stays free: they are not scarce.
+            let Some(place) = places.next() else { break };
+            stored += usize::from(self.store_past(case, anchor, place)?);
+        }
+        Ok(stored)
+    }
+
+    /// The event that the gap lies before: of several, the earliest.
+    fn anchor<'a>(
+        &self,
+        ids: impl Iterator<Item = &'a OwnedEventId>,
+    ) -> Result<Option<Anchor>, ReceiveError> {
+        let view = self.view()?;
+        let room = view.room.no;
+        let mut earliest: Option<Anchor> = None;
+        for row in GAP_BY_PREV.multi_get(&view.reader, ids.map(|id| (room, id)))? {
+            let Some(StoredEventNo(no)) = row else { continue };
+            let Some(around) = view.around(no)? else { continue };
+            if earliest.is_none_or(|known| around.stamp < known.stamp) {
+                let (stamp, before) = (around.stamp, around.value.before);
+                earliest = Some(Anchor { no, stamp, before, plain: false });
+            }
+        }
+        Ok(earliest)
+    }
+
+    /// Places right before the gap's event. Where too little room was left, a little earlier.
+    fn places(&self, anchor: Anchor, count: usize) -> Result<Option<Vec<Stamp>>, StorageError> {
+        let Ok(view) = self.view() else { return Ok(None) };
+        let room = view.room.no;
+        let before = Scan::prefix((room, LIVE)).before((room, LIVE, anchor.stamp)).reverse();
+        let rows = TIMELINE.scan_with(&view.reader, before.limit(GAP_STEPS_MAX))?;
+        let mut end = anchor.stamp;
+        for ((_, _, stamp), _) in &rows {
+            if let Some(places) = places_between(Some(*stamp), end, count) {
+                return Ok(Some(places));
+            }
+            end = *stamp;
+        }
+        let all = rows.len() < GAP_STEPS_MAX;
+        Ok(places_between(None, end, count).filter(|_| all))
+    }
+
+    /// Judges an event of the past and gives it its place. Says whether it is new.
+    fn store_past(
+        &mut self,
+        case: &Case,
+        anchor: Anchor,
+        place: Stamp,
+    ) -> Result<bool, ReceiveError> {
+        let pdu = &case.pdu;
+        if let Some(no) = self.view()?.event_no(pdu.event_id())? {
+            if self.view()?.around(no)?.is_some() {
+                self.leave_gap(pdu)?;
+                return Ok(false);
+            }
+            self.refresh_outlier(no, case)?;
+        }
+        let Ok(auth) = self.auth_events(pdu)? else { return Ok(false) };
+        let parents = self.parents(pdu)?;
+        let Some(before) = self.state_before_past(case, &parents.here, anchor)? else {
+            return Ok(false);
+        };
+        let by_id = |id: &ruma::EventId| -> Result<Option<Arc<Pdu>>, StorageError> {
+            let Ok(view) = self.view() else { return Ok(None) };
+            Ok(view.event_by_id(id)?.map(|event| event.pdu))
+        };
+        let refused = denied(check_auth_events(pdu, by_id))?.is_some()
+            || denied(check_state(pdu, self.state_of(before)))?.is_some();
+        let child = if refused {
+            self.remember_rejected(pdu, &auth, Some(before))?;
+            anchor.no
+        } else {
+            self.record_past(pdu, &auth, before, place)?
+        };
+        self.leave_gap(pdu)?;
+        let room = self.known()?.no;
+        for missing in &parents.missing {
+            GAP_BY_PREV.put(self.tx, (room, missing), &StoredEventNo(child))?;
+        }
+        Ok(true)
+    }
+
+    /// The state before an event of the past. `None` when it cannot be known.
+    fn state_before_past(
+        &mut self,
+        case: &Case,
+        here: &[LoggedEvent],
+        anchor: Anchor,
+    ) -> Result<Option<StateAt>, ReceiveError> {
+        if case.pdu.prev_events().is_empty() {
+            return Ok(Some(state::EMPTY));
+        }
+        if here.len() == case.pdu.prev_events().len() {
+            return Ok(Some(self.state_after_all(here)?));
+        }
+        match case.fetched.first() {
+            Some(ids) => Ok(self.fetched_state(ids, anchor.before)?),
+            None => Ok(anchor.plain.then_some(anchor.before)),
+        }
+    }
+
+    fn record_past(
+        &mut self,
+        pdu: &Pdu,
+        auth: &[LoggedEvent],
+        before: StateAt,
+        place: Stamp,
+    ) -> Result<EventNo, ReceiveError> {
+        let no = self.store_event(pdu, auth, false)?;
+        let after = self.state_after(pdu, no, before)?;
+        let room = self.known_mut()?;
+        room.head.backfilled += 1;
+        let room = room.no;
+        let around = StoredEventState { before, after, soft_failed: false };
+        EVENT_STATE.put(self.tx, (room, no), &Stamped { stamp: place, value: around })?;
+        TIMELINE.put(self.tx, (room, LIVE, place), &StoredEventNo(no))?;
+        self.index_relations(pdu, no, place)?;
+        self.apply_late_redactions(pdu)?;
+        Ok(no)
+    }
+
+    /// The event is here now: it is no gap any more.
+    fn leave_gap(&mut self, pdu: &Pdu) -> Result<(), AppendError> {
+        let gap = (self.known()?.no, pdu.event_id());
+        if GAP_BY_PREV.get(&self.tx.fixed(), gap)?.is_some() {
+            GAP_BY_PREV.delete(self.tx, gap)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether these are one line of events that leads to one with these parents, and none of them is
+/// state: then the state is the same all along.
+fn is_plain_chain(by_id: &BTreeMap<&OwnedEventId, &Case>, parents: &[OwnedEventId]) -> bool {
+    let (mut parents, mut length) = (parents, 0);
+    while let [parent] = parents {
+        let Some(case) = by_id.get(parent) else { return length == by_id.len() };
+        if case.pdu.is_state() || length == by_id.len() {
+            return false;
+        }
+        (parents, length) = (case.pdu.prev_events(), length + 1);
+    }
+    false
+}
+
+/// The events in an order in which each comes after its parents; beside that by depth, time and id.
+fn parents_first<'c>(by_id: &BTreeMap<&OwnedEventId, &'c Case>) -> Vec<&'c Case> {
+    let key = |case: &Case| {
+        let pdu = &case.pdu;
+        (pdu.depth(), pdu.origin_server_ts(), pdu.event_id().clone())
+    };
+    let mut starts: Vec<&'c Case> = by_id.values().copied().collect();
+    starts.sort_by_cached_key(|case| key(case));
+    let (mut order, mut begun) = (Vec::with_capacity(starts.len()), BTreeSet::new());
+    for start in starts {
+        let mut path = vec![(start, false)];
+        while let Some((case, finished)) = path.pop() {
+            if finished {
+                order.push(case);
+                continue;
+            }
+            if !begun.insert(case.pdu.event_id().clone()) {
+                continue;
+            }
+            path.push((case, true));
+            let parents = case.pdu.prev_events().iter();
+            path.extend(parents.filter_map(|id| by_id.get(id)).map(|parent| (*parent, false)));
+        }
+    }
+    order
+}

@@ -1,0 +1,105 @@
+//! Where a room's history has gaps, and fetching what lies in them.
+//!
+//! History is fetched for somebody who is in the room and whom the policy does not hold back: never for a
+//! guest, nor for anybody who looks in from outside.
+
+use std::collections::HashMap;
+
+use ruma::{OwnedEventId, OwnedServerName, RoomId, UserId};
+use vestibule_accounts::facts::subject;
+use vestibule_policy::Policy;
+use vestibule_storage::{
+    Read, StorageError,
+    tables::{
+        room::{SERVER_BY_ROOM, StoredMembership},
+        staging::GAP_BY_PREV,
+    },
+};
+use vestibule_types::{
+    EventNo,
+    limits::{GAPS_MAX, HISTORY_FETCH_MAX, SERVERS_COMPARED_MAX},
+};
+
+use crate::{ElsewhereError, RoomView, Rooms};
+
+/// The events with parents that are not here, and those parents.
+#[derive(Clone, Debug, Default)]
+pub struct Gaps(HashMap<EventNo, Vec<OwnedEventId>>);
+
+/// What came of asking for what lies in a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filled {
+    /// Some of it is here now.
+    Some,
+    /// Nobody has more.
+    Nothing,
+    /// Nobody could be asked now.
+    NotNow,
+}
+
+impl Gaps {
+    /// The missing parents of an event.
+    #[must_use]
+    pub fn before(&self, no: EventNo) -> Option<&[OwnedEventId]> {
+        self.0.get(&no).map(|missing| &**missing)
+    }
+}
+
+impl<R: Read> RoomView<'_, R> {
+    /// Where this room's history has gaps.
+    pub fn gaps(&self) -> Result<Gaps, StorageError> {
+        let mut gaps = Gaps::default();
+        for ((_, missing), child) in GAP_BY_PREV.scan(&self.reader, (self.room.no,), GAPS_MAX)? {
+            gaps.0.entry(child.0).or_default().push(missing);
+        }
+        Ok(gaps)
+    }
+
+    /// The gaps that are filled on behalf of a user: none for those for whom nothing is fetched.
+    pub(crate) fn gaps_to_fill(
+        &self,
+        policy: &Policy,
+        user: &UserId,
+    ) -> Result<Gaps, StorageError> {
+        let member = self.local_member(user)?;
+        let joined = member.is_some_and(|row| row.value.membership == StoredMembership::Join);
+        let account = if joined { subject(&self.reader, user)? } else { None };
+        let trusted = account
+            .and_then(|account| policy.class(&account.class).map(|class| !class.is_low_trust()));
+        if trusted == Some(true) { self.gaps() } else { Ok(Gaps::default()) }
+    }
+}
+
+impl Rooms {
+    /// Other servers in a room, those with the most members first: they are likely to have its history.
+    pub async fn servers_by_size(
+        &self,
+        room_id: &RoomId,
+        limit: usize,
+    ) -> Result<Vec<OwnedServerName>, StorageError> {
+        let us = self.inner.server_name.clone();
+        let servers = self.with_view(room_id, move |view| {
+            let rows = SERVER_BY_ROOM.scan(&view.reader, (view.room.no,), SERVERS_COMPARED_MAX)?;
+            let mut servers: Vec<(u64, OwnedServerName)> = rows
+                .into_iter()
+                .map(|((_, server), members)| (members, server))
+                .filter(|(_, server)| *server != us)
+                .collect();
+            servers.sort_by_key(|(members, _)| std::cmp::Reverse(*members));
+            Ok::<_, StorageError>(servers.into_iter().take(limit).map(|it| it.1).collect())
+        });
+        Ok(servers.await?.unwrap_or_default())
+    }
+
+    /// Asks other servers for what lies before a gap.
+    pub(crate) async fn fill_gap(&self, room_id: &RoomId, missing: Vec<OwnedEventId>) -> Filled {
+        match self.elsewhere().backfill(room_id, missing, HISTORY_FETCH_MAX).await {
+            Ok(true) => Filled::Some,
+            Ok(false) | Err(ElsewhereError::Alone) => Filled::Nothing,
+            Err(error) => {
+                tracing::debug!(%error, "history could not be fetched");
+                Filled::NotNow
+            }
+        }
+    }
+}
