@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use vestibule_events::{Pdu, RoomVersion, Verified};
 use vestibule_types::BoxFuture;
 
-use crate::Wanted;
+use crate::{RoomSummary, Wanted};
 
 /// Why another server could not help.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -132,6 +132,17 @@ pub struct RoomsElsewhere {
     pub total: Option<UInt>,
 }
 
+/// A space as another server tells of it. Nothing in it was checked.
+#[derive(Debug)]
+pub struct SpaceElsewhere {
+    /// The space.
+    pub room: RoomSummary,
+    /// Its `m.space.child` events, stripped.
+    pub children_state: Vec<Box<RawValue>>,
+    /// Those of its children that we could get into.
+    pub children: Vec<RoomSummary>,
+}
+
 /// What rooms ask of other servers.
 pub trait Elsewhere: Send + Sync + 'static {
     /// Asks a server for a membership event of our user. What it lays out is that event, or an error.
@@ -164,6 +175,16 @@ pub trait Elsewhere: Send + Sync + 'static {
         &'a self,
         alias: &'a RoomAliasId,
     ) -> BoxFuture<'a, Result<Option<AliasElsewhere>, ElsewhereError>>;
+
+    /// A space with its children, as a server tells of it. `None` when it does not know it, or does
+    /// not tell us.
+    fn space<'a>(
+        &'a self,
+        _server: &'a ServerName,
+        _room_id: &'a RoomId,
+    ) -> BoxFuture<'a, Result<Option<SpaceElsewhere>, ElsewhereError>> {
+        Box::pin(async { Err(ElsewhereError::Alone) })
+    }
 
     /// A page of the public rooms of another server.
     fn public_rooms<'a>(

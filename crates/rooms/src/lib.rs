@@ -49,7 +49,7 @@ pub use self::{
     directory::{Administrator, DirectoryError, PublicRoomsPage, PublicRoomsQuery, RoomSummary},
     elsewhere::{
         AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, JoinAnswer,
-        Prepared, RoomsElsewhere, RoomsElsewhereQuery,
+        Prepared, RoomsElsewhere, RoomsElsewhereQuery, SpaceElsewhere,
     },
     ephemeral::{
         NoticeError, ReceiptElsewhere, ReceiptKind, SendReceipt, SetTyping, Typing, TypingIn,

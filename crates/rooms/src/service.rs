@@ -20,6 +20,7 @@ use crate::{
     membership::{Refusals, Turns},
     points::PointCache,
     queue::Queues,
+    read::SpacesElsewhere,
 };
 
 /// What the operator decided about rooms.
@@ -74,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) events: EventCache,
     pub(crate) points: PointCache,
     pub(crate) acl_answers: AclAnswers,
+    pub(crate) spaces_elsewhere: SpacesElsewhere,
     /// Turns for reading whole states for other servers.
     pub(crate) state_reads: Semaphore,
     pub(crate) queues: Queues,
@@ -108,6 +110,7 @@ impl Rooms {
                 events: EventCache::new(),
                 points: PointCache::new(),
                 acl_answers: AclAnswers::new(),
+                spaces_elsewhere: SpacesElsewhere::new(),
                 state_reads: Semaphore::new(STATE_READS_AT_ONCE_MAX),
                 queues: Queues::default(),
                 refusals: Refusals::new(),

@@ -2,6 +2,7 @@
 
 mod answers;
 mod directory;
+mod hierarchy;
 mod kinds;
 mod leaks;
 mod pretending;

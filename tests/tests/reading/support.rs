@@ -12,7 +12,6 @@ pub(crate) const V1: &str = "/_matrix/federation/v1";
 pub(crate) struct Scene {
     pub(crate) server: TestServer,
     pub(crate) away: PretendServer,
-    pub(crate) network: Network,
     pub(crate) alice: Person,
 }
 
@@ -36,7 +35,7 @@ impl Scene {
         let server = blueprint.on(&network, "home.test").start().await;
         let away = PretendServer::on(&network, "away.test");
         let alice = server.register("alice").await;
-        Self { server, away, network, alice }
+        Self { server, away, alice }
     }
 
     /// A public room, so that people of other servers can slip in.

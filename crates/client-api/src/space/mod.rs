@@ -44,6 +44,7 @@ struct Summary {
     guest_can_join: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     encryption: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     room_version: String,
 }
 

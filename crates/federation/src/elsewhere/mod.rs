@@ -1,6 +1,7 @@
 //! What is asked of other servers because somebody here wants something that lies elsewhere.
 
 mod failure;
+mod hierarchy;
 mod profile;
 mod public_rooms;
 mod resolve_alias;
@@ -11,7 +12,7 @@ use ruma::{OwnedEventId, RoomAliasId, RoomId, ServerName};
 use vestibule_events::Pdu;
 use vestibule_rooms::{
     AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, Prepared,
-    RoomsElsewhere, RoomsElsewhereQuery, Wanted,
+    RoomsElsewhere, RoomsElsewhereQuery, SpaceElsewhere, Wanted,
 };
 use vestibule_types::BoxFuture;
 
@@ -68,6 +69,14 @@ impl Elsewhere for Abroad {
         alias: &'a RoomAliasId,
     ) -> BoxFuture<'a, Result<Option<AliasElsewhere>, ElsewhereError>> {
         Box::pin(async move { self.federation()?.ask_for_alias(alias).await })
+    }
+
+    fn space<'a>(
+        &'a self,
+        server: &'a ServerName,
+        room_id: &'a RoomId,
+    ) -> BoxFuture<'a, Result<Option<SpaceElsewhere>, ElsewhereError>> {
+        Box::pin(async move { self.federation()?.ask_for_space(server, room_id).await })
     }
 
     fn public_rooms<'a>(

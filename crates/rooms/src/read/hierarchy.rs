@@ -2,20 +2,16 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use ruma::{OwnedRoomId, RoomId};
-use serde::{Deserialize, Serialize};
-use serde_json::{
-    Value,
-    value::{RawValue, to_raw_value},
-};
+use ruma::{OwnedRoomId, OwnedServerName, RoomId};
+use serde_json::value::RawValue;
 use vestibule_policy::Policy;
-use vestibule_storage::{Read, Snapshot, StorageError};
+use vestibule_storage::Snapshot;
 use vestibule_types::{
     Actor,
-    limits::{HIERARCHY_DEPTH_MAX, HIERARCHY_PAGE_MAX, SPACE_CHILDREN_MAX, SPACE_WALK_ROOMS_MAX},
+    limits::{HIERARCHY_ASKED_MAX, HIERARCHY_DEPTH_MAX, HIERARCHY_PAGE_MAX, SPACE_WALK_ROOMS_MAX},
 };
 
-use super::ReadError;
+use super::{ReadError, hierarchy_elsewhere::WantedSpace, space_child::Edge};
 use crate::{BadToken, OpenRoom, RoomSummary, RoomView, Rooms, ask::Ask};
 
 /// Which part of a space is wanted.
@@ -94,8 +90,9 @@ impl FromStr for HierarchyToken {
 }
 
 impl Rooms {
-    /// A page of the rooms of a space, as far as the reader is in them or could get in. Rooms this
-    /// server does not have are left out.
+    /// A page of the rooms of a space, as far as the reader is in them or could get in. Of rooms this
+    /// server is not in, other servers are asked, if the policy lets the reader cause that; rooms of
+    /// which nothing is learned are left out.
     pub async fn hierarchy(
         &self,
         actor: &Actor,
@@ -108,162 +105,121 @@ impl Rooms {
         if from != (HierarchyToken { shown: from.shown, ..beginning }) {
             return Err(BadToken.into());
         }
+        let mut may_ask = HIERARCHY_ASKED_MAX;
+        loop {
+            let (page, mut wanted) = self.known_hierarchy(actor, query.clone(), from).await?;
+            wanted.truncate(may_ask);
+            if wanted.is_empty() {
+                return page;
+            }
+            may_ask -= wanted.len();
+            self.learn_spaces(wanted).await;
+        }
+    }
+
+    /// The page by what is known now, and what would have to be asked to know more.
+    async fn known_hierarchy(
+        &self,
+        actor: &Actor,
+        query: HierarchyQuery,
+        from: HierarchyToken,
+    ) -> Result<(Result<Hierarchy, ReadError>, Vec<WantedSpace>), ReadError> {
         let ask = self.onlooker(actor);
         let (rooms, policy) = (self.clone(), self.inner.policy.current());
         self.inner
             .store
             .read(move |snapshot| {
-                let walk = Walk { rooms: &rooms, policy: &policy, reader: snapshot, ask: &ask };
-                walk.page(&query, from)
+                let wanted = Vec::new();
+                let mut walk =
+                    Walk { rooms: &rooms, policy: &policy, reader: snapshot, ask: &ask, wanted };
+                let page = walk.page(&query, from);
+                Ok((page, walk.wanted))
             })
             .await
     }
 }
 
 /// A walk down a space, by somebody.
-struct Walk<'w, 's> {
-    rooms: &'w Rooms,
-    policy: &'w Policy,
-    reader: &'w Snapshot<'s>,
-    ask: &'w Ask,
+pub(super) struct Walk<'w, 's> {
+    pub(super) rooms: &'w Rooms,
+    pub(super) policy: &'w Policy,
+    pub(super) reader: &'w Snapshot<'s>,
+    pub(super) ask: &'w Ask,
+    /// The rooms that other servers would have to be asked about.
+    pub(super) wanted: Vec<WantedSpace>,
 }
 
 impl Walk<'_, '_> {
-    fn page(&self, query: &HierarchyQuery, from: HierarchyToken) -> Result<Hierarchy, ReadError> {
+    fn page(
+        &mut self,
+        query: &HierarchyQuery,
+        from: HierarchyToken,
+    ) -> Result<Hierarchy, ReadError> {
         let limit = query.limit.clamp(1, HIERARCHY_PAGE_MAX);
         let depth_max = query.max_depth.unwrap_or(u64::MAX).min(HIERARCHY_DEPTH_MAX);
-        let mut waiting = vec![(query.room_id.clone(), 0_u64)];
+        let mut waiting = vec![(query.room_id.clone(), Vec::new(), 0_u64)];
         let mut seen = BTreeSet::new();
         let mut rooms = Vec::new();
         let mut met = 0_usize;
-        while let Some((room_id, depth)) = waiting.pop() {
+        while let Some((room_id, via, depth)) = waiting.pop() {
             if seen.len() == SPACE_WALK_ROOMS_MAX || !seen.insert(room_id.clone()) {
                 continue;
             }
-            let Some((room, below)) = self.look(&room_id, query.suggested_only)? else {
+            let Some((summary, mut edges)) = self.look(&room_id, via)? else {
                 if depth == 0 {
                     return Err(ReadError::NotMember);
                 }
                 continue;
             };
+            edges.retain(|edge| edge.suggested || !query.suggested_only);
             if rooms.len() == limit {
                 let next = HierarchyToken { shown: met, ..from };
                 return Ok(Hierarchy { rooms, next: Some(next.to_string()) });
             }
+            let (children, below) = taken_apart(edges);
             if met >= from.shown {
-                rooms.push(room);
+                rooms.push(SpaceRoom { summary, children });
             }
             met += 1;
             if depth < depth_max {
-                waiting.extend(below.into_iter().rev().map(|child| (child, depth + 1)));
+                waiting.extend(below.into_iter().rev().map(|(room, via)| (room, via, depth + 1)));
             }
         }
         Ok(Hierarchy { rooms, next: None })
     }
 
-    /// A room with its children in their order. `None` for one that is not for the asker.
+    /// A room with its children in their order. `None` for one that is not for the asker, or of
+    /// which nothing is known.
     fn look(
-        &self,
+        &mut self,
         room_id: &RoomId,
-        suggested_only: bool,
-    ) -> Result<Option<(SpaceRoom, Vec<OwnedRoomId>)>, ReadError> {
-        let Some(room) = OpenRoom::load(self.reader, room_id)? else { return Ok(None) };
-        let view = RoomView::new(self.rooms, self.reader, &room);
+        via: Vec<OwnedServerName>,
+    ) -> Result<Option<(RoomSummary, Vec<Edge>)>, ReadError> {
+        let room = OpenRoom::load(self.reader, room_id)?;
+        let view = room.as_ref().map(|room| RoomView::new(self.rooms, self.reader, room));
+        let fresh = match &view {
+            Some(view) => view.is_resident()?,
+            None => false,
+        };
+        if !fresh && let Some(told) = self.look_elsewhere(room_id, via, room.as_ref())? {
+            return Ok(Some(told));
+        }
+        let Some(view) = view else { return Ok(None) };
         let summary = view.summary()?;
         if !view.is_shown_to(self.policy, Some(self.ask), &summary)? {
             return Ok(None);
         }
-        let mut edges = Vec::new();
-        if summary.room_type.as_deref() == Some("m.space") {
-            edges = view.space_children()?;
-            edges.retain(|edge| edge.suggested || !suggested_only);
-        }
-        let mut children = Vec::with_capacity(edges.len());
-        let mut below = Vec::with_capacity(edges.len());
-        for edge in edges {
-            children.push(edge.stripped);
-            below.push(edge.child);
-        }
-        Ok(Some((SpaceRoom { summary, children }, below)))
+        let is_space = summary.room_type.as_deref() == Some("m.space");
+        let edges = if is_space { view.space_children()? } else { Vec::new() };
+        Ok(Some((summary, edges)))
     }
 }
 
-/// A child of a space.
-pub(crate) struct Edge {
-    /// The child.
-    pub(crate) child: OwnedRoomId,
-    /// Whether the space suggests it.
-    pub(crate) suggested: bool,
-    /// The event that names it, stripped.
-    pub(crate) stripped: Box<RawValue>,
-    order: Option<String>,
-    at: u64,
-}
+/// What is shown of children, and where the walk goes on.
+type TakenApart = (Vec<Box<RawValue>>, Vec<(OwnedRoomId, Vec<OwnedServerName>)>);
 
-#[derive(Deserialize)]
-struct ChildContent {
-    via: Vec<String>,
-    #[serde(default)]
-    order: Value,
-    #[serde(default)]
-    suggested: Value,
-}
-
-/// A stripped event with its time.
-#[derive(Serialize)]
-struct StrippedChild<'a> {
-    r#type: &'a str,
-    state_key: &'a str,
-    content: &'a RawValue,
-    sender: &'a str,
-    origin_server_ts: u64,
-}
-
-impl<R: Read> RoomView<'_, R> {
-    /// The children of a space in the order it is shown in: by `order`, those without one last,
-    /// then by age.
-    pub(crate) fn space_children(&self) -> Result<Vec<Edge>, StorageError> {
-        let state = self.full_state(self.room.head.state, Some("m.space.child"))?;
-        let mut edges = Vec::new();
-        for ((_, child), no) in state.into_iter().take(SPACE_CHILDREN_MAX) {
-            let Ok(child) = OwnedRoomId::try_from(child) else { continue };
-            let Some(event) = self.event(no)? else { continue };
-            let content = self.shown_content(&event)?;
-            let Ok(parsed) = serde_json::from_str::<ChildContent>(content.get()) else { continue };
-            if parsed.via.is_empty() {
-                continue;
-            }
-            let at = event.pdu.origin_server_ts().get().into();
-            let stripped = to_raw_value(&StrippedChild {
-                r#type: "m.space.child",
-                state_key: child.as_str(),
-                content: &content,
-                sender: event.pdu.sender().as_str(),
-                origin_server_ts: at,
-            });
-            let stripped = stripped
-                .map_err(|error| StorageError::corrupt("event_by_no", error.to_string()))?;
-            let order = parsed.order.as_str().filter(|order| is_order(order));
-            edges.push(Edge {
-                order: order.map(ToOwned::to_owned),
-                suggested: parsed.suggested == Value::Bool(true),
-                child,
-                at,
-                stripped,
-            });
-        }
-        edges.sort_by(|a, b| place(a).cmp(&place(b)));
-        Ok(edges)
-    }
-}
-
-fn place(edge: &Edge) -> (bool, Option<&str>, u64, &RoomId) {
-    (edge.order.is_none(), edge.order.as_deref(), edge.at, &edge.child)
-}
-
-/// At most fifty visible ASCII characters and spaces; anything else counts as absent.
-fn is_order(order: &str) -> bool {
-    order.len() <= 50 && order.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+fn taken_apart(edges: Vec<Edge>) -> TakenApart {
+    edges.into_iter().map(|edge| (edge.stripped, (edge.child, edge.via))).unzip()
 }
 
 #[cfg(test)]
@@ -279,11 +235,5 @@ mod tests {
         for bad in ["", "h", "h1", "h1_2", "h1_2_3", "hx__0", "h1__0_0", "t1__0"] {
             assert_eq!(bad.parse::<HierarchyToken>(), Err(BadToken), "{bad}");
         }
-    }
-
-    #[test]
-    fn an_order_of_other_characters_or_too_long_counts_as_none() {
-        assert!(is_order("") && is_order("a b~") && is_order(&"x".repeat(50)));
-        assert!(!is_order("ä") && !is_order("a\n") && !is_order(&"x".repeat(51)));
     }
 }

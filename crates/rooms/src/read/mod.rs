@@ -6,6 +6,7 @@ mod event;
 mod event_at;
 mod gaps;
 mod hierarchy;
+mod hierarchy_elsewhere;
 mod inbound;
 mod initial_sync;
 mod joined;
@@ -15,12 +16,12 @@ mod preview;
 mod relations;
 mod room_summary;
 mod search_users;
+mod space_child;
 mod state;
 mod threads;
 
 use vestibule_storage::StorageError;
 
-pub(crate) use self::event_at::nearest;
 pub use self::{
     context::{Context, ContextQuery},
     event_at::EventAt,
@@ -36,6 +37,7 @@ pub use self::{
     search_users::{FoundUser, FoundUsers},
     threads::{Threads, ThreadsQuery},
 };
+pub(crate) use self::{event_at::nearest, hierarchy_elsewhere::SpacesElsewhere};
 use crate::{BadToken, ask::AskError};
 
 /// Why something was not read.

@@ -52,7 +52,7 @@ impl<R: Read> RoomView<'_, R> {
             ("knock_restricted", _) => Ok(known.knock_restricted_join_rule),
             ("restricted", Some(user)) if known.restricted_join_rule => {
                 for allowed in room.allowed_room_ids.iter().take(RESTRICTED_ROOMS_MAX) {
-                    if self.is_joined_to(user, allowed)? {
+                    if is_joined_to(&self.reader, user, allowed)? {
                         return Ok(true);
                     }
                 }
@@ -61,10 +61,15 @@ impl<R: Read> RoomView<'_, R> {
             _ => Ok(false),
         }
     }
+}
 
-    fn is_joined_to(&self, user: &UserId, room: &RoomId) -> Result<bool, StorageError> {
-        let Some(no) = ROOM_NO_BY_ID.get(&self.reader, (room,))? else { return Ok(false) };
-        let member = ROOM_BY_MEMBER.get(&self.reader, (user, no.0))?;
-        Ok(member.is_some_and(|member| member.value.membership == StoredMembership::Join))
-    }
+/// Whether one of our users is joined to a room.
+pub(super) fn is_joined_to(
+    reader: &impl Read,
+    user: &UserId,
+    room: &RoomId,
+) -> Result<bool, StorageError> {
+    let Some(no) = ROOM_NO_BY_ID.get(reader, (room,))? else { return Ok(false) };
+    let member = ROOM_BY_MEMBER.get(reader, (user, no.0))?;
+    Ok(member.is_some_and(|member| member.value.membership == StoredMembership::Join))
 }

@@ -1,4 +1,6 @@
-//! Bounds of what other servers are told of rooms here.
+//! Bounds of what other servers are told of rooms here, and of what they tell of theirs.
+
+use std::time::Duration;
 
 /// Remembered answers of access control lists: which list, which server.
 pub const ACL_ANSWERS_MAX: u64 = 50_000;
@@ -39,3 +41,21 @@ pub const ALIAS_SERVERS_MAX: usize = 100;
 
 /// Rooms of a user that are looked at for one of another server.
 pub const SHARED_ROOMS_SCAN_MAX: usize = 2_000;
+
+/// Rooms of a space that other servers are asked about for one page of it.
+pub const HIERARCHY_ASKED_MAX: usize = 20;
+
+/// Servers of one child of a space that are remembered as knowing it.
+pub const SPACE_CHILD_VIA_MAX: usize = 10;
+
+/// Servers that are asked about one room, one after the other.
+pub const SPACE_VIA_ASKED_MAX: usize = 3;
+
+/// The largest answer about a space, in bytes.
+pub const HIERARCHY_ANSWER_BYTES_MAX: usize = 4 * 1_048_576;
+
+/// How long what another server told of a space is taken for current.
+pub const SPACE_FRESH_MAX: Duration = Duration::from_mins(5);
+
+/// What other servers told of spaces, kept in memory, in bytes.
+pub const SPACES_ELSEWHERE_BYTES_MAX: u64 = 16 * 1_048_576;
