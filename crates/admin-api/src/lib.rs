@@ -16,6 +16,7 @@ mod reload;
 mod reports;
 mod segment;
 mod services;
+mod signing_keys;
 mod tokens;
 mod user_name;
 mod users;
@@ -30,7 +31,8 @@ pub use self::{
         ClassChange, DatabaseAnswer, DenialAnswer, DenialsAnswer, DestinationAnswer,
         DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, NewToken, NewUser, OpenRoom,
         OpenRoomsAnswer, PasswordChange, PolicyAnswer, ReloadAnswer, ReportAnswer, ReportsAnswer,
-        RetryAnswer, TokenAnswer, TokensAnswer, UserAnswer, UsersAnswer,
+        RetryAnswer, SigningKeyAnswer, SigningKeysAnswer, TokenAnswer, TokensAnswer, UserAnswer,
+        UsersAnswer,
     },
     segment::segment,
     services::{AdminServices, Maintenance, MaintenanceError},
@@ -79,6 +81,8 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
             OPERATOR,
             federation::test::handle,
         )
+        .mount_at(Method::GET, &at("/keys"), OPERATOR, signing_keys::list::handle)
+        .mount_at(Method::POST, &at("/keys/rotate"), OPERATOR, signing_keys::rotate::handle)
         .mount_at(Method::GET, &at("/reports"), OPERATOR, reports::handle)
         .mount_at(Method::GET, &at("/db/check"), OPERATOR, database::check::handle)
         .mount_at(Method::POST, &at("/reload"), OPERATOR, reload::handle);

@@ -211,6 +211,22 @@ pub struct DestinationAnswer {
     pub reason: String,
 }
 
+/// `GET /keys`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SigningKeysAnswer {
+    /// The key in use, then those of before, the latest first.
+    pub keys: Vec<SigningKeyAnswer>,
+}
+
+/// One key this server signs with, or signed with.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SigningKeyAnswer {
+    /// Its id, `ed25519:name`.
+    pub key_id: String,
+    /// When it was last used, in milliseconds since the Unix epoch; absent for the one in use.
+    pub expired_at: Option<u64>,
+}
+
 /// `POST /federation/destinations/{server}/retry`
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RetryAnswer {

@@ -15,8 +15,8 @@ pub use vestibule_remote::{FailingServer, Finding, Outcome};
 
 pub use self::{
     key_ring::{
-        ChecksBusy, KeyRing, PublishKeysError, QueryKeysError, RequestSignature, VerifyEventError,
-        VerifyObjectError, VerifyRequestError,
+        ChecksBusy, KeyRing, OwnKey, PublishKeysError, QueryKeysError, RequestSignature,
+        RotateKeyError, VerifyEventError, VerifyObjectError, VerifyRequestError,
     },
     service::{Federation, FederationParts},
     third_party::{BoundInvite, ThirdPartyBoundError},

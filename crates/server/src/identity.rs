@@ -3,15 +3,19 @@
 use anyhow::Context;
 use vestibule_events::SigningKey;
 use vestibule_storage::{
-    SlotNo, StorageError, Store,
-    tables::{policy::POLICY_EPOCH, signing_key::SIGNING_KEY},
+    SlotNo, StorageError, Store, Tx,
+    tables::{
+        policy::POLICY_EPOCH,
+        signing_key::{OLD_SIGNING_KEY, SIGNING_KEY, SIGNING_KEY_CHANGE, StoredOldKey},
+    },
 };
 use vestibule_types::Environment;
 
 /// Rows about the whole server live in the first slot.
 pub(crate) const SERVER_SLOT: SlotNo = SlotNo(0);
 
-/// The key events are signed with, made at the first start.
+/// The key events are signed with, made at the first start, and anew when the operator asked for it:
+/// then the key of before is kept with the moment of its end.
 pub(crate) async fn signing_key(
     store: &Store,
     environment: &Environment,
@@ -20,16 +24,29 @@ pub(crate) async fn signing_key(
     let alphabet = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let name = format!("a_{}", environment.random_text(alphabet, 6));
     let fresh = SigningKey::from_seed(environment.random_bytes(), &name)?.to_text();
+    let now = environment.now_ms();
     let stored = store
         .write(SERVER_SLOT, move |tx| {
-            if let Some(text) = SIGNING_KEY.get(tx, (0_u8,))? {
-                return Ok(text);
+            let change = SIGNING_KEY_CHANGE.get(tx, (0_u8,))?.is_some();
+            match SIGNING_KEY.get(tx, (0_u8,))? {
+                Some(text) if !change => return Ok(text),
+                Some(text) => retire(tx, &text, now)?,
+                None => {}
             }
+            SIGNING_KEY_CHANGE.delete(tx, (0_u8,))?;
             SIGNING_KEY.put(tx, (0_u8,), &fresh)?;
             Ok::<_, StorageError>(fresh.clone())
         })
         .await?;
     SigningKey::from_text(&stored.value).context("the stored signing key is damaged")
+}
+
+/// Keeps the public half of a key that is not used from now on.
+fn retire(tx: &mut Tx<'_>, text: &str, now: u64) -> Result<(), StorageError> {
+    let key = SigningKey::from_text(text)
+        .map_err(|error| StorageError::corrupt("signing_key", error.to_string()))?;
+    let old = StoredOldKey { public_key: key.public_key(), expired_at: now };
+    OLD_SIGNING_KEY.put(tx, (key.key_id().to_string(),), &old)
 }
 
 /// The epoch of the policy in force; zero before the first.

@@ -22,7 +22,7 @@ macro_rules! registered {
 /// Every table there is. A test fails when one of `tables/` is missing here.
 pub(crate) const REGISTERED: &[TableInfo] = registered! {
     meta: FORMAT_VERSION SLOT_POSITION SERVER MIGRATION_PROGRESS;
-    signing_key: SIGNING_KEY OLD_SIGNING_KEY;
+    signing_key: SIGNING_KEY OLD_SIGNING_KEY SIGNING_KEY_CHANGE;
     server_key: SERVER_KEYS SERVER_KEYS_BY_TIME SERVER_KEYS_KEPT;
     account: ACCOUNT_BY_ID ACCOUNT_BY_CLASS ADMIN_COUNT DEVICE_BY_USER SEEN_BY_DEVICE
         SESSION_BY_TOKEN REFRESH_BY_TOKEN TOKEN_BY_DEVICE SESSION_GUARD REGISTRATION_TOKEN

@@ -12,6 +12,7 @@ mod object;
 mod own;
 mod query;
 mod request;
+mod rotate;
 mod turns;
 
 use std::{fmt, sync::Arc};
@@ -36,6 +37,7 @@ pub use self::{
     own::PublishKeysError,
     query::QueryKeysError,
     request::{RequestSignature, VerifyRequestError},
+    rotate::{OwnKey, RotateKeyError},
 };
 use crate::FederationParts;
 

@@ -46,6 +46,9 @@ pub(super) enum Command {
     /// See how other servers are reached.
     #[command(subcommand)]
     Federation(FederationCommand),
+    /// The keys this server signs with.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Look after the database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -188,6 +191,14 @@ pub(super) enum FederationCommand {
         /// The server's name.
         server: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// List the key in use and those of before, which other servers still check old events with.
+    List,
+    /// Sign with a new key from the next start on.
+    Rotate,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@ mod config;
 mod db;
 mod door;
 mod federation;
+mod keys;
 mod output;
 mod policy;
 mod serve;
@@ -36,6 +37,7 @@ pub fn run() -> ExitCode {
         Command::Space(command) => door::space(&file, &command),
         Command::Policy(command) => policy::run(&file, &command),
         Command::Federation(command) => federation::run(&file, &command),
+        Command::Keys(command) => keys::run(&file, &command),
         Command::Db(command) => db::run(&file, &command),
     };
     match done {

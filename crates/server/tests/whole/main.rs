@@ -7,6 +7,7 @@
 )]
 
 mod destinations;
+mod keys;
 mod life;
 mod operator;
 mod reload;

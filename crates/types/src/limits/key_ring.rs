@@ -36,6 +36,9 @@ pub const REQUEST_SIGNATURES_MAX: usize = 8;
 /// Keys of one server that are kept; the ones that were good the longest ago make room.
 pub const KEYS_PER_SERVER_MAX: usize = 64;
 
+/// Keys of before that this server publishes. Others read [`KEYS_PER_SERVER_MAX`] at most, as it does.
+pub const OWN_OLD_KEYS_MAX: usize = 32;
+
 /// Servers whose keys are kept; the one whose answer is the oldest makes room.
 pub const SERVERS_WITH_KEYS_MAX: u64 = 200_000;
 
