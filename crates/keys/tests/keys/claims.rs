@@ -1,0 +1,243 @@
+//! One-time keys: each is given out once.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use proptest::prelude::*;
+use vestibule_keys::{ClaimKeys, RemoteKeysError};
+use vestibule_policy::PolicyConfig;
+use vestibule_storage::{CommitMode, Durability, MemoryEngine, Store, StoreOptions, ThreadPool};
+
+use crate::support::{House, Person, raw, value};
+
+/// Claims a key of somebody's device: its id, and the key.
+pub(crate) async fn claim(
+    house: &House,
+    who: &Person,
+    whose: &Person,
+) -> Option<(String, serde_json::Value)> {
+    let devices = [(whose.device.clone(), "signed_curve25519".to_owned())].into();
+    let command =
+        ClaimKeys { one_time_keys: [(whose.user.clone(), devices)].into(), timeout: None };
+    let claimed = house.keys.claim_keys(&who.actor, command).await.expect("an answer");
+    let keys = claimed.one_time_keys.get(&whose.user)?.get(&whose.device)?;
+    assert_eq!(keys.len(), 1);
+    keys.iter().next().map(|(id, key)| (id.clone(), value(key)))
+}
+
+#[tokio::test]
+async fn keys_are_given_out_once_and_in_the_order_of_their_upload() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let alice = house.member("alice", "LAPTOP").await;
+        let bob = house.member("bob", "PHONE").await;
+        alice.introduce(&house).await;
+        alice.leave_keys(&house, &["ZZ"]).await;
+        alice.leave_keys(&house, &["AA"]).await;
+        let (id, key) = claim(&house, &bob, &alice).await.unwrap();
+        assert_eq!(id, "signed_curve25519:ZZ", "the older one first");
+        assert_eq!(key, alice.one_time_key("key ZZ"));
+        assert_eq!(claim(&house, &bob, &alice).await.unwrap().0, "signed_curve25519:AA");
+        assert_eq!(claim(&house, &bob, &alice).await, None);
+        let counts = house.keys.one_time_key_counts(&alice.user, &alice.device).await.unwrap();
+        assert!(counts.values().all(|count| *count == 0), "{counts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_given_out_does_not_come_back_when_it_is_uploaded_again() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let bob = house.member("bob", "PHONE").await;
+    alice.introduce(&house).await;
+    alice.leave_keys(&house, &["AA"]).await;
+    claim(&house, &bob, &alice).await.unwrap();
+    // The answer to the upload was lost, so the client tries again.
+    let counts = alice.leave_keys(&house, &["AA"]).await;
+    assert_eq!(counts.get("signed_curve25519").copied().unwrap_or_default(), 0);
+    assert_eq!(claim(&house, &bob, &alice).await, None);
+}
+
+#[tokio::test]
+async fn the_fallback_key_stands_in_as_often_as_needed_until_it_is_replaced() {
+    let house = House::new(3);
+    let alice = house.member("alice", "LAPTOP").await;
+    let bob = house.member("bob", "PHONE").await;
+    alice.introduce(&house).await;
+    alice.leave_keys(&house, &["AA"]).await;
+    alice.leave_fallback(&house, "F1").await;
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        given.push(claim(&house, &bob, &alice).await.unwrap().0);
+    }
+    assert_eq!(given, ["signed_curve25519:AA", "signed_curve25519:F1", "signed_curve25519:F1"]);
+    alice.leave_fallback(&house, "F2").await;
+    assert_eq!(claim(&house, &bob, &alice).await.unwrap().0, "signed_curve25519:F2");
+}
+
+#[tokio::test]
+async fn other_servers_claim_from_the_same_keys() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let bob = house.member("bob", "PHONE").await;
+    alice.introduce(&house).await;
+    alice.leave_keys(&house, &["AA"]).await;
+    let devices = [(alice.device.clone(), "signed_curve25519".to_owned())].into();
+    let claims = [(alice.user.clone(), devices)].into();
+    let origin = ruma::server_name!("far.test");
+    let claimed = house.keys.claim_keys_for_server(origin, claims).await.unwrap();
+    assert!(claimed[&alice.user][&alice.device].contains_key("signed_curve25519:AA"));
+    assert_eq!(claim(&house, &bob, &alice).await, None);
+}
+
+#[tokio::test]
+async fn keys_of_other_servers_are_claimed_there() {
+    let house = House::new(1);
+    let bob = house.member("bob", "PHONE").await;
+    let zoe: ruma::OwnedUserId = "@zoe:far.test".try_into().unwrap();
+    let key = ("signed_curve25519:Q".to_owned(), serde_json::json!({ "key": "q" }));
+    let device = ruma::OwnedDeviceId::from("FAR");
+    house.elsewhere.one_time.lock().insert((zoe.clone(), device.clone()), vec![key]);
+    let ask = || async {
+        let devices = [(device.clone(), "signed_curve25519".to_owned())].into();
+        let command = ClaimKeys { one_time_keys: [(zoe.clone(), devices)].into(), timeout: None };
+        house.keys.claim_keys(&bob.actor, command).await.unwrap()
+    };
+    let claimed = ask().await;
+    assert_eq!(claimed.one_time_keys[&zoe][&device]["signed_curve25519:Q"].get(), r#"{"key":"q"}"#);
+    assert!(claimed.failures.is_empty());
+    *house.elsewhere.unreachable.lock() = true;
+    let claimed = ask().await;
+    assert_eq!(claimed.failures[zoe.server_name()], RemoteKeysError::Unreachable);
+}
+
+/// A house with a commit thread and a pool, as a server has them.
+fn busy_house() -> House {
+    let options = StoreOptions {
+        slots: 1,
+        durability: Durability::Os,
+        commit: CommitMode::Thread,
+        executor: Arc::new(ThreadPool::new("store", 4, 1_024).expect("threads")),
+    };
+    let store = Store::open(MemoryEngine::new(1), options).expect("opens");
+    House::over(&PolicyConfig::default(), store)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_who_claim_at_once_never_get_the_same_key() {
+    let house = Arc::new(busy_house());
+    let alice = house.member("alice", "LAPTOP").await;
+    let bob = house.member("bob", "PHONE").await;
+    alice.introduce(&house).await;
+    let names: Vec<String> = (0..60).map(|number| format!("K{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    alice.leave_keys(&house, &names).await;
+    let claims = (0..80).map(|_| {
+        let (house, alice, bob) = (house.clone(), alice.clone(), bob.clone());
+        tokio::spawn(async move { claim(&house, &bob, &alice).await })
+    });
+    let mut given = Vec::new();
+    for claim in claims.collect::<Vec<_>>() {
+        given.extend(claim.await.unwrap().map(|(id, _)| id));
+    }
+    assert_eq!(given.len(), 60, "every key was given out");
+    assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), 60, "and none of them twice");
+    assert_eq!(claim(&house, &bob, &alice).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_claimed_while_its_device_logs_out_is_gone_for_good() {
+    let house = Arc::new(busy_house());
+    let bob = house.member("bob", "PHONE").await;
+    for round in 0..20 {
+        let alice = house.member(&format!("alice{round}"), "LAPTOP").await;
+        alice.introduce(&house).await;
+        alice.leave_keys(&house, &["AA"]).await;
+        let (taking, leaving) = (house.clone(), house.clone());
+        let (one, other, me) = (alice.clone(), alice.clone(), bob.clone());
+        let taken = tokio::spawn(async move { claim(&taking, &me, &one).await });
+        let left = tokio::spawn(async move { leaving.accounts.log_out(&other.actor).await });
+        left.await.unwrap().unwrap();
+        taken.await.unwrap();
+        assert_eq!(claim(&house, &bob, &alice).await, None);
+        let counts = house.keys.one_time_key_counts(&alice.user, &alice.device).await.unwrap();
+        assert!(counts.values().all(|count| *count == 0), "{counts:?}");
+    }
+}
+
+/// What may happen to the keys of a device.
+#[derive(Clone, Debug)]
+enum Step {
+    Upload(Vec<u8>),
+    Fallback(u8),
+    Claim,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        proptest::collection::vec(0..20_u8, 1..4).prop_map(Step::Upload),
+        (0..3_u8).prop_map(Step::Fallback),
+        Just(Step::Claim),
+        Just(Step::Claim),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_happens_no_key_is_given_out_twice(steps in proptest::collection::vec(step(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let house = House::new(3);
+            let alice = house.member("alice", "LAPTOP").await;
+            let bob = house.member("bob", "PHONE").await;
+            alice.introduce(&house).await;
+            let (mut waiting, mut given) = (BTreeSet::new(), BTreeSet::new());
+            let mut fallback = None;
+            for step in steps {
+                match step {
+                    Step::Upload(names) => {
+                        let names: BTreeSet<String> =
+                            names.iter().map(|it| format!("K{it}")).collect();
+                        let list: Vec<&str> = names.iter().map(String::as_str).collect();
+                        let counts = alice.leave_keys(&house, &list).await;
+                        waiting.extend(names.into_iter().filter(|name| !given.contains(name)));
+                        let count = counts.get("signed_curve25519").copied().unwrap_or_default();
+                        assert_eq!(count, waiting.len() as u64);
+                    }
+                    Step::Fallback(name) => {
+                        alice.leave_fallback(&house, &format!("F{name}")).await;
+                        fallback = Some(format!("F{name}"));
+                    }
+                    Step::Claim => {
+                        let claimed = claim(&house, &bob, &alice).await;
+                        let name = claimed.map(|(id, _)| id.split_once(':').unwrap().1.to_owned());
+                        if waiting.is_empty() {
+                            assert_eq!(name, fallback);
+                        } else {
+                            let name = name.unwrap();
+                            assert!(waiting.remove(&name), "{name} was not waiting");
+                            assert!(given.insert(name));
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_plain_text_is_a_key_too() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let keys = [("curve25519:AA".to_owned(), raw(&serde_json::json!("plain")))].into();
+    let command = vestibule_keys::UploadKeys { one_time_keys: keys, ..Default::default() };
+    assert_eq!(alice.upload(&house, command).await.unwrap()["curve25519"], 1);
+    let devices = [(alice.device.clone(), "curve25519".to_owned())].into();
+    let claims = ClaimKeys { one_time_keys: [(alice.user.clone(), devices)].into(), timeout: None };
+    let claimed = house.keys.claim_keys(&alice.actor, claims).await.unwrap();
+    assert_eq!(
+        claimed.one_time_keys[&alice.user][&alice.device]["curve25519:AA"].get(),
+        r#""plain""#
+    );
+}

@@ -1,0 +1,202 @@
+//! Devices tell who they are.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use vestibule_keys::{ObjectError, UploadKeys, UploadKeysError};
+use vestibule_types::ClassName;
+
+use crate::support::{House, raw, value};
+
+#[tokio::test]
+async fn identity_keys_are_shown_as_they_were_uploaded_with_the_name_of_the_device() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let alice = house.member("alice", "LAPTOP").await;
+        let bob = house.member("bob", "PHONE").await;
+        alice.introduce(&house).await;
+        let shown = house.query(&bob, &[&alice.user]).await.keys;
+        let mut keys = value(&shown.device_keys[&alice.user][&alice.device]);
+        assert_eq!(keys["unsigned"]["device_display_name"], "LAPTOP's name");
+        keys.as_object_mut().unwrap().remove("unsigned");
+        assert_eq!(keys, alice.identity());
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_keys_is_shown_without_devices_and_a_stranger_not_at_all() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let nobody = crate::support::user("nobody");
+    let shown = house.query(&alice, &[&alice.user, &nobody]).await;
+    assert!(shown.keys.device_keys[&alice.user].is_empty());
+    assert!(!shown.keys.device_keys.contains_key(&nobody));
+    assert!(shown.failures.is_empty());
+}
+
+#[tokio::test]
+async fn keys_of_somebody_else_are_refused() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let other = house.device(&alice.user, "OTHER", ClassName::member()).await;
+    let bob = house.member("bob", "LAPTOP").await;
+    for wrong in [other.identity(), bob.identity()] {
+        let command = UploadKeys { device_keys: Some(raw(&wrong)), ..Default::default() };
+        let refused = alice.upload(&house, command).await;
+        assert!(
+            matches!(refused, Err(UploadKeysError::Object(ObjectError::NotOwn))),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_did_not_sign_its_keys_is_refused() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let bob = house.member("bob", "PHONE").await;
+    let mut unsigned = alice.identity();
+    unsigned.as_object_mut().unwrap().remove("signatures");
+    let mut forged = alice.identity();
+    bob.key.sign(&mut forged, &alice.user, "LAPTOP");
+    let mut changed = alice.identity();
+    changed["algorithms"] = json!(["m.other"]);
+    for wrong in [unsigned, forged, changed] {
+        let command = UploadKeys { device_keys: Some(raw(&wrong)), ..Default::default() };
+        let refused = alice.upload(&house, command).await;
+        let expected = matches!(refused, Err(UploadKeysError::Object(ObjectError::Signature)));
+        assert!(expected, "{refused:?}");
+    }
+    assert!(house.query(&bob, &[&alice.user]).await.keys.device_keys[&alice.user].is_empty());
+}
+
+#[tokio::test]
+async fn signatures_of_others_do_not_come_along() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let bob = house.member("bob", "PHONE").await;
+    let mut identity = alice.identity();
+    bob.key.sign(&mut identity, &bob.user, "PHONE");
+    identity["signatures"][alice.user.as_str()]["ed25519:unknown"] = "made up".into();
+    let command = UploadKeys { device_keys: Some(raw(&identity)), ..Default::default() };
+    alice.upload(&house, command).await.unwrap();
+    let shown = house.query(&bob, &[&alice.user]).await.keys;
+    let shown = value(&shown.device_keys[&alice.user][&alice.device]);
+    assert_eq!(shown["signatures"], alice.identity()["signatures"]);
+}
+
+#[tokio::test]
+async fn malformed_keys_are_refused() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let without = |field: &str| {
+        let mut object = alice.identity();
+        object.as_object_mut().unwrap().remove(field);
+        object
+    };
+    let with = |field: &str, to: serde_json::Value| {
+        let mut object = alice.identity();
+        object[field] = to;
+        object
+    };
+    let table = [
+        json!([]),
+        json!("text"),
+        without("algorithms"),
+        without("keys"),
+        with("algorithms", json!([1])),
+        with("keys", json!({ "ed25519:LAPTOP": {} })),
+        with("signatures", json!([])),
+        with("more", json!(1.5)),
+        with("more", json!("x".repeat(20_000))),
+    ];
+    for wrong in table {
+        let command = UploadKeys { device_keys: Some(raw(&wrong)), ..Default::default() };
+        let refused = alice.upload(&house, command).await;
+        let expected = matches!(refused, Err(UploadKeysError::Object(ObjectError::Malformed(_))));
+        assert!(expected, "{wrong}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_upload_again_changes_nothing_and_tells_nobody() {
+    let house = House::new(3);
+    let alice = house.member("alice", "LAPTOP").await;
+    alice.introduce(&house).await;
+    assert_eq!(alice.leave_keys(&house, &["AA", "AB"]).await["signed_curve25519"], 2);
+    let told = house.told(&alice.user).await;
+    assert!(told.is_some());
+    alice.introduce(&house).await;
+    assert_eq!(alice.leave_keys(&house, &["AA", "AB"]).await["signed_curve25519"], 2);
+    assert_eq!(house.told(&alice.user).await, told);
+}
+
+#[tokio::test]
+async fn another_key_under_a_name_that_is_taken_is_refused_with_all_that_came_along() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    alice.introduce(&house).await;
+    alice.leave_keys(&house, &["AA"]).await;
+    let keys = BTreeMap::from([
+        ("signed_curve25519:AA".to_owned(), raw(&alice.one_time_key("another"))),
+        ("signed_curve25519:AZ".to_owned(), raw(&alice.one_time_key("new"))),
+    ]);
+    let command = UploadKeys { one_time_keys: keys, ..Default::default() };
+    let refused = alice.upload(&house, command).await;
+    assert!(
+        matches!(refused, Err(UploadKeysError::Conflict(name)) if name == "signed_curve25519:AA")
+    );
+    let counts = house.keys.one_time_key_counts(&alice.user, &alice.device).await.unwrap();
+    assert_eq!(counts["signed_curve25519"], 1);
+}
+
+#[tokio::test]
+async fn a_one_time_key_with_a_forged_signature_is_refused() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let bob = house.member("bob", "PHONE").await;
+    alice.introduce(&house).await;
+    let mut forged = json!({ "key": "k" });
+    bob.key.sign(&mut forged, &alice.user, "LAPTOP");
+    let keys = BTreeMap::from([("signed_curve25519:AA".to_owned(), raw(&forged))]);
+    let command = UploadKeys { one_time_keys: keys, ..Default::default() };
+    let refused = alice.upload(&house, command).await;
+    assert!(matches!(refused, Err(UploadKeysError::Object(ObjectError::Signature))));
+}
+
+#[tokio::test]
+async fn a_device_may_keep_so_many_keys_and_no_more() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let upload = |from: usize, to: usize| {
+        let keys = (from..to).map(|number| (format!("plain:{number}"), raw(&json!("k"))));
+        UploadKeys { one_time_keys: keys.collect(), ..Default::default() }
+    };
+    assert_eq!(alice.upload(&house, upload(0, 999)).await.unwrap()["plain"], 999);
+    let refused = alice.upload(&house, upload(999, 1_001)).await;
+    assert!(matches!(refused, Err(UploadKeysError::TooMany)));
+    assert_eq!(alice.upload(&house, upload(999, 1_000)).await.unwrap()["plain"], 1_000);
+}
+
+#[tokio::test]
+async fn keys_go_with_the_device_they_belong_to() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let alice = house.member("alice", "LAPTOP").await;
+        let bob = house.member("bob", "PHONE").await;
+        alice.introduce(&house).await;
+        alice.leave_keys(&house, &["AA"]).await;
+        alice.leave_fallback(&house, "F").await;
+        let before = house.told(&alice.user).await;
+        house.accounts.log_out(&alice.actor).await.unwrap();
+        assert!(house.query(&bob, &[&alice.user]).await.keys.device_keys[&alice.user].is_empty());
+        let claimed = crate::claims::claim(&house, &bob, &alice).await;
+        assert_eq!(claimed, None);
+        assert!(house.told(&alice.user).await > before, "everybody concerned is told");
+        let late = alice.upload(&house, UploadKeys::default()).await;
+        assert!(
+            matches!(late, Err(UploadKeysError::NoDevice)),
+            "a device that is gone leaves none"
+        );
+    }
+}
