@@ -110,6 +110,14 @@ async fn keys_of_other_servers_are_claimed_there() {
     assert_eq!(claimed.failures[zoe.server_name()], RemoteKeysError::Unreachable);
 }
 
+/// Runs beside the caller.
+#[expect(clippy::disallowed_methods, reason = "a client is a task of its own")]
+fn beside<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(work)
+}
+
 /// A house with a commit thread and a pool, as a server has them.
 fn busy_house() -> House {
     let options = StoreOptions {
@@ -133,7 +141,7 @@ async fn many_who_claim_at_once_never_get_the_same_key() {
     alice.leave_keys(&house, &names).await;
     let claims = (0..80).map(|_| {
         let (house, alice, bob) = (house.clone(), alice.clone(), bob.clone());
-        tokio::spawn(async move { claim(&house, &bob, &alice).await })
+        beside(async move { claim(&house, &bob, &alice).await })
     });
     let mut given = Vec::new();
     for claim in claims.collect::<Vec<_>>() {
@@ -154,8 +162,8 @@ async fn a_key_claimed_while_its_device_logs_out_is_gone_for_good() {
         alice.leave_keys(&house, &["AA"]).await;
         let (taking, leaving) = (house.clone(), house.clone());
         let (one, other, me) = (alice.clone(), alice.clone(), bob.clone());
-        let taken = tokio::spawn(async move { claim(&taking, &me, &one).await });
-        let left = tokio::spawn(async move { leaving.accounts.log_out(&other.actor).await });
+        let taken = beside(async move { claim(&taking, &me, &one).await });
+        let left = beside(async move { leaving.accounts.log_out(&other.actor).await });
         left.await.unwrap().unwrap();
         taken.await.unwrap();
         assert_eq!(claim(&house, &bob, &alice).await, None);

@@ -6,6 +6,7 @@
 )]
 
 mod cost;
+mod devices;
 mod rooms;
 mod support;
 mod waiting;

@@ -25,7 +25,7 @@ use crate::support::{Answer, House, LONG, bodies};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A sync that waits, begun.
-async fn parked(house: &Arc<House>, who: &Actor, since: &Answer) -> JoinHandle<Answer> {
+pub(crate) async fn parked(house: &Arc<House>, who: &Actor, since: &Answer) -> JoinHandle<Answer> {
     let (house, who) = (Arc::clone(house), who.clone());
     let request = SyncRequest { timeout: LONG, ..since.then() };
     #[expect(clippy::disallowed_methods, reason = "a client is a task of its own")]
@@ -36,7 +36,7 @@ async fn parked(house: &Arc<House>, who: &Actor, since: &Answer) -> JoinHandle<A
     waiting
 }
 
-async fn woken(waiting: JoinHandle<Answer>) -> Answer {
+pub(crate) async fn woken(waiting: JoinHandle<Answer>) -> Answer {
     tokio::time::timeout(PATIENCE, waiting).await.expect("woken").expect("answered")
 }
 

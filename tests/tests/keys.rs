@@ -1,0 +1,359 @@
+//! End-to-end keys over HTTP, on one server and between two.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use ruma::{CanonicalJsonObject, signatures::sign_json};
+use serde_json::{Value, json};
+use vestibule_events::SigningKey;
+use vestibule_testkit::server::{Blueprint, Network, PASSWORD, Person, Reply, TestServer, segment};
+
+const V3: &str = "/_matrix/client/v3";
+
+/// A key that signs JSON.
+struct Key(SigningKey);
+
+impl Key {
+    fn new(seed: u8) -> Self {
+        Self(SigningKey::from_seed([seed; 32], "x").expect("a key"))
+    }
+
+    fn public(&self) -> String {
+        self.0.public_key()
+    }
+
+    /// Signs an object in the name of a user's key.
+    fn sign(&self, object: &mut Value, user: &str, name: &str) {
+        let mut signed: CanonicalJsonObject =
+            serde_json::from_value(object.clone()).expect("canonical JSON");
+        signed.remove("signatures");
+        sign_json("me", &self.0, &mut signed).expect("signed");
+        let signed = serde_json::to_value(signed).expect("JSON");
+        object["signatures"][user][format!("ed25519:{name}")] =
+            signed["signatures"]["me"]["ed25519:x"].clone();
+    }
+}
+
+/// Identity keys of somebody's device, signed by it.
+fn identity(who: &Person, key: &Key) -> Value {
+    let device = &who.device_id;
+    let mut object = json!({
+        "user_id": who.user_id,
+        "device_id": device,
+        "algorithms": ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
+        "keys": { format!("curve25519:{device}"): "curve", format!("ed25519:{device}"): key.public() },
+    });
+    key.sign(&mut object, &who.user_id, device);
+    object
+}
+
+fn one_time_key(who: &Person, key: &Key, content: &str) -> Value {
+    let mut object = json!({ "key": content });
+    key.sign(&mut object, &who.user_id, &who.device_id);
+    object
+}
+
+fn cross_signing_key(who: &Person, usage: &str, key: &Key, master: &Key) -> Value {
+    let public = key.public();
+    let mut object = json!({
+        "user_id": who.user_id,
+        "usage": [usage],
+        "keys": { format!("ed25519:{public}"): public },
+    });
+    if usage != "master" {
+        master.sign(&mut object, &who.user_id, &master.public());
+    }
+    object
+}
+
+async fn post(who: &Person, path: &str, body: &Value) -> Reply {
+    who.http().post(&format!("{V3}{path}"), body).await
+}
+
+async fn query(who: &Person, whose: &str) -> Value {
+    post(who, "/keys/query", &json!({ "device_keys": { whose: [] } })).await.ok()
+}
+
+async fn claim(who: &Person, whose: &Person) -> Value {
+    let wanted = json!({ &whose.user_id: { &whose.device_id: "signed_curve25519" } });
+    post(who, "/keys/claim", &json!({ "one_time_keys": wanted })).await.ok()
+}
+
+#[tokio::test]
+async fn a_device_tells_who_it_is_and_is_found() {
+    let server = TestServer::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let key = Key::new(1);
+    let upload = json!({
+        "device_keys": identity(&alice, &key),
+        "one_time_keys": { "signed_curve25519:AA": one_time_key(&alice, &key, "a") },
+    });
+    let answer = post(&alice, "/keys/upload", &upload).await.ok();
+    assert_eq!(answer, json!({ "one_time_key_counts": { "signed_curve25519": 1 } }));
+
+    let found = query(&bob, &alice.user_id).await;
+    let device = &found["device_keys"][&alice.user_id][&alice.device_id];
+    assert_eq!(device["keys"], upload["device_keys"]["keys"]);
+    assert_eq!(found["failures"], json!({}));
+    let claimed = claim(&bob, &alice).await;
+    let given = &claimed["one_time_keys"][&alice.user_id][&alice.device_id];
+    assert_eq!(given["signed_curve25519:AA"], upload["one_time_keys"]["signed_curve25519:AA"]);
+    assert_eq!(claim(&bob, &alice).await["one_time_keys"], json!({}));
+
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_upload_is_told_by_its_code() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let key = Key::new(1);
+    let other = {
+        let mut object = identity(&alice, &key);
+        object["device_id"] = "OTHER".into();
+        object
+    };
+    let forged = {
+        let mut object = identity(&alice, &key);
+        Key::new(2).sign(&mut object, &alice.user_id, &alice.device_id);
+        object
+    };
+    post(&alice, "/keys/upload", &json!({ "one_time_keys": { "a:1": "first" } })).await.ok();
+    let table = [
+        (json!({ "device_keys": other }), (400, "M_INVALID_PARAM")),
+        (json!({ "device_keys": forged }), (400, "M_INVALID_SIGNATURE")),
+        (json!({ "device_keys": { "user_id": 7 } }), (400, "M_BAD_JSON")),
+        (json!({ "device_keys": [] }), (400, "M_BAD_JSON")),
+        (json!({ "one_time_keys": { "nocolon": "k" } }), (400, "M_BAD_JSON")),
+        (json!({ "one_time_keys": { "a:1": "second" } }), (400, "M_INVALID_PARAM")),
+        (json!({ "one_time_keys": [] }), (400, "M_BAD_JSON")),
+        (json!({ "fallback_keys": { "a:1": "k", "a:2": "k" } }), (400, "M_INVALID_PARAM")),
+    ];
+    for (body, expected) in table {
+        let reply = post(&alice, "/keys/upload", &body).await;
+        assert_eq!(reply.refusal(), expected, "{body}");
+    }
+    let refused = post(&alice, "/keys/query", &json!({})).await;
+    assert_eq!(refused.refusal(), (400, "M_BAD_JSON"));
+    let refused = post(&alice, "/keys/query", &json!({ "device_keys": { "nobody": [] } })).await;
+    assert_eq!(refused.refusal(), (400, "M_BAD_JSON"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn replacing_cross_signing_keys_takes_the_password() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let upload = |seed: u8| {
+        let [master, own, others] = [seed, seed + 1, seed + 2].map(Key::new);
+        json!({
+            "master_key": cross_signing_key(&alice, "master", &master, &master),
+            "self_signing_key": cross_signing_key(&alice, "self_signing", &own, &master),
+            "user_signing_key": cross_signing_key(&alice, "user_signing", &others, &master),
+        })
+    };
+    let path = "/keys/device_signing/upload";
+    let lonely = json!({ "self_signing_key": upload(10)["self_signing_key"] });
+    assert_eq!(post(&alice, path, &lonely).await.refusal(), (400, "M_MISSING_PARAM"));
+    for _ in 0..2 {
+        assert_eq!(post(&alice, path, &upload(10)).await.ok(), json!({}));
+    }
+    let mut mixed = upload(10);
+    mixed["self_signing_key"] = upload(20)["self_signing_key"].clone();
+    assert_eq!(post(&alice, path, &mixed).await.refusal(), (400, "M_INVALID_SIGNATURE"));
+
+    let mut others = upload(20);
+    let challenge = post(&alice, path, &others).await;
+    assert_eq!(challenge.status, 401, "{challenge:?}");
+    assert_eq!(challenge.body["flows"], json!([{ "stages": ["m.login.password"] }]));
+    let auth = |password: &str| {
+        json!({
+            "type": "m.login.password",
+            "session": challenge.body["session"],
+            "identifier": { "type": "m.id.user", "user": alice.user_id },
+            "password": password,
+        })
+    };
+    others["auth"] = auth("wrong");
+    assert_eq!(post(&alice, path, &others).await.status, 401);
+    others["auth"] = auth(PASSWORD);
+    assert_eq!(post(&alice, path, &others).await.ok(), json!({}));
+    let shown = query(&alice, &alice.user_id).await;
+    assert_eq!(shown["master_keys"][&alice.user_id], others["master_key"]);
+    assert_eq!(shown["user_signing_keys"][&alice.user_id], others["user_signing_key"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn signatures_that_do_not_hold_are_named_one_by_one() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let (device, master, own) = (Key::new(1), Key::new(2), Key::new(3));
+    let identity = identity(&alice, &device);
+    post(&alice, "/keys/upload", &json!({ "device_keys": identity })).await.ok();
+    let keys = json!({
+        "master_key": cross_signing_key(&alice, "master", &master, &master),
+        "self_signing_key": cross_signing_key(&alice, "self_signing", &own, &master),
+    });
+    post(&alice, "/keys/device_signing/upload", &keys).await.ok();
+    let mut good = identity.clone();
+    own.sign(&mut good, &alice.user_id, &own.public());
+    let mut bad = keys["master_key"].clone();
+    own.sign(&mut bad, &alice.user_id, &alice.device_id);
+    let body = json!({
+        &alice.user_id: { &alice.device_id: good, master.public(): bad, "UNKNOWN": good },
+    });
+    let answer = post(&alice, "/keys/signatures/upload", &body).await.ok();
+    let failures = answer["failures"][&alice.user_id].as_object().expect("failures");
+    assert_eq!(failures.len(), 2, "{answer}");
+    assert_eq!(failures[&master.public()]["errcode"], "M_INVALID_SIGNATURE");
+    assert_eq!(failures["UNKNOWN"]["errcode"], "M_NOT_FOUND");
+    let shown = query(&alice, &alice.user_id).await;
+    let shown = &shown["device_keys"][&alice.user_id][&alice.device_id];
+    assert_eq!(shown["signatures"], good["signatures"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn backups_over_http() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let http = alice.http();
+    let missing = http.get(&format!("{V3}/room_keys/version")).await;
+    assert_eq!(missing.refusal(), (404, "M_NOT_FOUND"));
+    let algorithm = "m.megolm_backup.v1.curve25519-aes-sha2";
+    let backup = json!({ "algorithm": algorithm, "auth_data": { "public_key": "p" } });
+    let made = post(&alice, "/room_keys/version", &backup).await.ok();
+    let version = made["version"].as_str().expect("a version").to_owned();
+    let key = json!({
+        "first_message_index": 1, "forwarded_count": 0, "is_verified": true,
+        "session_data": { "ciphertext": "c" },
+    });
+    let room = segment("!room:localhost");
+    let in_backup = |rest: &str| format!("{V3}/room_keys/keys{rest}?version={version}");
+    let one = in_backup(&format!("/{room}/session"));
+    let put = http.put(&one, &key).await.ok();
+    assert_eq!(put["count"], 1);
+    assert_eq!(http.get(&one).await.ok(), key);
+    let of_room = in_backup(&format!("/{room}"));
+    assert_eq!(http.get(&of_room).await.ok(), json!({ "sessions": { "session": key } }));
+    let more = json!({ "sessions": { "second": key } });
+    assert_eq!(http.put(&of_room, &more).await.ok()["count"], 2);
+    let all = json!({ "rooms": { "!room:localhost": { "sessions": { "third": key } } } });
+    assert_eq!(http.put(&in_backup(""), &all).await.ok()["count"], 3);
+    let everything = http.get(&in_backup("")).await.ok();
+    let sessions = everything["rooms"]["!room:localhost"]["sessions"].as_object();
+    assert_eq!(sessions.map(serde_json::Map::len), Some(3));
+    let info = http.get(&format!("{V3}/room_keys/version")).await.ok();
+    assert_eq!(
+        info,
+        json!({
+            "algorithm": algorithm, "auth_data": { "public_key": "p" }, "count": 3,
+            "etag": info["etag"], "version": version,
+        })
+    );
+
+    let second = post(&alice, "/room_keys/version", &backup).await.ok();
+    let refused = http.put(&one, &key).await;
+    assert_eq!(refused.refusal(), (403, "M_WRONG_ROOM_KEYS_VERSION"));
+    assert_eq!(refused.body["current_version"], second["version"]);
+    assert_eq!(http.delete(&one).await.ok()["count"], 2);
+    let gone = http.get(&one).await;
+    assert_eq!(gone.refusal(), (404, "M_NOT_FOUND"));
+    let empty = http.get(&in_backup("/!other:localhost")).await.ok();
+    assert_eq!(empty, json!({ "sessions": {} }));
+    let wrong = json!({ "algorithm": "m.other", "auth_data": {} });
+    let change = http.put(&format!("{V3}/room_keys/version/{version}"), &wrong).await;
+    assert_eq!(change.refusal(), (400, "M_INVALID_PARAM"));
+    for _ in 0..2 {
+        http.delete(&format!("{V3}/room_keys/version/{version}")).await.ok();
+    }
+    assert_eq!(http.get(&in_backup("")).await.refusal(), (404, "M_NOT_FOUND"));
+    let unversioned = http.put(&format!("{V3}/room_keys/keys"), &all).await;
+    assert_eq!(unversioned.status, 400);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn guests_keep_keys_but_no_backups() {
+    let server = Blueprint::default().with_guests().start().await;
+    let guest = server.guest().await;
+    let member = server.register("member").await;
+    let upload = json!({ "device_keys": identity(&guest, &Key::new(1)) });
+    post(&guest, "/keys/upload", &upload).await.ok();
+    post(&member, "/keys/upload", &json!({ "device_keys": identity(&member, &Key::new(2)) }))
+        .await
+        .ok();
+    let own = query(&guest, &guest.user_id).await;
+    assert!(own["device_keys"][&guest.user_id].get(&guest.device_id).is_some(), "{own}");
+    assert_eq!(query(&guest, &member.user_id).await["device_keys"], json!({}));
+    let none = guest.http().get(&format!("{V3}/room_keys/version")).await;
+    assert_eq!(none.refusal(), (404, "M_NOT_FOUND"));
+    let backup = json!({ "algorithm": "a", "auth_data": {} });
+    let refused = post(&guest, "/room_keys/version", &backup).await;
+    assert_eq!(refused.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_given_out_stays_given_out_after_a_restart() {
+    let server = Blueprint::default().on_disk().start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let key = Key::new(1);
+    let names = ["AA", "AB", "AC"];
+    let keys: serde_json::Map<String, Value> = names
+        .iter()
+        .map(|name| (format!("signed_curve25519:{name}"), one_time_key(&alice, &key, name)))
+        .collect();
+    let upload = json!({ "device_keys": identity(&alice, &key), "one_time_keys": keys });
+    post(&alice, "/keys/upload", &upload).await.ok();
+    let first = claim(&bob, &alice).await;
+    let server = server.restart().await;
+    let (alice_again, bob) = (server.login("alice").await, server.login("bob").await);
+    assert_ne!(alice_again.device_id, alice.device_id);
+    let mut given = vec![first["one_time_keys"].to_string()];
+    for _ in 0..2 {
+        given.push(claim(&bob, &alice).await["one_time_keys"].to_string());
+    }
+    given.sort();
+    given.dedup();
+    assert_eq!(given.len(), 3, "{given:?}");
+    assert_eq!(claim(&bob, &alice).await["one_time_keys"], json!({}));
+    server.stop().await;
+}
+
+/// Two servers that reach each other, and somebody on each with a device that has keys.
+async fn two_servers() -> (Network, [TestServer; 2], [Person; 2]) {
+    let network = Network::default();
+    let start = |name: &'static str| Blueprint::default().on(&network, name).start();
+    let servers = [start("a.example").await, start("b.example").await];
+    let people = [servers[0].register("alice").await, servers[1].register("bob").await];
+    for (person, seed) in people.iter().zip([1, 2]) {
+        let key = Key::new(seed);
+        let upload = json!({
+            "device_keys": identity(person, &key),
+            "one_time_keys": { "signed_curve25519:AA": one_time_key(person, &key, "a") },
+        });
+        post(person, "/keys/upload", &upload).await.ok();
+    }
+    (network, servers, people)
+}
+
+#[tokio::test]
+async fn keys_of_people_elsewhere_are_shown_and_claimed() {
+    let (network, servers, [alice, bob]) = two_servers().await;
+    let found = query(&alice, &bob.user_id).await;
+    let keys = &found["device_keys"][&bob.user_id][&bob.device_id]["keys"];
+    assert_eq!(*keys, identity(&bob, &Key::new(2))["keys"], "{found}");
+    let claimed = claim(&alice, &bob).await;
+    let given = &claimed["one_time_keys"][&bob.user_id][&bob.device_id];
+    assert!(given.get("signed_curve25519:AA").is_some(), "{claimed}");
+    assert_eq!(claim(&alice, &bob).await["one_time_keys"], json!({}));
+
+    network.cut("b.example");
+    let lost = query(&alice, &bob.user_id).await;
+    assert_eq!(lost["device_keys"], json!({}));
+    assert!(lost["failures"].get("b.example").is_some(), "{lost}");
+    for server in servers {
+        server.stop().await;
+    }
+}
