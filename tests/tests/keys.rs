@@ -1,6 +1,6 @@
 //! End-to-end keys over HTTP, on one server and between two.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use ruma::{CanonicalJsonObject, signatures::sign_json};
 use serde_json::{Value, json};
@@ -324,7 +324,7 @@ async fn what_was_given_out_stays_given_out_after_a_restart() {
 /// Two servers that reach each other, and somebody on each with a device that has keys.
 async fn two_servers() -> (Network, [TestServer; 2], [Person; 2]) {
     let network = Network::default();
-    let start = |name: &'static str| Blueprint::default().on(&network, name).start();
+    let start = |name: &'static str| Box::pin(Blueprint::default().on(&network, name).start());
     let servers = [start("a.example").await, start("b.example").await];
     let people = [servers[0].register("alice").await, servers[1].register("bob").await];
     for (person, seed) in people.iter().zip([1, 2]) {
