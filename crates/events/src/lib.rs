@@ -14,6 +14,7 @@ mod client;
 mod device_signature;
 mod format;
 mod pdu;
+mod policy_server;
 mod redact;
 mod signed_text;
 mod signing_key;
@@ -28,6 +29,7 @@ pub use self::{
     device_signature::DeviceSigningKey,
     format::FormatError,
     pdu::{Pdu, PduError, StateKey},
+    policy_server::is_recommended,
     redact::{redact, redact_json},
     signed_text::signed_text,
     signing_key::{KeyError, SigningKey},

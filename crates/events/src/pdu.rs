@@ -138,6 +138,14 @@ impl Pdu {
         Self::from_object(object, version)
     }
 
+    /// The id of what another server sent as an event, for telling the server about it also where it is
+    /// no event. `None` when not even that can be said.
+    #[must_use]
+    pub fn id_of_untrusted(json: &[u8], version: RoomVersion) -> Option<OwnedEventId> {
+        let object = canonical::object(std::str::from_utf8(json).ok()?).ok()?;
+        event_id(&object, version).ok()
+    }
+
     /// An event from its canonical object; `unsigned` is dropped.
     pub(crate) fn from_object(
         mut object: CanonicalJsonObject,

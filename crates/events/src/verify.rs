@@ -16,8 +16,8 @@ pub type PublicKeys = signatures::PublicKeyMap;
 /// signatures cover (server-server API, "Validating hashes and signatures on received events").
 #[derive(Clone, Debug)]
 pub struct Verified {
-    pdu: Pdu,
-    whole: bool,
+    pub(crate) pdu: Pdu,
+    pub(crate) whole: bool,
 }
 
 /// Why an event must be dropped.

@@ -22,6 +22,7 @@ mod space;
 mod state;
 mod summary;
 mod third_party;
+mod transaction;
 mod x_matrix;
 
 use axum::Router;
@@ -51,7 +52,8 @@ pub fn routes(api: &FederationApi) -> Routes<FederationApi, BodySize> {
     let routes = room_policy::routes(routes);
     let routes = server_keys::routes(routes);
     let routes = space::routes(routes);
-    third_party::routes(routes)
+    let routes = third_party::routes(routes);
+    transaction::routes(routes)
 }
 
 /// The router of the server-server API.

@@ -5,6 +5,7 @@
 //! ([`vestibule_rooms::Elsewhere`]); this crate implements them over [`vestibule_remote::Remote`].
 
 mod elsewhere;
+mod inbound;
 mod key_ring;
 mod keys;
 mod sender;
@@ -14,6 +15,7 @@ mod third_party;
 pub use vestibule_remote::{FailingServer, Finding, Outcome};
 
 pub use self::{
+    inbound::{EduHandler, PduAnswers, PduOutcome, ReceiveTransactionError, Transaction},
     key_ring::{
         ChecksBusy, KeyRing, OwnKey, PublishKeysError, QueryKeysError, RequestSignature,
         RotateKeyError, VerifyEventError, VerifyObjectError, VerifyRequestError,

@@ -15,6 +15,7 @@ use vestibule_types::Environment;
 use crate::{
     KeyRing,
     elsewhere::{Abroad, Profiles},
+    inbound::Inbound,
     keys::KeysElsewhere,
     sender::{Sender, SenderParts},
 };
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) parts: FederationParts,
     pub(crate) key_ring: KeyRing,
     pub(crate) sender: Sender,
+    pub(crate) inbound: Inbound,
     pub(crate) profiles: Profiles,
 }
 
@@ -75,7 +77,8 @@ impl Federation {
             remote: parts.remote.clone(),
             rooms: parts.rooms.clone(),
         });
-        Self { inner: Arc::new(Inner { parts, key_ring, sender, profiles: Profiles::default() }) }
+        let (inbound, profiles) = (Inbound::new(), Profiles::default());
+        Self { inner: Arc::new(Inner { parts, key_ring, sender, inbound, profiles }) }
     }
 
     /// Tells the services below whom to ask about what lies elsewhere.
@@ -107,5 +110,6 @@ impl Federation {
     /// Begins its background work.
     pub fn start(&self) {
         self.inner.sender.start();
+        self.start_inbound();
     }
 }

@@ -51,6 +51,7 @@ pub struct SendReceipt {
 }
 
 /// Who has read, and when, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) user_id: &'a UserId,
     pub(super) at: u64,

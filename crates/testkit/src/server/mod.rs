@@ -214,8 +214,11 @@ impl TestServer {
     /// Stops the server and starts it again over the same folder. What is in memory is lost.
     pub async fn restart(self) -> Self {
         let Self { running, folder, blueprint, .. } = self;
-        running.stop().await;
         let blueprint = blueprint.lock().clone();
+        if let Some(network) = &blueprint.network {
+            network.detach(running.server_name());
+        }
+        running.stop().await;
         Self::start_in(folder, blueprint).await
     }
 

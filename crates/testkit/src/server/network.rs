@@ -48,6 +48,11 @@ impl Network {
         self.0.lock().routers.insert(name.to_owned(), router);
     }
 
+    /// Takes a server off the network; it may be dropped then.
+    pub fn detach(&self, name: &ServerName) {
+        self.0.lock().routers.remove(name);
+    }
+
     /// Makes a server unreachable for everybody.
     pub fn cut(&self, name: &str) {
         self.0.lock().unreachable.push(name.try_into().expect("a server name"));

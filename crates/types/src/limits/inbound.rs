@@ -16,8 +16,8 @@ pub const TRANSACTION_PDUS_MAX: usize = 50;
 /// Ephemeral messages of one transaction from another server (server-server API, "Transactions").
 pub const TRANSACTION_EDUS_MAX: usize = 100;
 
-/// The largest ephemeral message.
-pub const EDU_BYTES_MAX: usize = EVENT_BYTES_MAX;
+/// The largest ephemeral message: keys for a few hundred devices.
+pub const EDU_BYTES_MAX: usize = 1_048_576;
 
 /// The longest transaction id of another server.
 pub const INBOUND_TRANSACTION_ID_BYTES_MAX: usize = 255;
@@ -127,3 +127,6 @@ pub const POLICY_SERVER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Events a policy server is asked about at once.
 pub const POLICY_SERVER_AT_ONCE: usize = 4;
+
+/// How long a server may take to say what is missing.
+pub const GAP_CALL_MAX: Duration = Duration::from_mins(1);

@@ -1,0 +1,62 @@
+//! `m.direct_to_device`: messages to devices of ours (server-server API, "Send-to-device messaging").
+
+use std::collections::BTreeMap;
+
+use ruma::{OwnedUserId, ServerName};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use vestibule_rooms::DirectMessage;
+use vestibule_types::limits::{IDENTIFIER_BYTES_MAX, TO_DEVICE_RECEIVERS_MAX};
+
+use super::is_of;
+use crate::Federation;
+
+#[derive(Deserialize)]
+struct Direct {
+    sender: OwnedUserId,
+    #[serde(rename = "type")]
+    event_type: String,
+    message_id: String,
+    messages: BTreeMap<OwnedUserId, BTreeMap<String, Box<RawValue>>>,
+}
+
+impl Federation {
+    pub(super) async fn receive_direct(
+        &self,
+        origin: &ServerName,
+        content: &RawValue,
+    ) -> &'static str {
+        let Ok(direct) = serde_json::from_str::<Direct>(content.get()) else { return "malformed" };
+        if !is_of(&direct.sender, origin) {
+            return "foreign";
+        }
+        if !fits(&direct) {
+            return "too_much";
+        }
+        let Direct { sender, event_type, message_id, messages } = direct;
+        for (receiver, messages) in messages {
+            let message = DirectMessage {
+                sender: sender.clone(),
+                receiver,
+                event_type: event_type.clone(),
+                message_id: message_id.clone(),
+                messages,
+            };
+            if let Err(error) = self.inner.parts.rooms.deliver_direct(message).await {
+                tracing::warn!(%error, "a message to a device was not taken");
+                return "failed";
+            }
+        }
+        "direct"
+    }
+}
+
+fn fits(direct: &Direct) -> bool {
+    let short = |text: &String| text.len() <= IDENTIFIER_BYTES_MAX;
+    let receivers: usize = direct.messages.values().map(BTreeMap::len).sum();
+    let is_object = |content: &RawValue| content.get().starts_with('{');
+    short(&direct.event_type)
+        && short(&direct.message_id)
+        && receivers <= TO_DEVICE_RECEIVERS_MAX
+        && direct.messages.values().flatten().all(|(_, content)| is_object(content))
+}
