@@ -25,7 +25,6 @@ const NOT_MOUNTED: &[&str] = &[
     "GET /_matrix/federation/v1/media/thumbnail/{}",
     "PUT /_matrix/federation/v1/exchange_third_party_invite/{}",
     "PUT /_matrix/federation/v1/invite/{}/{}",
-    "PUT /_matrix/federation/v1/send/{}",
     "PUT /_matrix/federation/v1/send_knock/{}/{}",
     "PUT /_matrix/federation/v2/invite/{}/{}",
     "PUT /_matrix/federation/v2/send_join/{}/{}",
