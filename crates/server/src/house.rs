@@ -11,7 +11,7 @@ use vestibule_accounts::{
 };
 use vestibule_client_api::{ClientApi, ClientApiSettings};
 use vestibule_config::{Config, Loaded, RegistrationMode as WrittenMode};
-use vestibule_events::RoomVersion;
+use vestibule_events::{RoomVersion, SigningKey};
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_federation_api::{FederationApi, FederationApiSettings};
 use vestibule_keys::{Keys, KeysParts};
@@ -69,39 +69,14 @@ impl House {
             Purpose::Answer => (policy_epoch(&store).await?, None),
         };
         let policy = PolicyHandle::new(policy.at_epoch(epoch));
-        let rates = Arc::new(RateBuckets::default());
-        let job_bell = Arc::new(Notify::new());
-        let accounts = Accounts::new(AccountsParts {
-            store: store.clone(),
-            policy: policy.clone(),
-            rates: rates.clone(),
-            environment: environment.clone(),
-            executor,
-            config: accounts_config(&config),
-        });
-        let rooms = Rooms::new(RoomsParts {
-            store: store.clone(),
-            policy: policy.clone(),
-            rates: rates.clone(),
-            environment: environment.clone(),
-            server_name: config.server_name().to_owned(),
-            signing_key: signing_key.clone(),
-            config: RoomsConfig {
-                default_version: RoomVersion::try_from(&config.rooms.default_version)?,
-            },
-            job_bell: job_bell.clone(),
-        });
-        accounts.set_acquaintance(Arc::new(rooms.clone()));
-        accounts.set_job_bell(job_bell.clone());
-        let keys = Keys::new(KeysParts {
-            store: store.clone(),
-            policy: policy.clone(),
-            rates,
-            environment: environment.clone(),
-            server_name: config.server_name().to_owned(),
-            accounts: accounts.clone(),
-            rooms: rooms.clone(),
-        });
+        let ground = Ground {
+            config: &config,
+            environment,
+            store: &store,
+            policy: &policy,
+            signing_key: &signing_key,
+        };
+        let AtHome { accounts, rooms, keys, job_bell } = AtHome::build(&ground, executor)?;
         let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
         let ours = (store.clone(), signing_key.clone());
         let remote = reaching::remote(&config, environment, ours, transport).await?;
@@ -120,12 +95,6 @@ impl House {
         if federation.remote().is_enabled() {
             federation.plug_in();
         }
-        let settings = Arc::new(ClientApiSettings {
-            public_base_url: config.server.public_url.clone(),
-            default_room_version: config.rooms.default_version.clone(),
-        });
-        let well_known_server = config.server.well_known_server.clone();
-        let federation_settings = Arc::new(FederationApiSettings { well_known_server });
         let environment = environment.clone();
         let house = Self {
             store,
@@ -137,8 +106,8 @@ impl House {
             sync,
             federation,
             job_bell,
-            settings,
-            federation_settings,
+            settings: client_settings(&config),
+            federation_settings: federation_settings(&config),
         };
         Ok((house, config))
     }
@@ -168,6 +137,75 @@ impl House {
             settings: self.federation_settings.clone(),
         })
     }
+}
+
+/// The services that need no other server.
+struct AtHome {
+    accounts: Accounts,
+    rooms: Rooms,
+    keys: Keys,
+    job_bell: Arc<Notify>,
+}
+
+/// What the services at home stand on.
+struct Ground<'a> {
+    config: &'a Config,
+    environment: &'a Environment,
+    store: &'a Store,
+    policy: &'a PolicyHandle,
+    signing_key: &'a Arc<SigningKey>,
+}
+
+impl AtHome {
+    fn build(ground: &Ground<'_>, executor: Arc<dyn Executor>) -> anyhow::Result<Self> {
+        let Ground { config, environment, store, policy, signing_key } = *ground;
+        let rates = Arc::new(RateBuckets::default());
+        let job_bell = Arc::new(Notify::new());
+        let accounts = Accounts::new(AccountsParts {
+            store: store.clone(),
+            policy: policy.clone(),
+            rates: rates.clone(),
+            environment: environment.clone(),
+            executor,
+            config: accounts_config(config),
+        });
+        let rooms = Rooms::new(RoomsParts {
+            store: store.clone(),
+            policy: policy.clone(),
+            rates: rates.clone(),
+            environment: environment.clone(),
+            server_name: config.server_name().to_owned(),
+            signing_key: Arc::clone(signing_key),
+            config: RoomsConfig {
+                default_version: RoomVersion::try_from(&config.rooms.default_version)?,
+            },
+            job_bell: job_bell.clone(),
+        });
+        accounts.set_acquaintance(Arc::new(rooms.clone()));
+        accounts.set_job_bell(job_bell.clone());
+        let keys = Keys::new(KeysParts {
+            store: store.clone(),
+            policy: policy.clone(),
+            rates,
+            environment: environment.clone(),
+            server_name: config.server_name().to_owned(),
+            accounts: accounts.clone(),
+            rooms: rooms.clone(),
+        });
+        Ok(Self { accounts, rooms, keys, job_bell })
+    }
+}
+
+fn client_settings(config: &Config) -> Arc<ClientApiSettings> {
+    Arc::new(ClientApiSettings {
+        public_base_url: config.server.public_url.clone(),
+        default_room_version: config.rooms.default_version.clone(),
+    })
+}
+
+fn federation_settings(config: &Config) -> Arc<FederationApiSettings> {
+    let well_known_server = config.server.well_known_server.clone();
+    Arc::new(FederationApiSettings { well_known_server })
 }
 
 fn accounts_config(config: &Config) -> AccountsConfig {
