@@ -75,18 +75,20 @@ impl ServerGuard {
         if !self.0.remote().permits(&origin) {
             return Err(MatrixError::forbidden("this server does not talk to yours"));
         }
+        let key_ids = signatures.keys().cloned().collect();
+        let ring = self.0.key_ring();
+        let keys = ring.request_keys(&origin, key_ids).await.map_err(refusal)?;
         let content = match parts.method {
             Method::GET | Method::HEAD => Bytes::new(),
             _ => read_signed_body(body, size.bytes_max()).await?,
         };
         let signed = RequestSignature {
-            origin: origin.clone(),
             method: parts.method.to_string(),
             target: target(&parts),
             content: content.clone(),
             signatures,
         };
-        self.0.key_ring().verify_request(signed).await.map_err(refusal)?;
+        ring.verify_request(keys, signed).await.map_err(refusal)?;
         self.0.remote().heard_from(&origin).await;
         parts.extensions.insert(Origin(origin));
         parts.extensions.insert(ReadBody(content));

@@ -17,8 +17,8 @@ pub use vestibule_remote::{FailingServer, Finding, Outcome};
 pub use self::{
     inbound::{EduHandler, PduAnswers, PduOutcome, ReceiveTransactionError, Transaction},
     key_ring::{
-        ChecksBusy, KeyRing, OwnKey, PublishKeysError, QueryKeysError, RequestSignature,
-        RotateKeyError, VerifyEventError, VerifyObjectError, VerifyRequestError,
+        ChecksBusy, KeyRing, OwnKey, PublishKeysError, QueryKeysError, RequestKeys,
+        RequestSignature, RotateKeyError, VerifyEventError, VerifyObjectError, VerifyRequestError,
     },
     service::{Federation, FederationParts},
     third_party::{BoundInvite, ThirdPartyBoundError},

@@ -23,6 +23,7 @@ type Answer = Arc<dyn Fn(&str, &[u8]) -> Option<Value> + Send + Sync>;
 struct Inside {
     answers: BTreeMap<OwnedServerName, Answer>,
     asked: Vec<String>,
+    silent: Option<String>,
 }
 
 /// The servers that can be reached, and what was asked of them.
@@ -45,6 +46,12 @@ impl Internet {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).answers.remove(server);
     }
 
+    /// Servers below this domain take requests and never answer.
+    pub(crate) fn never_answer(&self, below: &str) {
+        let domain = below.trim_start_matches('*').to_owned();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).silent = Some(domain);
+    }
+
     /// Every request so far: server, method and path.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
@@ -54,12 +61,17 @@ impl Internet {
 impl Transport for Internet {
     fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>> {
         let line = format!("{} {}", exchange.method, exchange.path);
-        let answer = {
+        let (answer, silent) = {
             let mut inside = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             inside.asked.push(format!("{} {line}", exchange.server));
-            inside.answers.get(&exchange.server).cloned()
+            let silent = inside.silent.as_deref();
+            let silent = silent.is_some_and(|below| exchange.server.as_str().ends_with(below));
+            (inside.answers.get(&exchange.server).cloned(), silent)
         };
         Box::pin(async move {
+            if silent {
+                std::future::pending::<()>().await;
+            }
             let gone = || TransportError::Unreachable("nobody is there".to_owned());
             let body = answer.ok_or_else(gone)?(&line, &exchange.body).ok_or_else(gone)?;
             let body = body.to_string();

@@ -1,11 +1,13 @@
 //! Who a request comes from.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{body::Body, extract::Request};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use http::{Method, header};
 use serde_json::{Value, json};
 use vestibule_testkit::EPOCH_MS;
+use vestibule_types::limits::{STRANGERS_ASKED_MAX, STRANGERS_WAITING_MAX};
 
 use super::{Server, code, elsewhere::Elsewhere, error, server};
 
@@ -236,4 +238,34 @@ async fn a_server_that_is_denied_is_refused_before_anything_is_asked() {
     let header = them.sign(&Method::POST, SIGN, Some(&json!({})));
     assert_eq!(error(us.send(post(SIGN, &header, "{}")).await), code(403, "M_FORBIDDEN"));
     assert!(us.internet.asked().is_empty());
+}
+
+#[tokio::test]
+async fn the_body_of_a_stranger_is_not_read() {
+    let us = server().await;
+    let nobody = Elsewhere::new("nobody.example", 1);
+    let header = nobody.sign(&Method::POST, SIGN, Some(&json!({})));
+    let endless = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, Infallible>>());
+    let answer = us.send(post(SIGN, &header, endless)).await;
+    assert_eq!(error(answer), code(401, "M_UNAUTHORIZED"));
+}
+
+#[tokio::test]
+async fn invented_names_stand_in_a_line_of_their_own() {
+    let us = server().await;
+    us.internet.never_answer("*.tarpit.example");
+    let requests = (0..600).map(|number| {
+        let them = Elsewhere::new(&format!("s{number}.tarpit.example"), 1);
+        let header = them.sign(&Method::POST, SIGN, Some(&json!({})));
+        us.send(post(SIGN, &header, "{}"))
+    });
+    let mut requests: FuturesUnordered<_> = requests.collect();
+    for _ in STRANGERS_ASKED_MAX + STRANGERS_WAITING_MAX..600 {
+        assert_eq!(error(requests.next().await.unwrap()), code(401, "M_UNAUTHORIZED"));
+    }
+    for _ in 0..100 {
+        assert!(requests.next().now_or_never().is_none(), "the others are asked about or wait");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(us.internet.asked().len(), STRANGERS_ASKED_MAX);
 }

@@ -47,8 +47,12 @@ impl KeyRing {
         if lacking.is_empty() {
             return Ok(known);
         }
+        let stranger = hope == Hope::Fresh && known.is_empty();
         let asked = lacking.into_iter().map(|server| async move {
             let needs = needs.get(&server).map(Vec::as_slice).unwrap_or_default();
+            let Ok(_turn) = self.inner.strangers.turn(stranger).await else {
+                return Ok((server, None));
+            };
             let keys = self.refresh(&server, hope, |known| must_ask(needs, known)).await?;
             Ok::<_, StorageError>((server, keys))
         });

@@ -28,7 +28,7 @@ use self::{
     checks::Checks,
     fetch::Known,
     kept::Kept,
-    turns::{Attempts, Turns},
+    turns::{Attempts, Strangers, Turns},
 };
 pub use self::{
     checks::ChecksBusy,
@@ -36,7 +36,7 @@ pub use self::{
     object::VerifyObjectError,
     own::PublishKeysError,
     query::QueryKeysError,
-    request::{RequestSignature, VerifyRequestError},
+    request::{RequestKeys, RequestSignature, VerifyRequestError},
     rotate::{OwnKey, RotateKeyError},
 };
 use crate::FederationParts;
@@ -60,6 +60,7 @@ struct Inner {
     turns: Turns,
     attempts: Attempts,
     notary_attempts: Attempts,
+    strangers: Strangers,
     /// Whoever asks us about others may keep us busy only so far.
     notary_turns: Semaphore,
 }
@@ -85,6 +86,7 @@ impl KeyRing {
             turns: Turns::default(),
             attempts: Attempts::new(),
             notary_attempts: Attempts::new(),
+            strangers: Strangers::new(),
             notary_turns: Semaphore::new(NOTARY_FETCHES_AT_ONCE),
         };
         Self { inner: Arc::new(inner) }

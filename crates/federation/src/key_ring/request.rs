@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use ruma::{
-    OwnedServerName, SigningKeyAlgorithm,
+    OwnedServerName, ServerName, SigningKeyAlgorithm,
     serde::{Base64, base64::Standard},
     signatures::verify_canonical_json_bytes,
 };
@@ -16,8 +16,6 @@ use super::{ChecksBusy, KeyRing, fetch::Hope, known::Purpose, need::Need};
 /// A request and the signatures on it (server-server API, "Request Authentication").
 #[derive(Clone, Debug)]
 pub struct RequestSignature {
-    /// The server that says it sent it.
-    pub origin: OwnedServerName,
     /// The method.
     pub method: String,
     /// Path and query as they were written.
@@ -48,23 +46,39 @@ pub enum VerifyRequestError {
     Storage(#[from] StorageError),
 }
 
+/// The keys of a server that are good for the signatures of one request.
+#[derive(Clone, Debug)]
+pub struct RequestKeys {
+    origin: OwnedServerName,
+    keys: BTreeMap<String, Base64>,
+}
+
 impl KeyRing {
-    /// Checks that the origin signed the request and addressed it to us. Of the signatures with keys that
-    /// are known and in use, all have to fit, and there has to be one.
+    /// Gets the keys that a request is said to be signed with, before its body is read. Only keys in use
+    /// count, and there has to be one.
+    pub async fn request_keys(
+        &self,
+        origin: &ServerName,
+        key_ids: BTreeSet<String>,
+    ) -> Result<RequestKeys, VerifyRequestError> {
+        let purpose = Purpose::Request(self.inner.environment.now_ms());
+        let needs = vec![Need { key_ids: key_ids.clone(), purpose }];
+        let needs = BTreeMap::from([(origin.to_owned(), needs)]);
+        let known = self.keys_for(&needs, Hope::Fresh).await?;
+        let keys = known.get(origin).map(|keys| keys.good_for(purpose, &key_ids));
+        match keys.filter(|keys| !keys.is_empty()) {
+            Some(keys) => Ok(RequestKeys { origin: origin.to_owned(), keys }),
+            None => Err(VerifyRequestError::NoKey(origin.to_owned())),
+        }
+    }
+
+    /// Checks that the origin signed the request and addressed it to us: all signatures with these keys
+    /// have to fit.
     pub async fn verify_request(
         &self,
+        keys: RequestKeys,
         request: RequestSignature,
     ) -> Result<(), VerifyRequestError> {
-        let purpose = Purpose::Request(self.inner.environment.now_ms());
-        let key_ids: BTreeSet<String> = request.signatures.keys().cloned().collect();
-        let needs = vec![Need { key_ids: key_ids.clone(), purpose }];
-        let needs = BTreeMap::from([(request.origin.clone(), needs)]);
-        let known = self.keys_for(&needs, Hope::Fresh).await?;
-        let keys = known.get(&request.origin);
-        let keys = keys.map(|keys| keys.good_for(purpose, &key_ids)).unwrap_or_default();
-        if keys.is_empty() {
-            return Err(VerifyRequestError::NoKey(request.origin));
-        }
         let destination = self.inner.server_name.clone();
         self.inner.checks.run(move || check(&request, &destination, &keys)).await?
     }
@@ -72,12 +86,12 @@ impl KeyRing {
 
 fn check(
     request: &RequestSignature,
-    destination: &OwnedServerName,
-    keys: &BTreeMap<String, Base64>,
+    destination: &ServerName,
+    keys: &RequestKeys,
 ) -> Result<(), VerifyRequestError> {
-    let signed = signed_object(request, destination)?;
-    for (key_id, key) in keys {
-        let Some(signature) = request.signatures.get(key_id) else { continue };
+    let signed = signed_object(request, destination, &keys.origin)?;
+    for (key_id, key) in &keys.keys {
+        let signature = request.signatures.get(key_id).ok_or(VerifyRequestError::Forged)?;
         let algorithm = SigningKeyAlgorithm::Ed25519;
         let (key, signature) = (key.as_bytes(), signature.as_bytes());
         verify_canonical_json_bytes(&algorithm, key, signature, signed.as_bytes())
@@ -89,7 +103,8 @@ fn check(
 /// The object that was signed, its keys in order.
 fn signed_object(
     request: &RequestSignature,
-    destination: &OwnedServerName,
+    destination: &ServerName,
+    origin: &ServerName,
 ) -> Result<String, VerifyRequestError> {
     let bad = |error: &dyn std::fmt::Display| VerifyRequestError::BadContent(error.to_string());
     let text = |text: &str| serde_json::to_string(text).map_err(|error| bad(&error));
@@ -103,7 +118,7 @@ fn signed_object(
     let parts = [
         ("destination", destination.as_str()),
         ("method", &request.method),
-        ("origin", request.origin.as_str()),
+        ("origin", origin.as_str()),
         ("uri", &request.target),
     ];
     let parts = parts.map(|(name, value)| Ok(format!("\"{name}\":{}", text(value)?)));

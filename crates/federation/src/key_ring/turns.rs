@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use ruma::{OwnedServerName, ServerName};
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore, SemaphorePermit};
 use vestibule_types::limits::{
     KEY_ATTEMPTS_REMEMBERED_MAX, KEY_FETCH_AFTER_FAILURE, KEY_FETCH_AFTER_SUCCESS,
+    STRANGERS_ASKED_MAX, STRANGERS_WAITING_MAX,
 };
+
+use super::ChecksBusy;
 
 /// One question per server at a time; whoever waits for the turn finds the answer afterwards.
 #[derive(Default)]
@@ -28,6 +31,34 @@ impl Turns {
         if turns.get(server).is_some_and(|turn| Arc::strong_count(turn) == 1) {
             turns.remove(server);
         }
+    }
+}
+
+/// Who says to be a server nobody knows makes us ask that server, and could keep us busy with names it
+/// invents. Those questions stand in a line of their own.
+pub(super) struct Strangers {
+    turns: Semaphore,
+    places: Semaphore,
+}
+
+impl Strangers {
+    pub(super) fn new() -> Self {
+        Self {
+            turns: Semaphore::new(STRANGERS_ASKED_MAX),
+            places: Semaphore::new(STRANGERS_WAITING_MAX),
+        }
+    }
+
+    /// Waits for the turn to ask about a stranger; others need none.
+    pub(super) async fn turn(
+        &self,
+        stranger: bool,
+    ) -> Result<Option<SemaphorePermit<'_>>, ChecksBusy> {
+        if !stranger {
+            return Ok(None);
+        }
+        let _place = self.places.try_acquire().map_err(|_| ChecksBusy)?;
+        self.turns.acquire().await.map(Some).map_err(|_| ChecksBusy)
     }
 }
 

@@ -66,6 +66,12 @@ pub const KEY_FETCH_MAX: Duration = Duration::from_secs(10);
 /// Servers that are asked for their keys at once for one piece of work.
 pub const KEY_FETCHES_AT_ONCE: usize = 64;
 
+/// Servers nothing is known of that are asked for their keys at once because somebody says to be them.
+pub const STRANGERS_ASKED_MAX: usize = 32;
+
+/// Requests of such servers that wait for that; more are refused.
+pub const STRANGERS_WAITING_MAX: usize = 512;
+
 /// How long a server that told its keys is not asked again, whatever keys it is said to have.
 pub const KEY_FETCH_AFTER_SUCCESS: Duration = Duration::from_mins(1);
 
