@@ -107,7 +107,9 @@ impl Keys {
         let user = actor.user_id().to_owned();
         let reading = user.clone();
         let subject = self.store().read(move |read| known_subject(read, &reading)).await?;
-        let scoped = parts.policy.current().is_scoped(&subject.class);
+        let (policy, now) = (parts.policy.current(), parts.environment.now());
+        let class = policy.effective_class(&subject, now);
+        let scoped = class.is_none_or(|class| class.scope().is_some());
         let mut allowed = Vec::with_capacity(acts.len());
         let mut rate = RateFact::NotCharged;
         for act in acts {
@@ -119,7 +121,7 @@ impl Keys {
                 act,
                 user: user.clone(),
                 policy: parts.policy.clone(),
-                now: parts.environment.now(),
+                now,
                 address: actor.address(),
                 rate: RateFact::NotCharged,
                 shares_room,

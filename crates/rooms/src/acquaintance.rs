@@ -5,7 +5,10 @@ use vestibule_accounts::Acquaintance;
 use vestibule_policy::RateFact;
 use vestibule_storage::{
     StorageError,
-    tables::room::{MEMBER_BY_ROOM, ROOM_BY_MEMBER, SERVER_BY_ROOM, StoredMembership},
+    tables::{
+        device_list::JOINED_ROOM_BY_USER,
+        room::{ROOM_BY_MEMBER, SERVER_BY_ROOM, StoredMembership},
+    },
 };
 use vestibule_types::{
     BoxFuture,
@@ -36,13 +39,12 @@ impl Acquaintance for Rooms {
             self.inner
                 .store
                 .read(move |snapshot| {
-                    let mine = ROOM_BY_MEMBER.scan(snapshot, (&ask.user_id,), JOINED_ROOMS_MAX)?;
-                    for ((_, no), row) in mine {
-                        if row.value.membership != StoredMembership::Join {
-                            continue;
-                        }
-                        let place = (no, StoredMembership::Join.key(), &other);
-                        if MEMBER_BY_ROOM.get(snapshot, place)?.is_none() {
+                    let mine =
+                        JOINED_ROOM_BY_USER.scan(snapshot, (&ask.user_id,), JOINED_ROOMS_MAX)?;
+                    let places = mine.iter().map(|((_, no), ())| (&other, *no));
+                    let theirs = JOINED_ROOM_BY_USER.multi_get(snapshot, places)?;
+                    for (((_, no), ()), their) in mine.into_iter().zip(theirs) {
+                        if their.is_none() {
                             continue;
                         }
                         let Some(room) = OpenRoom::load_no(snapshot, no)? else { continue };

@@ -7,7 +7,10 @@ use tracing::instrument;
 use vestibule_storage::{StorageError, tables::account::StoredAccountState};
 use vestibule_types::{Secret, limits};
 
-use super::{NewSession, open::is_device_id};
+use super::{
+    NewSession,
+    open::{is_device_id, is_named_like_a_key},
+};
 use crate::{
     Accounts, facts, password::HasherBusy, service::counted_address, session::open, uia::UiaError,
     username::named_user,
@@ -76,6 +79,9 @@ impl Accounts {
                     StoredAccountState::Deactivated => Err(LogInError::Wrong),
                     StoredAccountState::Locked => Err(LogInError::Locked),
                     StoredAccountState::Active | StoredAccountState::Suspended => {
+                        if is_named_like_a_key(tx, &user, &tokens.device_id)? {
+                            return Err(LogInError::DeviceId);
+                        }
                         Ok(open(tx, &user, &tokens, name.as_deref())?)
                     }
                 }

@@ -10,6 +10,7 @@ use vestibule_storage::{
             DEVICE_BY_USER, REFRESH_BY_TOKEN, SEEN_BY_DEVICE, SESSION_BY_TOKEN, SESSION_GUARD,
             StoredDevice, StoredRefresh, StoredSession, TOKEN_BY_DEVICE, TokenDigest,
         },
+        cross_signing::{CROSS_SIGNING_KEY, MASTER, SELF_SIGNING, USER_SIGNING},
         to_device::{TO_DEVICE, TO_DEVICE_COUNT},
     },
 };
@@ -86,6 +87,18 @@ impl Accounts {
 /// Whether a client may choose this as its device's identifier.
 pub(crate) fn is_device_id(device_id: &DeviceId) -> bool {
     (1..=limits::DEVICE_ID_BYTES_MAX).contains(&device_id.as_str().len())
+}
+
+/// Whether a cross-signing key of the account has this name. Keys of devices and of users are told
+/// apart by their names alone, so no device may have one (client-server API, "Cross-signing").
+pub(crate) fn is_named_like_a_key(
+    tx: &Tx<'_>,
+    user_id: &UserId,
+    device_id: &DeviceId,
+) -> Result<bool, StorageError> {
+    let rows = [MASTER, SELF_SIGNING, USER_SIGNING].map(|usage| (user_id, usage));
+    let keys = CROSS_SIGNING_KEY.multi_get(tx, rows)?;
+    Ok(keys.into_iter().flatten().any(|key| key.public_key == device_id.as_str()))
 }
 
 /// Opens a session: makes the device if it is new, and ends what it had before.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ruma::device_id;
+use vestibule_storage::tables::cross_signing::{CROSS_SIGNING_KEY, SELF_SIGNING, StoredSigningKey};
 
 use super::*;
 use crate::{
@@ -277,4 +278,26 @@ async fn an_account_holds_a_bounded_number_of_devices() {
     let devices = house.accounts.devices(&user_id).await.unwrap();
     assert_eq!(devices.len(), vestibule_types::limits::DEVICES_PER_USER_MAX);
     assert_eq!(house.resolve(&first.access_token).await, Resolved::Unknown, "the oldest went");
+}
+
+#[tokio::test]
+async fn a_device_cannot_have_the_name_of_a_cross_signing_key() {
+    let house = house();
+    let session = house.register("alice").await;
+    let user = session.user_id.clone();
+    let row = StoredSigningKey { public_key: "PUBLIC".to_owned(), json: "{}".to_owned() };
+    let slot = house.store.slot_of_user(&user);
+    let owner = user.clone();
+    house
+        .store
+        .write::<_, crate::StorageError, _>(slot, move |tx| {
+            CROSS_SIGNING_KEY.put(tx, (&owner, SELF_SIGNING), &row)
+        })
+        .await
+        .unwrap();
+    let mut command = login("alice", "tea");
+    command.device_id = Some(device_id!("PUBLIC").to_owned());
+    assert!(matches!(house.accounts.log_in(command.clone()).await, Err(LogInError::DeviceId)));
+    command.device_id = Some(device_id!("LAPTOP").to_owned());
+    house.accounts.log_in(command).await.unwrap();
 }
