@@ -5,6 +5,7 @@
 //! ([`vestibule_rooms::Elsewhere`]); this crate implements them over [`vestibule_remote::Remote`].
 
 mod elsewhere;
+mod handshake;
 mod inbound;
 mod key_ring;
 mod keys;
@@ -15,6 +16,8 @@ mod third_party;
 pub use vestibule_remote::{FailingServer, Finding, Outcome};
 
 pub use self::{
+    elsewhere::as_sent,
+    handshake::{BringInviteError, BroughtInvite, HandInError},
     inbound::{EduHandler, PduAnswers, PduOutcome, ReceiveTransactionError, Transaction},
     key_ring::{
         ChecksBusy, KeyRing, OwnKey, PublishKeysError, QueryKeysError, RequestKeys,

@@ -23,6 +23,7 @@ mod handshake;
 mod import;
 mod log;
 mod membership;
+mod outside;
 mod points;
 mod queue;
 mod read;
@@ -65,7 +66,9 @@ pub use self::{
     log::LoggedEvent,
     membership::{
         ForgetError, GuardNote, Invite, Join, Knock, Leave, MembershipError, RemoveMember, Unban,
+        blocks_invites, pruned_state,
     },
+    outside::{BeInvited, BeInvitedError, OutsideRoom},
     read::{
         Context, ContextQuery, Direction, EventAt, EventKnown, FoundUser, FoundUsers, Gaps,
         Hierarchy, HierarchyQuery, InboundRoom, JoinedMember, MembersQuery, Messages,

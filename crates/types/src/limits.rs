@@ -3,12 +3,13 @@
 mod inbound;
 mod key_ring;
 mod keys;
+mod membership;
 mod sender;
 mod told;
 
 use std::time::Duration;
 
-pub use self::{inbound::*, key_ring::*, keys::*, sender::*, told::*};
+pub use self::{inbound::*, key_ring::*, keys::*, membership::*, sender::*, told::*};
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
 pub const EVENT_BYTES_MAX: usize = 65_536;
@@ -206,33 +207,6 @@ pub const LOCAL_MEMBERS_MAX: usize = 1_000_000;
 
 /// Rooms a restricted join rule may name that are looked at.
 pub const RESTRICTED_ROOMS_MAX: usize = 100;
-
-/// Servers that are asked, one after the other, to help with a membership in a room this server is not in.
-pub const HANDSHAKE_VIAS_MAX: usize = 8;
-
-/// Servers that a request may name to be asked about a room; those beyond are not read.
-pub const VIAS_READ_MAX: usize = 50;
-
-/// The answer to a join: the state of a room with a hundred thousand members, and its auth chain.
-pub const JOIN_ANSWER_BYTES_MAX: usize = 256 * 1_048_576;
-
-/// How long another server may take to answer a join: it may have to write down a very large room.
-pub const JOIN_ANSWER_TIME_MAX: Duration = Duration::from_mins(3);
-
-/// Events of the state, or of the auth chain, in the answer to a join.
-pub const JOIN_ANSWER_EVENTS_MAX: usize = 200_000;
-
-/// Events of a room that are brought here in one batch.
-pub const IMPORT_CHUNK_EVENTS: usize = 500;
-
-/// Rooms that are brought here at once: each may lie in memory for a while.
-pub const IMPORTS_MAX: usize = 4;
-
-/// State shown to somebody who is not in the room yet, as another server sends it.
-pub const STRIPPED_STATE_MAX: usize = 64;
-
-/// Invitations, knocks and what became of them that are kept for one user and rooms this server is not in.
-pub const OUTSIDE_ROOMS_MAX: usize = 1_000;
 
 /// Rooms on one page of the public list.
 pub const PUBLIC_ROOMS_PAGE_MAX: usize = 500;

@@ -40,6 +40,9 @@ pub(crate) fn membership(error: MembershipError) -> MatrixError {
             MatrixError::forbidden(message)
         }
         MembershipError::LastAdmin => MatrixError::forbidden(message).with_reason("last_admin"),
+        MembershipError::InviteBlocked => {
+            MatrixError::new(StatusCode::FORBIDDEN, ErrorKind::InviteBlocked, message)
+        }
         MembershipError::Invalid(_) => MatrixError::invalid_param(message),
         MembershipError::Elsewhere(error) => elsewhere(error),
     }

@@ -9,17 +9,19 @@ use vestibule_http::{Caller, IncomingJson, MatrixError, Outgoing};
 use vestibule_rooms::{Knock, Rooms};
 
 use super::{answer, body::ReasonBody};
-use crate::extract::PathArgs;
+use crate::extract::{PathArgs, Vias};
 
 #[instrument(name = "client_api.room.knock_room", skip_all)]
 pub(crate) async fn handle(
     State(rooms): State<Rooms>,
     Caller(actor): Caller,
     PathArgs((room,)): PathArgs<(OwnedRoomOrAliasId,)>,
+    Vias(via): Vias,
     IncomingJson(body): IncomingJson<ReasonBody>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let room_id = rooms.find_room(&room).await.map_err(answer::directory)?;
-    let command = Knock { room_id: room_id.clone(), reason: body.reason };
+    let found = rooms.find_room_abroad(&actor, &room, via).await;
+    let (room_id, via) = found.map_err(answer::directory)?;
+    let command = Knock { room_id: room_id.clone(), reason: body.reason, via };
     rooms.knock(&actor, command).await.map_err(answer::membership)?;
     Ok(Outgoing(Response::new(room_id)))
 }

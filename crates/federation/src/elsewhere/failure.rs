@@ -8,6 +8,10 @@ pub(super) fn failed(error: RemoteError) -> ElsewhereError {
     let errcode = error.errcode().unwrap_or("M_UNKNOWN").to_owned();
     match error {
         RemoteError::Answered { status, body, .. } => {
+            let version = body.get("room_version").and_then(serde_json::Value::as_str);
+            if let ("M_INCOMPATIBLE_ROOM_VERSION", Some(version)) = (errcode.as_str(), version) {
+                return ElsewhereError::UnknownVersion(version.to_owned());
+            }
             let message = body.get("error").and_then(serde_json::Value::as_str);
             let message = message.unwrap_or("the other server refused").to_owned();
             ElsewhereError::Refused { status, errcode, message }
@@ -24,4 +28,9 @@ pub(super) fn failed(error: RemoteError) -> ElsewhereError {
 /// Whether the server says that there is no such thing.
 pub(super) fn is_absent(error: &RemoteError) -> bool {
     error.status() == Some(404)
+}
+
+/// An answer that is not what was asked for.
+pub(super) fn bad(reason: impl Into<String>) -> ElsewhereError {
+    ElsewhereError::BadAnswer(reason.into())
 }

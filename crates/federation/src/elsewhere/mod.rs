@@ -1,10 +1,14 @@
 //! What is asked of other servers because somebody here wants something that lies elsewhere.
 
 mod failure;
+mod hand_in;
 mod hierarchy;
+mod invite;
+mod prepare;
 mod profile;
 mod public_rooms;
 mod resolve_alias;
+mod summary;
 
 use std::sync::{Arc, Weak};
 
@@ -16,6 +20,7 @@ use vestibule_rooms::{
 };
 use vestibule_types::BoxFuture;
 
+pub use self::hand_in::as_sent;
 pub(crate) use self::profile::Profiles;
 use crate::{Federation, service::Inner};
 
@@ -37,31 +42,31 @@ impl Abroad {
 impl Elsewhere for Abroad {
     fn prepare<'a>(
         &'a self,
-        _: &'a ServerName,
-        _: &'a Handshake,
+        server: &'a ServerName,
+        handshake: &'a Handshake,
     ) -> BoxFuture<'a, Result<Prepared, ElsewhereError>> {
-        Box::pin(async { Err(ElsewhereError::Alone) })
+        Box::pin(async move { self.federation()?.prepare(server, handshake).await })
     }
 
     fn hand_in<'a>(
         &'a self,
-        _: &'a ServerName,
-        _: Wanted,
-        _: &'a Pdu,
+        server: &'a ServerName,
+        wanted: Wanted,
+        pdu: &'a Pdu,
     ) -> BoxFuture<'a, Result<Answer, ElsewhereError>> {
-        Box::pin(async { Err(ElsewhereError::Alone) })
+        Box::pin(async move { self.federation()?.hand_in(server, wanted, pdu).await })
     }
 
     fn guest_can_join<'a>(
         &'a self,
-        _: &'a ServerName,
-        _: &'a RoomId,
+        server: &'a ServerName,
+        room_id: &'a RoomId,
     ) -> BoxFuture<'a, Result<Option<bool>, ElsewhereError>> {
-        Box::pin(async { Err(ElsewhereError::Alone) })
+        Box::pin(async move { self.federation()?.guest_can_join(server, room_id).await })
     }
 
-    fn invite(&self, _: InviteAbroad) -> BoxFuture<'_, Result<Pdu, ElsewhereError>> {
-        Box::pin(async { Err(ElsewhereError::Alone) })
+    fn invite(&self, invite: InviteAbroad) -> BoxFuture<'_, Result<Pdu, ElsewhereError>> {
+        Box::pin(async move { self.federation()?.bring_invite(invite).await })
     }
 
     fn resolve_alias<'a>(

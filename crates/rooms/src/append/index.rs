@@ -183,6 +183,10 @@ impl RoomTx<'_, '_> {
         stamp: Stamp,
     ) -> Result<(), AppendError> {
         let room = self.known()?.no;
+        // From here on the room itself says what the user is to it.
+        if self.outside(user)?.is_some() {
+            self.drop_outside(user)?;
+        }
         if let Some(old) = old {
             LOCAL_MEMBER_BY_ROOM.delete(self.tx, (room, old.key(), user))?;
         }

@@ -1,15 +1,40 @@
-//! Recording an event of ours that another server saw first: a join that a server in the room let in.
+//! Recording an event of ours that another server saw first: an invitation that the invitee's server
+//! signed, a join that a server in the room let in.
 
 use std::sync::Arc;
 
 use ruma::CanonicalJsonObject;
 use vestibule_events::Pdu;
-use vestibule_storage::tables::{room::StoredEventNo, staging::GAP_BY_PREV};
+use vestibule_state_res::check_state;
+use vestibule_storage::{
+    StorageError,
+    tables::{room::StoredEventNo, staging::GAP_BY_PREV},
+};
 
-use super::{AppendError, Appended, Authority, Draft};
+use super::{AppendError, Appended, Authority, Draft, authorize::refused};
 use crate::{LoggedEvent, RoomTx, StateAt};
 
 impl RoomTx<'_, '_> {
+    /// Records an invitation that was laid out in this room before, signed twice since. The room may
+    /// have moved on: it is judged by the state it was laid out on, and by the room's current state.
+    pub(crate) fn append_cosigned(
+        &mut self,
+        authority: Authority<'_>,
+        pdu: &Arc<Pdu>,
+    ) -> Result<Appended, AppendError> {
+        self.spend(authority, &draft_of(pdu)?)?;
+        let (prev, auth) = (self.known_events(pdu.prev_events())?, self.auth_of(pdu)?);
+        let before = self.state_after_all(&prev)?;
+        self.authorize(pdu, &auth, before)?;
+        let now = self.known()?.head.state;
+        let by_place = |event_type: &str, state_key: &str| -> Result<_, StorageError> {
+            Ok(self.state_event_at(now, event_type, state_key)?.map(|event| event.pdu))
+        };
+        check_state(pdu, by_place).map_err(refused)?;
+        let prev = prev.iter().map(|event| event.no).collect::<Vec<_>>();
+        self.record(Arc::clone(pdu), &auth, &prev, before)
+    }
+
     /// Records a join whose parents are not here: everything known of the room is the state before it.
     pub(crate) fn append_arrival(
         &mut self,

@@ -17,10 +17,10 @@ use super::{
     plan::{Plan, Step, plan},
 };
 use crate::{
-    RoomTx, Rooms,
+    MembershipError, RoomTx, Rooms,
     append::{Authority, Draft},
     ask::{Ask, Deed},
-    membership::member_content_with_profile,
+    membership::{Abroad, blocks_invites, member_content_with_profile},
 };
 
 impl Rooms {
@@ -58,9 +58,35 @@ impl Rooms {
             match self.in_room(&room_id, move |room| room.be_born(&birth)).await {
                 // Somebody took the identifier since it was looked for: it is looked for again.
                 Err(CreateRoomError::SameMoment) => {}
-                born => return born.map(|_| CreatedRoom { room_id, version }),
+                born => {
+                    born?;
+                    self.invite_from_elsewhere(&ask, &room_id, (&laid_out, command.is_direct))
+                        .await;
+                    return Ok(CreatedRoom { room_id, version });
+                }
             }
         }
+    }
+
+    /// Invites those of other servers: their servers have to sign. The room is there already, so one
+    /// whose server cannot be reached is left out, and can be invited again.
+    async fn invite_from_elsewhere(
+        &self,
+        ask: &Ask,
+        room_id: &RoomId,
+        (plan, is_direct): (&Plan, bool),
+    ) {
+        for target in plan.invites.iter().filter(|user| self.is_elsewhere(user)) {
+            let (room_id, target) = (room_id.to_owned(), target.clone());
+            let abroad = Abroad { room_id, target, reason: None, is_direct };
+            if let Err(error) = self.invite_elsewhere(ask.clone(), abroad).await {
+                tracing::info!(error = &error as &dyn std::error::Error, "nobody was invited");
+            }
+        }
+    }
+
+    pub(crate) fn is_elsewhere(&self, user: &UserId) -> bool {
+        user.server_name() != self.inner.server_name
     }
 
     fn alias_of(&self, command: &CreateRoom) -> Result<Option<OwnedRoomAliasId>, CreateRoomError> {
@@ -167,7 +193,14 @@ impl RoomTx<'_, '_> {
         let mut invites: Vec<(OwnedUserId, Permit<kind::Invite>)> = Vec::new();
         for invitee in &plan.invites {
             let deed = Deed::Invite(self.room_id.clone(), invitee.clone());
-            invites.push((invitee.clone(), self.permit(ask, &deed)?));
+            let permit = self.permit(ask, &deed)?;
+            if self.rooms.is_elsewhere(invitee) {
+                continue;
+            }
+            if blocks_invites(&*self.tx, invitee)? {
+                return Err(MembershipError::InviteBlocked.into());
+            }
+            invites.push((invitee.clone(), permit));
         }
 
         self.begin(*no, create.version(), ask.now.get().into())?;

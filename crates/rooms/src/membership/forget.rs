@@ -1,13 +1,13 @@
 //! Not wanting to see a room any more.
 
-use ruma::RoomId;
+use ruma::{RoomId, UserId};
 use vestibule_storage::{
     Stamped, StorageError,
     tables::room::{ROOM_BY_MEMBER, StoredMembership},
 };
 use vestibule_types::Actor;
 
-use crate::{Rooms, UnknownRoom};
+use crate::{RoomTx, Rooms, UnknownRoom};
 
 /// Why a room was not forgotten.
 #[derive(Debug, thiserror::Error)]
@@ -28,20 +28,39 @@ impl Rooms {
     pub async fn forget(&self, actor: &Actor, room_id: &RoomId) -> Result<(), ForgetError> {
         let user = actor.user_id().to_owned();
         self.in_room(room_id, move |room| {
-            let no = room.known()?.no;
-            let Some(member) = ROOM_BY_MEMBER.get(&*room.tx, (&user, no))? else {
-                return Err(ForgetError::UnknownRoom(UnknownRoom));
-            };
-            if !matches!(member.value.membership, StoredMembership::Leave | StoredMembership::Ban) {
-                return Err(ForgetError::StillThere);
+            if let Some(outside) = room.outside(&user)? {
+                if !is_over(outside.value.membership) {
+                    return Err(ForgetError::StillThere);
+                }
+                room.drop_outside(&user)?;
+                if room.known().is_err() {
+                    return Ok(());
+                }
             }
-            let mut row = member.value;
-            row.forgotten = true;
-            let forgotten = Stamped { stamp: member.stamp, value: row };
-            ROOM_BY_MEMBER.put(room.tx, (&user, no), &forgotten)?;
-            Ok(())
+            room.forget(&user)
         })
         .await?;
         Ok(())
     }
+}
+
+impl RoomTx<'_, '_> {
+    fn forget(&mut self, user: &UserId) -> Result<(), ForgetError> {
+        let no = self.known()?.no;
+        let Some(member) = ROOM_BY_MEMBER.get(&*self.tx, (user, no))? else {
+            return Err(ForgetError::UnknownRoom(UnknownRoom));
+        };
+        if !is_over(member.value.membership) {
+            return Err(ForgetError::StillThere);
+        }
+        let mut row = member.value;
+        row.forgotten = true;
+        let forgotten = Stamped { stamp: member.stamp, value: row };
+        ROOM_BY_MEMBER.put(self.tx, (user, no), &forgotten)?;
+        Ok(())
+    }
+}
+
+fn is_over(membership: StoredMembership) -> bool {
+    matches!(membership, StoredMembership::Leave | StoredMembership::Ban)
 }

@@ -2,10 +2,9 @@
 
 use ruma::{CanonicalJsonValue, OwnedRoomId, OwnedUserId, UserId};
 use vestibule_policy::{Permit, kind};
-use vestibule_storage::tables::room::StoredMembership;
 use vestibule_types::Actor;
 
-use super::{MembershipError, member_content, member_draft, put_profile};
+use super::{Abroad, MembershipError, blocks_invites, member_content, member_draft, put_profile};
 use crate::{
     RoomTx, Rooms,
     append::Authority,
@@ -24,21 +23,22 @@ pub struct Invite {
 }
 
 impl Rooms {
-    /// Invites a user to a room.
+    /// Invites a user to a room. Somebody of another server is invited through that server.
     pub async fn invite(&self, actor: &Actor, command: Invite) -> Result<(), MembershipError> {
         let deed = Deed::Invite(command.room_id.clone(), command.user_id.clone());
         let ask = self.ask(actor, &deed).await?;
-        let room_id = command.room_id.clone();
-        self.in_room(&room_id, move |room| {
-            room.invite(&ask, &command.user_id, command.reason.as_deref())
-        })
-        .await?;
+        let Invite { room_id, user_id, reason } = command;
+        if user_id.server_name() != self.inner.server_name {
+            let abroad = Abroad { room_id, target: user_id, reason, is_direct: false };
+            return self.invite_elsewhere(ask, abroad).await;
+        }
+        self.in_room(&room_id, move |room| room.invite(&ask, &user_id, reason.as_deref())).await?;
         Ok(())
     }
 }
 
 impl RoomTx<'_, '_> {
-    /// The handler behind every road to `invite` in a room that exists.
+    /// The handler behind every road to `invite` of a user of ours, in a room that exists.
     pub(crate) fn invite(
         &mut self,
         ask: &Ask,
@@ -47,20 +47,11 @@ impl RoomTx<'_, '_> {
     ) -> Result<(), MembershipError> {
         self.known()?;
         if target.server_name() != self.rooms.inner.server_name {
-            return Err(MembershipError::Invalid(
-                "this server cannot invite users of other servers",
-            ));
+            return Err(MembershipError::Invalid("users of other servers are invited by /invite"));
         }
-        let deed = Deed::Invite(self.room_id.clone(), target.to_owned());
-        let permit = self.permit::<kind::Invite>(ask, &deed)?;
-        match self.member(target)?.map(|member| member.membership) {
-            Some(StoredMembership::Join) => {
-                return Err(MembershipError::WrongMembership("the user is in this room already"));
-            }
-            Some(StoredMembership::Ban) => {
-                return Err(MembershipError::WrongMembership("the user is banned from this room"));
-            }
-            _ => {}
+        let permit = self.may_invite(ask, target)?;
+        if blocks_invites(&*self.tx, target)? {
+            return Err(MembershipError::InviteBlocked);
         }
         self.append_invite(ask, permit, (target, reason, false))
     }

@@ -1,6 +1,6 @@
 //! Asking to be let in.
 
-use ruma::OwnedRoomId;
+use ruma::{OwnedRoomId, OwnedServerName};
 use vestibule_policy::kind;
 use vestibule_storage::tables::room::StoredMembership;
 use vestibule_types::Actor;
@@ -19,11 +19,16 @@ pub struct Knock {
     pub room_id: OwnedRoomId,
     /// Why, in the user's words.
     pub reason: Option<String>,
+    /// Servers that may be in the room, for a room this server is not in.
+    pub via: Vec<OwnedServerName>,
 }
 
 impl Rooms {
-    /// Asks to be let into a room this server has.
+    /// Asks to be let into a room.
     pub async fn knock(&self, actor: &Actor, command: Knock) -> Result<(), MembershipError> {
+        if !self.is_here(&command.room_id).await? {
+            return self.knock_elsewhere(actor, command).await;
+        }
         let ask = self.ask(actor, &Deed::Knock(command.room_id.clone())).await?;
         let room_id = command.room_id.clone();
         self.in_room(&room_id, move |room| room.knock(&ask, command.reason.as_deref())).await?;

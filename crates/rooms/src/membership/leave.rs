@@ -24,6 +24,9 @@ pub struct Leave {
 impl Rooms {
     /// Takes a local user out of a room. Leaving again changes nothing.
     pub async fn leave(&self, actor: &Actor, command: Leave) -> Result<GuardNote, MembershipError> {
+        if !self.is_here(&command.room_id).await? {
+            return self.leave_elsewhere(actor, command).await;
+        }
         let ask = self.ask(actor, &Deed::Leave(command.room_id.clone())).await?;
         let room_id = command.room_id.clone();
         let left = self.in_room(&room_id, move |room| {

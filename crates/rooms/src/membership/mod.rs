@@ -6,6 +6,7 @@ mod abroad;
 mod ban;
 mod forget;
 mod invite;
+mod invite_permission;
 mod join;
 mod kick;
 mod knock;
@@ -19,7 +20,12 @@ use vestibule_accounts::facts::member_profile;
 use vestibule_policy::with_suffix;
 use vestibule_storage::{Read, StorageError, tables::room::StoredMembership};
 
-pub(crate) use self::{abroad::Turns, last_admin::Refusals, vouching::Vouching};
+pub use self::{abroad::pruned_state, invite_permission::blocks_invites};
+pub(crate) use self::{
+    abroad::{Abroad, Turns},
+    last_admin::Refusals,
+    vouching::Vouching,
+};
 pub use self::{
     ban::Unban, forget::ForgetError, invite::Invite, join::Join, kick::RemoveMember, knock::Knock,
     last_admin::GuardNote, leave::Leave,
@@ -54,6 +60,9 @@ pub enum MembershipError {
          ask again within 10 minutes to do it all the same"
     )]
     LastAdmin,
+    /// Whoever is to be invited wants no invitations.
+    #[error("the user does not take invitations")]
+    InviteBlocked,
     /// The request says something that cannot be.
     #[error("{0}")]
     Invalid(&'static str),

@@ -1,6 +1,8 @@
 //! Setting state.
 
-use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomAliasId};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, OwnedUserId, RoomAliasId,
+};
 use vestibule_policy::kind;
 use vestibule_storage::tables::directory::ALIAS_BY_NAME;
 use vestibule_types::Actor;
@@ -10,6 +12,7 @@ use crate::{
     RoomTx, Rooms,
     append::{Authority, Draft},
     ask::{Ask, Deed},
+    membership::Abroad,
 };
 
 /// Set a key of a room's state.
@@ -37,10 +40,40 @@ impl Rooms {
     ) -> Result<OwnedEventId, SendError> {
         let deed = deed_of(actor, &command);
         let ask = self.ask(actor, &deed).await?;
+        if let Deed::Invite(room_id, target) = &deed
+            && self.is_elsewhere(target)
+        {
+            return self.set_invite(ask, (room_id, target), &command).await;
+        }
         let room_id = command.room_id.clone();
         let sent =
             self.in_room(&room_id, move |room| room.set_state(&ask, &deed, &command)).await?;
         Ok(sent.0)
+    }
+}
+
+impl Rooms {
+    /// An invitation of somebody of another server, written as state.
+    async fn set_invite(
+        &self,
+        ask: Ask,
+        (room_id, target): (&OwnedRoomId, &OwnedUserId),
+        command: &SendState,
+    ) -> Result<OwnedEventId, SendError> {
+        let reason = match command.content.get("reason") {
+            Some(CanonicalJsonValue::String(reason)) => Some(reason.clone()),
+            _ => None,
+        };
+        let is_direct =
+            matches!(command.content.get("is_direct"), Some(CanonicalJsonValue::Bool(true)));
+        let (room_id, target) = (room_id.clone(), target.clone());
+        let abroad = Abroad { room_id: room_id.clone(), target: target.clone(), reason, is_direct };
+        self.invite_elsewhere(ask, abroad).await?;
+        let member = self.with_view(&room_id, move |view| {
+            Ok::<_, SendError>(view.state_event("m.room.member", target.as_str())?)
+        });
+        let member = member.await?.flatten();
+        member.map(|it| it.pdu.event_id().to_owned()).ok_or(SendError::UnknownEvent)
     }
 }
 
@@ -51,7 +84,7 @@ fn deed_of(actor: &Actor, command: &SendState) -> Deed {
         return Deed::SendState(room, command.event_type.clone());
     }
     let own = command.state_key == actor.user_id().as_str();
-    let target = ruma::OwnedUserId::try_from(command.state_key.as_str());
+    let target = OwnedUserId::try_from(command.state_key.as_str());
     let membership = match command.content.get("membership") {
         Some(CanonicalJsonValue::String(membership)) => membership.as_str(),
         _ => "",

@@ -13,7 +13,7 @@ use vestibule_storage::{
 use vestibule_types::{ClassName, limits::JOINED_ROOMS_MAX};
 
 use super::triggers::AboutRoom;
-use crate::{MembershipError, Rooms, ask::Ask, facts::guest_can_join};
+use crate::{Leave, MembershipError, OutsideRoom, Rooms, ask::Ask, facts::guest_can_join};
 
 /// Look at every scoped member of a room, or of all rooms below a space.
 pub(super) const SCOPE: &str = "room_scope";
@@ -122,6 +122,13 @@ impl Rooms {
                 self.leave_unattended(&room_id, user).await?;
             }
         }
+        let whose = user.to_owned();
+        let outside = self.inner.store.read(move |it| OutsideRoom::all_of(it, &whose)).await?;
+        let waiting =
+            |membership| matches!(membership, StoredMembership::Invite | StoredMembership::Knock);
+        for room in outside.into_iter().filter(|room| waiting(room.membership)) {
+            self.leave_unattended(&room.room_id, user).await?;
+        }
         Ok(())
     }
 
@@ -146,6 +153,13 @@ impl Rooms {
         user: &UserId,
     ) -> Result<(), JobError> {
         let ask = Ask::unattended(user, self.inner.env.now());
+        if !self.is_here(room_id).await? {
+            let command = Leave { room_id: room_id.to_owned(), reason: None };
+            return match self.take_leave(&ask, &command).await {
+                Ok(()) | Err(MembershipError::WrongMembership(_)) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+        }
         match self.in_room(room_id, move |room| room.leave(&ask, None)).await {
             Ok(_) | Err(MembershipError::WrongMembership(_)) => Ok(()),
             Err(error) => Err(error.into()),

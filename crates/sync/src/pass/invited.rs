@@ -1,29 +1,19 @@
 //! Rooms the user could be in: what may be known before one joins.
 
 use vestibule_events::stripped_state;
-use vestibule_rooms::OpenRoom;
+use vestibule_rooms::{OpenRoom, STRIPPED_TYPES, blocks_invites};
 use vestibule_storage::StorageError;
 
 use super::{Pass, Sight, damaged};
 use crate::response::{Events, InvitedRoom, KnockedRoom, RawEvent};
 
-/// The state shown to those who are not in the room yet.
-const STRIPPED: [&str; 7] = [
-    "m.room.create",
-    "m.room.join_rules",
-    "m.room.name",
-    "m.room.avatar",
-    "m.room.topic",
-    "m.room.canonical_alias",
-    "m.room.encryption",
-];
-
 impl Pass<'_> {
-    /// An invitation; nothing when it comes from somebody the user ignores.
+    /// An invitation; nothing when it comes from somebody the user ignores, or the user wants none.
     pub(super) fn invited(&self, room: &OpenRoom) -> Result<Option<InvitedRoom>, StorageError> {
         let sight = Sight::new(self, room)?;
         let invite = sight.view.state_event("m.room.member", self.user().as_str())?;
-        if invite.is_some_and(|invite| self.ignored.contains(invite.pdu.sender())) {
+        let ignored = invite.is_some_and(|invite| self.ignored.contains(invite.pdu.sender()));
+        if ignored || blocks_invites(self.snapshot, self.user())? {
             return Ok(None);
         }
         let invite_state = Events { events: sight.stripped()? };
@@ -39,7 +29,7 @@ impl Pass<'_> {
 impl Sight<'_> {
     fn stripped(&self) -> Result<Vec<RawEvent>, StorageError> {
         let mut events = Vec::new();
-        for kind in STRIPPED {
+        for kind in STRIPPED_TYPES {
             events.extend(self.view.state_event(kind, "")?);
         }
         let own = self.view.state_event("m.room.member", self.pass.user().as_str())?;

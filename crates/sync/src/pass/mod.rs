@@ -8,6 +8,7 @@ mod invited;
 mod joined;
 mod key_counts;
 mod left;
+mod outside;
 mod state;
 mod summary;
 mod timeline;
@@ -80,6 +81,7 @@ pub(crate) fn run(
             pass.look_at(room, member, &own, &mut response)?;
         }
     }
+    pass.outside(&mut response)?;
     response.device_lists = pass.device_lists(&rooms)?;
     response.key_counts = pass.key_counts()?;
     let (letters, to_device) = pass.to_device()?;

@@ -1,6 +1,9 @@
 //! Memberships in rooms this server is not in: each takes a handshake with a server that is.
 
+mod invite;
 mod join;
+mod knock;
+mod leave;
 mod turn;
 mod vias;
 
@@ -11,7 +14,8 @@ use tokio::sync::oneshot;
 use vestibule_events::{EventBuilder, Pdu};
 use vestibule_storage::StorageError;
 
-pub(crate) use self::turn::Turns;
+pub use self::knock::pruned_state;
+pub(crate) use self::{invite::Abroad, turn::Turns};
 use super::MembershipError;
 use crate::{AppendError, ElsewhereError, OpenRoom, Prepared, RoomView, Rooms, Wanted};
 

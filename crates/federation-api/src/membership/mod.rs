@@ -1,0 +1,30 @@
+//! Memberships of other servers' users in rooms of ours, and invitations of our users.
+
+mod answer;
+mod invite_v1;
+mod invite_v2;
+mod make_join;
+mod make_knock;
+mod make_leave;
+mod send_join;
+mod send_knock;
+mod send_leave;
+
+use ruma::api::federation::membership::{
+    create_invite, create_join_event, create_knock_event, create_leave_event, prepare_join_event,
+    prepare_knock_event, prepare_leave_event,
+};
+
+use crate::{BodySize::Usual, FederationRoutes};
+
+pub(crate) fn routes(routes: FederationRoutes) -> FederationRoutes {
+    routes
+        .mount::<prepare_join_event::v1::Request, _>(Usual, make_join::handle)
+        .mount::<create_join_event::v2::Request, _>(Usual, send_join::handle)
+        .mount::<prepare_knock_event::v1::Request, _>(Usual, make_knock::handle)
+        .mount::<create_knock_event::v1::Request, _>(Usual, send_knock::handle)
+        .mount::<prepare_leave_event::v1::Request, _>(Usual, make_leave::handle)
+        .mount::<create_leave_event::v2::Request, _>(Usual, send_leave::handle)
+        .mount::<create_invite::v1::Request, _>(Usual, invite_v1::handle)
+        .mount::<create_invite::v2::Request, _>(Usual, invite_v2::handle)
+}

@@ -1,0 +1,30 @@
+//! `PUT /_matrix/federation/v2/send_leave/{roomId}/{eventId}`
+//!
+//! <https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_leaveroomideventid>
+
+use axum::extract::State;
+use ruma::api::federation::membership::create_leave_event::v2::{Request, Response};
+use tracing::instrument;
+use vestibule_federation::Federation;
+use vestibule_http::{Incoming, MatrixError, Outgoing};
+use vestibule_rooms::{HandedIn, Wanted};
+
+use super::answer;
+use crate::guard::Origin;
+
+#[instrument(name = "federation_api.membership.send_leave", skip_all)]
+pub(crate) async fn handle(
+    State(federation): State<Federation>,
+    Origin(origin): Origin,
+    Incoming(request): Incoming<Request>,
+) -> Result<Outgoing<Response>, MatrixError> {
+    let handed_in = HandedIn {
+        origin,
+        wanted: Wanted::Leave,
+        room_id: request.room_id,
+        event_id: request.event_id,
+    };
+    let left = federation.take_membership(&handed_in, &request.pdu).await;
+    left.map_err(answer::hand_in)?;
+    Ok(Outgoing(Response::new()))
+}

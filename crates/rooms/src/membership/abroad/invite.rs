@@ -1,0 +1,115 @@
+//! Inviting somebody of another server to a room of ours: their server signs the invitation before it
+//! enters the room.
+
+use std::sync::Arc;
+
+use ruma::{CanonicalJsonValue, OwnedRoomId, OwnedUserId};
+use vestibule_events::Pdu;
+use vestibule_policy::kind;
+use vestibule_storage::tables::room::StoredMembership;
+
+use crate::{
+    AppendError, InviteAbroad, MembershipError, RoomTx, Rooms, STRIPPED_TYPES,
+    append::Authority,
+    ask::{Ask, Deed},
+    membership::{member_content, member_draft},
+};
+
+/// An invitation of somebody of another server.
+#[derive(Clone, Debug)]
+pub(crate) struct Abroad {
+    pub(crate) room_id: OwnedRoomId,
+    pub(crate) target: OwnedUserId,
+    pub(crate) reason: Option<String>,
+    pub(crate) is_direct: bool,
+}
+
+impl Rooms {
+    pub(crate) async fn invite_elsewhere(
+        &self,
+        ask: Ask,
+        invite: Abroad,
+    ) -> Result<(), MembershipError> {
+        let rooms = self.clone();
+        self.see_through(async move {
+            let room_id = invite.room_id.clone();
+            let (draft, asked) = (invite.clone(), ask.clone());
+            let laid_out = rooms.in_room(&room_id, move |room| room.lay_out_invite(&asked, &draft));
+            let laid_out = laid_out.await?.0;
+            let signed = Arc::new(rooms.elsewhere().invite(laid_out).await?);
+            let work = move |room: &mut RoomTx<'_, '_>| {
+                room.append_invite_elsewhere(&ask, &invite, &signed)
+            };
+            rooms.in_room(&room_id, work).await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl RoomTx<'_, '_> {
+    /// Builds and signs the invitation, with what its receiver may know of the room. Nothing changes.
+    fn lay_out_invite(
+        &mut self,
+        ask: &Ask,
+        invite: &Abroad,
+    ) -> Result<InviteAbroad, MembershipError> {
+        drop(self.may_invite(ask, &invite.target)?);
+        let version = self.known()?.version;
+        let mut content = member_content("invite", invite.reason.as_deref());
+        if invite.is_direct {
+            content.insert("is_direct".to_owned(), CanonicalJsonValue::Bool(true));
+        }
+        let draft =
+            member_draft((&ask.user_id, &invite.target), content, self.rooms.inner.env.now());
+        let place = self.place_for(&draft)?;
+        let inner = &self.rooms.inner;
+        let pdu = self
+            .builder(draft, &place)
+            .build_and_sign(version, &inner.signing_key, &inner.server_name)
+            .map_err(AppendError::from)?;
+        self.authorize(&pdu, &place.auth, place.before)?;
+        Ok(InviteAbroad { pdu: Arc::new(pdu), stripped: self.shown_to_invitee(ask)? })
+    }
+
+    fn shown_to_invitee(&self, ask: &Ask) -> Result<Vec<Arc<Pdu>>, MembershipError> {
+        let mut shown = Vec::new();
+        for kind in STRIPPED_TYPES {
+            shown.extend(self.state_event(kind, "")?.map(|event| event.pdu));
+        }
+        let inviter = self.state_event("m.room.member", ask.user_id.as_str())?;
+        shown.extend(inviter.map(|event| event.pdu));
+        Ok(shown)
+    }
+
+    fn append_invite_elsewhere(
+        &mut self,
+        ask: &Ask,
+        invite: &Abroad,
+        signed: &Arc<Pdu>,
+    ) -> Result<(), MembershipError> {
+        let permit = self.may_invite(ask, &invite.target)?;
+        self.append_cosigned(Authority::Invite(permit), signed)?;
+        Ok(())
+    }
+
+    /// The permit to invite somebody, who must be neither in the room nor banned from it.
+    pub(crate) fn may_invite(
+        &self,
+        ask: &Ask,
+        target: &ruma::UserId,
+    ) -> Result<vestibule_policy::Permit<kind::Invite>, MembershipError> {
+        self.known()?;
+        let deed = Deed::Invite(self.room_id.clone(), target.to_owned());
+        let permit = self.permit::<kind::Invite>(ask, &deed)?;
+        match self.member(target)?.map(|member| member.membership) {
+            Some(StoredMembership::Join) => {
+                Err(MembershipError::WrongMembership("the user is in this room already"))
+            }
+            Some(StoredMembership::Ban) => {
+                Err(MembershipError::WrongMembership("the user is banned from this room"))
+            }
+            _ => Ok(permit),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Memberships across servers.
+
+use std::time::Duration;
+
+/// Servers that are asked, one after the other, to help with a membership in a room this server is not in.
+pub const HANDSHAKE_VIAS_MAX: usize = 8;
+
+/// Servers that a request may name to be asked about a room; those beyond are not read.
+pub const VIAS_READ_MAX: usize = 50;
+
+/// The answer to a join: the state of a room with a hundred thousand members, and its auth chain.
+pub const JOIN_ANSWER_BYTES_MAX: usize = 256 * 1_048_576;
+
+/// How long another server may take to answer a join: it may have to write down a very large room.
+pub const JOIN_ANSWER_TIME_MAX: Duration = Duration::from_mins(3);
+
+/// Events of the state, or of the auth chain, in the answer to a join.
+pub const JOIN_ANSWER_EVENTS_MAX: usize = 200_000;
+
+/// Events of a room that are brought here in one batch.
+pub const IMPORT_CHUNK_EVENTS: usize = 500;
+
+/// Rooms that are brought here at once: each may lie in memory for a while.
+pub const IMPORTS_MAX: usize = 4;
+
+/// State shown to somebody who is not in the room yet, as another server sends it.
+pub const STRIPPED_STATE_MAX: usize = 64;
+
+/// Invitations, knocks and what became of them that are kept for one user and rooms this server is not in.
+pub const OUTSIDE_ROOMS_MAX: usize = 1_000;
