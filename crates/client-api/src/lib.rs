@@ -13,6 +13,7 @@ mod ephemeral;
 mod extract;
 mod failure;
 mod keys;
+mod media;
 mod openid;
 mod profile;
 mod relation;
@@ -54,6 +55,7 @@ pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
     let routes = account::routes(routes);
     let routes = session::routes(routes);
     let routes = device::routes(routes);
+    let routes = media::routes(routes);
     let routes = openid::routes(routes);
     let routes = profile::routes(routes);
     let routes = user_data::routes(routes);

@@ -7,6 +7,7 @@ use ruma::RoomVersionId;
 use vestibule_accounts::{Accounts, Resolved, Sighting};
 use vestibule_http::{Authenticator, MatrixError, Presented};
 use vestibule_keys::Keys;
+use vestibule_media::Media;
 use vestibule_policy::{AccountState, EndpointRule, PolicyHandle, Subject};
 use vestibule_rooms::Rooms;
 use vestibule_sync::Sync;
@@ -23,6 +24,8 @@ pub struct ClientApi {
     pub rooms: Rooms,
     /// End-to-end keys.
     pub keys: Keys,
+    /// Files.
+    pub media: Media,
     /// What is new.
     pub sync: Sync,
     /// The policy in force.
@@ -56,6 +59,12 @@ impl FromRef<ClientApi> for Rooms {
 impl FromRef<ClientApi> for Keys {
     fn from_ref(api: &ClientApi) -> Self {
         api.keys.clone()
+    }
+}
+
+impl FromRef<ClientApi> for Media {
+    fn from_ref(api: &ClientApi) -> Self {
+        api.media.clone()
     }
 }
 

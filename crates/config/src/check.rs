@@ -10,7 +10,8 @@ use vestibule_types::Secret;
 
 use self::federation::federation;
 use crate::{
-    Engine, Limits, Listener, Log, Problem, Registration, RegistrationMode, Surface, load::Sections,
+    Engine, Limits, Listener, Log, Media, Problem, Registration, RegistrationMode, Surface,
+    load::Sections,
 };
 
 /// What the checks found.
@@ -37,6 +38,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
     rooms(&sections.rooms.default_version, &mut found);
     log(&sections.log, &mut found);
     federation(sections, &mut found);
+    media(&sections.media, &mut found);
     limits(&sections.limits, &mut found);
     if sections.storage.cache_mib < CACHE_MIB_MIN {
         found.problems.push(
@@ -200,6 +202,35 @@ fn log(log: &Log, found: &mut Checked) {
             )
             .with_value(format!("\"{}\"", log.filter)),
         );
+    }
+}
+
+fn media(media: &Media, found: &mut Checked) {
+    let Media { upload_bytes_max: upload, user_bytes_max: user, open_downloads } = *media;
+    if upload == 0 {
+        let problem = Problem::new(
+            "media.upload_bytes_max",
+            "nobody could upload anything",
+            "write 1 or more; who may upload at all is for `may_not = [\"upload_media\"]` to say",
+        );
+        found.problems.push(problem.with_value("0"));
+    }
+    if user != 0 && user < upload {
+        found.problems.push(
+            Problem::new(
+                "media.user_bytes_max",
+                "less than one file of the largest size",
+                "write media.upload_bytes_max or more, or 0 for no bound",
+            )
+            .with_value(user.to_string()),
+        );
+    }
+    if open_downloads {
+        found.warnings.push(Problem::new(
+            "media.open_downloads",
+            "whoever knows the address of a file can read it without an account",
+            "write false unless clients or servers from before Matrix 1.11 must be served",
+        ));
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     policy_example::POLICY_EXAMPLE,
     section::{Key, Section},
-    sections::{Federation, Limits, Listener, Log, Registration, Rooms, Server, Storage},
+    sections::{Federation, Limits, Listener, Log, Media, Registration, Rooms, Server, Storage},
     tree::Step,
 };
 
@@ -31,6 +31,7 @@ fn sections() -> Vec<Described> {
         described::<Registration>("registration", "[registration]"),
         Described { more: ROOM_RULES, ..described::<Rooms>("rooms", "[rooms]") },
         described::<Federation>("federation", "[federation]"),
+        described::<Media>("media", "[media]"),
         described::<Limits>("limits", "[limits]"),
         described::<Log>("log", "[log]"),
     ]

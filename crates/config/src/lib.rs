@@ -22,7 +22,7 @@ pub use self::{
     period::Period,
     problem::{Problem, Problems},
     sections::{
-        Durability, Engine, Federation, Limits, Listener, Log, LogFormat, Network, Registration,
-        RegistrationMode, Rooms, Server, Storage, Surface, Terms, Tls,
+        Durability, Engine, Federation, Limits, Listener, Log, LogFormat, Media, Network,
+        Registration, RegistrationMode, Rooms, Server, Storage, Surface, Terms, Tls,
     },
 };

@@ -12,8 +12,8 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Federation, Limits, Listener, Log, Problem, Problems, Registration, Rooms, Server, Storage,
-    Surface,
+    Federation, Limits, Listener, Log, Media, Problem, Problems, Registration, Rooms, Server,
+    Storage, Surface,
     check::check,
     example::section_names,
     overlay::Overlay,
@@ -37,6 +37,8 @@ pub struct Config {
     pub rooms: Rooms,
     /// `[federation]`
     pub federation: Federation,
+    /// `[media]`
+    pub media: Media,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
@@ -155,6 +157,7 @@ pub(crate) struct Sections {
     pub(crate) registration: Registration,
     pub(crate) rooms: Rooms,
     pub(crate) federation: Federation,
+    pub(crate) media: Media,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) policy: PolicyConfig,
@@ -169,6 +172,7 @@ impl Sections {
             registration: self.registration,
             rooms: self.rooms,
             federation: self.federation,
+            media: self.media,
             limits: self.limits,
             log: self.log,
             policy: self.policy,
@@ -187,6 +191,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     let storage = own(reader, &mut root, "storage");
     let registration = own(reader, &mut root, "registration");
     let federation = own(reader, &mut root, "federation");
+    let media = own(reader, &mut root, "media");
     let limits = own(reader, &mut root, "limits");
     let log = own(reader, &mut root, "log");
     let at = [Step::Key("rooms".to_owned())];
@@ -196,7 +201,18 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     for problem in reader.problems.iter_mut().skip(before) {
         name_all_sections(problem);
     }
-    Sections { server, listeners, storage, registration, rooms, federation, limits, log, policy }
+    Sections {
+        server,
+        listeners,
+        storage,
+        registration,
+        rooms,
+        federation,
+        media,
+        limits,
+        log,
+        policy,
+    }
 }
 
 fn own<T: DeserializeOwned + Default>(reader: &mut Reader<'_>, root: &mut Table, name: &str) -> T {

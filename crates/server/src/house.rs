@@ -15,6 +15,7 @@ use vestibule_events::{RoomVersion, SigningKey};
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_federation_api::{FederationApi, FederationApiSettings};
 use vestibule_keys::{Keys, KeysParts};
+use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_remote::Transport;
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
@@ -36,6 +37,7 @@ pub(crate) struct House {
     pub(crate) accounts: Accounts,
     pub(crate) rooms: Rooms,
     pub(crate) keys: Keys,
+    pub(crate) media: Media,
     pub(crate) sync: Sync,
     pub(crate) federation: Federation,
     pub(crate) job_bell: Arc<Notify>,
@@ -76,7 +78,7 @@ impl House {
             policy: &policy,
             signing_key: &signing_key,
         };
-        let AtHome { accounts, rooms, keys, job_bell } = AtHome::build(&ground, executor)?;
+        let AtHome { accounts, rooms, keys, media, job_bell } = AtHome::build(&ground, executor)?;
         let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
         let ours = (store.clone(), signing_key.clone());
         let remote = reaching::remote(&config, environment, ours, transport).await?;
@@ -103,6 +105,7 @@ impl House {
             accounts,
             rooms,
             keys,
+            media,
             sync,
             federation,
             job_bell,
@@ -118,6 +121,7 @@ impl House {
             accounts: self.accounts.clone(),
             rooms: self.rooms.clone(),
             keys: self.keys.clone(),
+            media: self.media.clone(),
             sync: self.sync.clone(),
             policy: self.policy.clone(),
             settings: self.settings.clone(),
@@ -144,6 +148,7 @@ struct AtHome {
     accounts: Accounts,
     rooms: Rooms,
     keys: Keys,
+    media: Media,
     job_bell: Arc<Notify>,
 }
 
@@ -183,6 +188,15 @@ impl AtHome {
         });
         accounts.set_acquaintance(Arc::new(rooms.clone()));
         accounts.set_job_bell(job_bell.clone());
+        let media = Media::new(MediaParts {
+            store: store.clone(),
+            objects: Arc::new(FileObjects::in_folder(config.server.data_dir.join("media"))),
+            policy: policy.clone(),
+            rates: rates.clone(),
+            environment: environment.clone(),
+            server_name: config.server_name().to_owned(),
+            config: media_config(config),
+        });
         let keys = Keys::new(KeysParts {
             store: store.clone(),
             policy: policy.clone(),
@@ -192,7 +206,7 @@ impl AtHome {
             accounts: accounts.clone(),
             rooms: rooms.clone(),
         });
-        Ok(Self { accounts, rooms, keys, job_bell })
+        Ok(Self { accounts, rooms, keys, media, job_bell })
     }
 }
 
@@ -229,6 +243,15 @@ fn accounts_config(config: &Config) -> AccountsConfig {
             ..AccountLimits::default()
         },
         ..AccountsConfig::new(config.server_name().to_owned())
+    }
+}
+
+fn media_config(config: &Config) -> MediaConfig {
+    let written = &config.media;
+    MediaConfig {
+        upload_bytes_max: written.upload_bytes_max,
+        user_bytes_max: (written.user_bytes_max > 0).then_some(written.user_bytes_max),
+        open_downloads: written.open_downloads,
     }
 }
 

@@ -3,13 +3,14 @@
 mod inbound;
 mod key_ring;
 mod keys;
+mod media;
 mod membership;
 mod sender;
 mod told;
 
 use std::time::Duration;
 
-pub use self::{inbound::*, key_ring::*, keys::*, membership::*, sender::*, told::*};
+pub use self::{inbound::*, key_ring::*, keys::*, media::*, membership::*, sender::*, told::*};
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
 pub const EVENT_BYTES_MAX: usize = 65_536;

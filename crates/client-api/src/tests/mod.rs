@@ -23,6 +23,7 @@ use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts, RegistrationMo
 use vestibule_events::SigningKey;
 use vestibule_http::Entrance;
 use vestibule_keys::{Keys, KeysParts};
+use vestibule_media::{Media, MediaConfig, MediaParts, MemoryObjects};
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
 use vestibule_storage::InlineExecutor;
@@ -79,6 +80,19 @@ pub(crate) fn server_with(
         executor: Arc::new(InlineExecutor),
         config,
     });
+    let media = Media::new(MediaParts {
+        store: store.clone(),
+        objects: Arc::new(MemoryObjects::default()),
+        policy: policy.clone(),
+        rates: rates.clone(),
+        environment: environment.clone(),
+        server_name: server_name.to_owned(),
+        config: MediaConfig {
+            upload_bytes_max: 1_000,
+            user_bytes_max: None,
+            open_downloads: false,
+        },
+    });
     let keys = Keys::new(KeysParts {
         store,
         policy: policy.clone(),
@@ -91,6 +105,7 @@ pub(crate) fn server_with(
     let api = ClientApi {
         accounts,
         keys,
+        media,
         sync: Sync::new(SyncParts { rooms: rooms.clone(), environment }),
         rooms,
         policy,

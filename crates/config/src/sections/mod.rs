@@ -4,6 +4,7 @@ mod federation;
 mod limits;
 mod listener;
 mod log;
+mod media;
 mod registration;
 mod rooms;
 mod server;
@@ -14,6 +15,7 @@ pub use self::{
     limits::Limits,
     listener::{Listener, Network, Surface, Tls},
     log::{Log, LogFormat},
+    media::Media,
     registration::{Registration, RegistrationMode, Terms},
     rooms::Rooms,
     server::Server,

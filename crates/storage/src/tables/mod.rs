@@ -1,6 +1,7 @@
 //! Every table, by noun. Numbers and names are used once, ever: ranges are 0x00 for what the
 //! database says of itself, 0x01 accounts, 0x02 rooms, 0x03 the directory, 0x04 user data, 0x05
-//! policy, 0x06 jobs, 0x07 federation, 0x08 end-to-end keys. A new table is also listed in
+//! policy, 0x06 jobs, 0x07 federation, 0x08 end-to-end keys, 0x09
+//! media. A new table is also listed in
 //! `registry.rs`, so that it can be checked.
 
 pub mod account;
@@ -13,6 +14,7 @@ pub mod handshake;
 pub mod history;
 pub mod job;
 pub mod key_backup;
+pub mod media;
 pub mod meta;
 pub mod one_time_key;
 pub mod openid;

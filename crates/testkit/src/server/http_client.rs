@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -41,6 +41,32 @@ impl Reply {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.body["org.vestibule.reason"].as_str()
+    }
+}
+
+/// An answer as it came.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Fetched {
+    /// A header as text; empty when there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The error code of its body.
+    #[must_use]
+    pub fn errcode(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        body["errcode"].as_str().unwrap_or_default().to_owned()
     }
 }
 
@@ -100,15 +126,40 @@ impl HttpClient {
 
     /// A request with a body as it stands, JSON or not.
     pub async fn send(&self, method: Method, path: &str, body: Bytes) -> Reply {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.address))
-            .header(header::CONTENT_TYPE, "application/json");
+        let headers = [("content-type", "application/json")];
+        read(self.exchange((method, path), &headers, body).await).await
+    }
+
+    /// A request with headers and a body as they stand, and the answer as it came.
+    pub async fn fetch(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Fetched {
+        let response = self.exchange((method, path), headers, body.into()).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole answer").to_bytes();
+        Fetched { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    async fn exchange(
+        &self,
+        (method, path): (Method, &str),
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Response<Incoming> {
+        let mut request =
+            Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = request.body(Full::new(body)).expect("a request that can be sent");
-        read(self.client.request(request).await.expect("an answer")).await
+        self.client.request(request).await.expect("an answer")
     }
 }
 

@@ -23,7 +23,7 @@ use vestibule_server::{
 use vestibule_storage::{Executor, InlineExecutor};
 
 pub use self::{
-    http_client::{HttpClient, Reply},
+    http_client::{Fetched, HttpClient, Reply},
     network::{Network, Sent},
     person::{Person, segment, texts},
     pretend::{PretendServer, RoomEnds},

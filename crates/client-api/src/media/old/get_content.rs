@@ -1,0 +1,27 @@
+//! `GET /_matrix/media/v3/download/{serverName}/{mediaId}`
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#get_matrixmediav3downloadservernamemediaid>
+
+use axum::{extract::State, response::Response};
+use http::HeaderMap;
+use ruma::OwnedServerName;
+use tracing::instrument;
+use vestibule_http::{MatrixError, PathArgs, QueryArgs};
+use vestibule_media::Media;
+
+use super::super::{
+    file::{Patience, answer, wanted},
+    not_given,
+};
+
+#[instrument(name = "client_api.media.old.get_content", skip_all)]
+pub(crate) async fn handle(
+    State(media): State<Media>,
+    PathArgs((server, id)): PathArgs<(OwnedServerName, String)>,
+    QueryArgs(patience): QueryArgs<Patience>,
+    headers: HeaderMap,
+) -> Result<Response, MatrixError> {
+    let info =
+        media.find_media_without_login(&wanted(server, id, &patience)).await.map_err(not_given)?;
+    answer(&media, info, &headers).await
+}

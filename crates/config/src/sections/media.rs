@@ -1,0 +1,15 @@
+//! `[media]`
+
+use crate::section::section;
+
+section! {
+    /// Files that users upload. They are kept in `media` in the data folder.
+    pub struct Media {
+        /// The largest file, in bytes.
+        pub upload_bytes_max: u64 = 50 * 1024 * 1024;
+        /// How much one user may upload altogether, in bytes. 0: without bound.
+        pub user_bytes_max: u64 = 10 * 1024 * 1024 * 1024;
+        /// Whether files are also given to those who do not log in, as old clients and servers ask for them.
+        pub open_downloads: bool = false;
+    }
+}

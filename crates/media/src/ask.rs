@@ -1,0 +1,84 @@
+//! Asking the policy: once before anything is received, where the rate is charged, and again inside
+//! the write, where the answer becomes a permit.
+
+use std::net::IpAddr;
+
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId};
+use vestibule_accounts::facts;
+use vestibule_policy::{
+    Action, Decision, Denial, Facts, Object, PolicyHandle, RateFact, Reason, Request, Subject, kind,
+};
+use vestibule_storage::{Read, StorageError, Tx, tables::policy::POLICY_EPOCH};
+use vestibule_types::Actor;
+
+use crate::Media;
+
+/// Why somebody may not.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The policy refuses.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The facts could not be read.
+    #[error("could not read the facts")]
+    Storage(#[from] StorageError),
+}
+
+/// An upload that was allowed and paid for.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    user: OwnedUserId,
+    policy: PolicyHandle,
+    now: MilliSecondsSinceUnixEpoch,
+    address: Option<IpAddr>,
+    rate: RateFact,
+}
+
+impl Asked {
+    fn decide(&self, subject: &Subject) -> Decision {
+        let request = Request::new(subject, Action::Upload, self.now, self.address);
+        let facts = Facts { rate: self.rate, ..Facts::default() };
+        self.policy.current().decide(&facts, &request)
+    }
+
+    /// Asks for the permit under the policy in force, which the batch asserts, and spends it.
+    pub(crate) fn spend(&self, tx: &Tx<'_>) -> Result<(), Refusal> {
+        let subject = known_subject(tx, &self.user)?;
+        let permit = self.decide(&subject).permit::<kind::Upload>()?;
+        let epoch = POLICY_EPOCH.get(tx, (0,))?.unwrap_or_default();
+        permit.verify(&self.user, &Object::Own, epoch).map_err(Denial::from)?;
+        Ok(())
+    }
+}
+
+impl Media {
+    /// Asks whether the caller may upload, and charges for it.
+    pub(crate) async fn ask(&self, actor: &Actor) -> Result<Asked, Refusal> {
+        let parts = &self.inner.parts;
+        let user = actor.user_id().to_owned();
+        let reading = user.clone();
+        let subject = parts.store.read(move |read| known_subject(read, &reading)).await?;
+        let mut asked = Asked {
+            user,
+            policy: parts.policy.clone(),
+            now: parts.environment.now(),
+            address: actor.address(),
+            rate: RateFact::NotCharged,
+        };
+        let decision = asked.decide(&subject);
+        if let Some(denial) = decision.denial() {
+            return Err(denial.clone().into());
+        }
+        let now = parts.environment.clock.monotonic();
+        asked.rate = parts.rates.take(decision.charges(), now);
+        if let RateFact::Exhausted { retry_after_ms } = asked.rate {
+            return Err(Denial::limited(retry_after_ms).into());
+        }
+        Ok(asked)
+    }
+}
+
+fn known_subject(read: &impl Read, user: &OwnedUserId) -> Result<Subject, Refusal> {
+    let subject = facts::subject(read, user)?;
+    Ok(subject.ok_or_else(|| Denial::new(Reason::AccountDeactivated, false, "an account"))?)
+}

@@ -1,0 +1,5 @@
+//! Files going out.
+
+mod open;
+
+pub use self::open::{DownloadMedia, DownloadMediaError, FileInfo, OpenFile, Span};

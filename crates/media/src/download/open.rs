@@ -1,0 +1,163 @@
+//! Finding a file, and reading it.
+
+use std::{io, ops::Range, time::Duration};
+
+use ruma::{OwnedServerName, ServerName};
+use tracing::instrument;
+use vestibule_storage::{
+    StorageError,
+    tables::media::{FileDigest, MEDIA, StoredFile},
+};
+use vestibule_types::limits::{MEDIA_ID_BYTES_MAX, MEDIA_WAIT_MAX};
+
+use crate::{Media, ObjectReader};
+
+/// Which file is wanted.
+#[derive(Clone, Debug)]
+pub struct DownloadMedia {
+    /// Where it comes from.
+    pub server: OwnedServerName,
+    /// Its id there.
+    pub media_id: String,
+    /// How long to wait for it when its id was made and it has not come.
+    pub wait: Duration,
+    /// Whether another server may be asked for it.
+    pub fetch: bool,
+}
+
+/// What is known of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// The SHA-256 of its bytes.
+    pub digest: FileDigest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The content type its uploader gave.
+    pub content_type: Option<String>,
+    /// The name its uploader gave.
+    pub name: Option<String>,
+}
+
+/// Which bytes of a file, the end not among them.
+pub type Span = Range<u64>;
+
+/// A file that is being read.
+pub struct OpenFile(pub(crate) Box<dyn ObjectReader>);
+
+impl OpenFile {
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> io::Result<Option<bytes::Bytes>> {
+        self.0.read().await
+    }
+}
+
+/// Why there is no file.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadMediaError {
+    /// There is none, or it is withheld.
+    #[error("there is no such media")]
+    NotFound,
+    /// Its id was made, and it did not come while the download waited.
+    #[error("the file has not been uploaded yet")]
+    NotYetUploaded,
+    /// It could not be read.
+    #[error("could not read the file")]
+    Disk(#[source] io::Error),
+    /// It could not be looked up.
+    #[error("could not look up the media")]
+    Storage(#[from] StorageError),
+}
+
+/// What the rows say.
+enum Found {
+    Here(FileInfo),
+    Awaited,
+    Withheld,
+    Nothing,
+}
+
+impl Media {
+    /// Finds a file, and waits for it where it is still to come.
+    #[instrument(name = "media.find_media", skip_all)]
+    pub async fn find_media(&self, wanted: &DownloadMedia) -> Result<FileInfo, DownloadMediaError> {
+        let clock = &self.inner.parts.environment.clock;
+        let ends = clock.monotonic().saturating_add(wanted.wait.min(MEDIA_WAIT_MAX));
+        loop {
+            // Listening begins before looking, so that no arrival is missed.
+            let arrival = self.inner.arrival.notified();
+            match self.look(&wanted.server, &wanted.media_id).await? {
+                Found::Here(info) => return Ok(info),
+                Found::Withheld | Found::Nothing => return Err(DownloadMediaError::NotFound),
+                Found::Awaited => {}
+            }
+            let left = ends.saturating_sub(clock.monotonic());
+            if left.is_zero() {
+                return Err(DownloadMediaError::NotYetUploaded);
+            }
+            tokio::select! {
+                () = arrival => {}
+                () = clock.sleep(left) => {}
+            }
+        }
+    }
+
+    /// As [`Media::find_media`], for somebody who did not log in. Every file of this server is newer than
+    /// the freeze of such downloads (client-server API, "Content repository"), so there is none unless
+    /// the operator opened them.
+    pub async fn find_media_without_login(
+        &self,
+        wanted: &DownloadMedia,
+    ) -> Result<FileInfo, DownloadMediaError> {
+        if !self.config().open_downloads {
+            return Err(DownloadMediaError::NotFound);
+        }
+        self.find_media(wanted).await
+    }
+
+    /// Opens a part of a file that was found.
+    pub async fn open_file(
+        &self,
+        info: &FileInfo,
+        span: Span,
+    ) -> Result<OpenFile, DownloadMediaError> {
+        let opened = self.inner.parts.objects.open(info.digest, span).await;
+        let reader = opened.map_err(DownloadMediaError::Disk)?;
+        let lost = || DownloadMediaError::Disk(io::ErrorKind::NotFound.into());
+        Ok(OpenFile(reader.ok_or_else(lost)?))
+    }
+
+    async fn look(&self, server: &ServerName, id: &str) -> Result<Found, StorageError> {
+        if !is_media_id(id) {
+            return Ok(Found::Nothing);
+        }
+        let (server, id) = (server.to_owned(), id.to_owned());
+        let now = self.inner.parts.environment.now_ms();
+        self.inner
+            .parts
+            .store
+            .read(move |read| {
+                let Some(row) = MEDIA.get(read, (&*server, &*id))? else {
+                    return Ok(Found::Nothing);
+                };
+                let ended = row.expires_at.is_some_and(|expires_at| expires_at <= now);
+                Ok(match row.file {
+                    _ if row.quarantined => Found::Withheld,
+                    Some(file) => Found::Here(info(file)),
+                    None if ended => Found::Nothing,
+                    None => Found::Awaited,
+                })
+            })
+            .await
+    }
+}
+
+fn info(file: StoredFile) -> FileInfo {
+    let StoredFile { digest, size, content_type, name } = file;
+    FileInfo { digest, size, content_type, name }
+}
+
+/// Whether the specification allows this as a media id ("Matrix Content (`mxc://`) URIs").
+pub(crate) fn is_media_id(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !id.is_empty() && id.len() <= MEDIA_ID_BYTES_MAX && id.bytes().all(allowed)
+}

@@ -1,0 +1,24 @@
+//! Files that users upload.
+//!
+//! The bytes lie in an [`ObjectStore`] under their SHA-256, so equal files are kept once; who uploaded
+//! what, under which id, type and name, lies in the database. A row is committed only after its file is
+//! on disk. What lies on other servers is fetched through [`RemoteMedia`] and kept like our own.
+//!
+//! Files are never held in memory as a whole, except small images while their thumbnails are made.
+
+mod ask;
+mod download;
+mod object;
+mod quarantine;
+mod service;
+mod upload;
+
+pub use vestibule_storage::tables::media::FileDigest;
+
+pub use self::{
+    download::{DownloadMedia, DownloadMediaError, FileInfo, OpenFile, Span},
+    object::{FileObjects, MemoryObjects, ObjectReader, ObjectStore, ObjectWriter},
+    quarantine::QuarantineMediaError,
+    service::{Media, MediaConfig, MediaParts},
+    upload::{Chunks, CreateMediaError, MediaId, Upload, UploadMediaError},
+};

@@ -1,0 +1,64 @@
+//! Bounds of files that users upload.
+
+use std::time::Duration;
+
+/// The longest media id that is read. Ours have 24 characters.
+pub const MEDIA_ID_BYTES_MAX: usize = 255;
+
+/// The longest file name that is kept.
+pub const MEDIA_NAME_BYTES_MAX: usize = 255;
+
+/// The longest content type that is kept.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
+
+/// Files that are received at once, from all users together.
+pub const MEDIA_UPLOADS_AT_ONCE_MAX: usize = 64;
+
+/// How long the next piece of an upload may take to arrive.
+pub const MEDIA_UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// How long an upload may take altogether.
+pub const MEDIA_UPLOAD_TIME_MAX: Duration = Duration::from_hours(1);
+
+/// How long a media id that was made ahead of its file waits for it (client-server API, `POST
+/// /_matrix/media/v1/create`).
+pub const MEDIA_PENDING_LIFE: Duration = Duration::from_hours(24);
+
+/// Media ids that one user may have made ahead of their files.
+pub const MEDIA_PENDING_PER_USER_MAX: usize = 100;
+
+/// How long a download may wait for a file that is not there yet.
+pub const MEDIA_WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// How long a download waits for a file that is not there yet unless it says otherwise.
+pub const MEDIA_WAIT_USUAL: Duration = Duration::from_secs(20);
+
+/// How much of a file is read into memory at once.
+pub const MEDIA_PIECE_BYTES: usize = 64 * 1024;
+
+/// The largest image, in bytes, of which thumbnails are made.
+pub const THUMBNAIL_SOURCE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// The widest or highest image of which thumbnails are made.
+pub const THUMBNAIL_SOURCE_SIDE_MAX: u32 = 16_384;
+
+/// Pixels of the largest image of which thumbnails are made.
+pub const THUMBNAIL_SOURCE_PIXELS_MAX: u64 = 40_000_000;
+
+/// What decoding one image may take of memory.
+pub const THUMBNAIL_DECODE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Thumbnails that are made at once.
+pub const THUMBNAILS_AT_ONCE_MAX: usize = 1;
+
+/// Thumbnails that may wait to be made.
+pub const THUMBNAILS_WAITING_MAX: usize = 64;
+
+/// How long fetching a file from another server may take.
+pub const MEDIA_FETCH_TIME_MAX: Duration = Duration::from_mins(2);
+
+/// Files that are fetched from other servers at once.
+pub const MEDIA_FETCHES_AT_ONCE_MAX: usize = 8;
+
+/// What an answer with a file in it may have beside the file: boundaries, headers, the JSON part.
+pub const MEDIA_ENVELOPE_BYTES_MAX: usize = 64 * 1024;
