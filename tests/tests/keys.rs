@@ -2,10 +2,20 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    routing::{get, put},
+};
+use parking_lot::Mutex;
 use ruma::{CanonicalJsonObject, signatures::sign_json};
 use serde_json::{Value, json};
 use vestibule_events::SigningKey;
-use vestibule_testkit::server::{Blueprint, Network, PASSWORD, Person, Reply, TestServer, segment};
+use vestibule_testkit::server::{
+    Blueprint, Network, PASSWORD, Person, PretendServer, Reply, TestServer, segment,
+};
 
 const V3: &str = "/_matrix/client/v3";
 
@@ -356,4 +366,140 @@ async fn keys_of_people_elsewhere_are_shown_and_claimed() {
     for server in servers {
         server.stop().await;
     }
+}
+
+/// A server elsewhere with one user, whose device list it tells, and what it was sent.
+#[derive(Clone, Default)]
+struct Far {
+    list: Arc<Mutex<Value>>,
+    asked: Arc<Mutex<usize>>,
+    received: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Far {
+    fn on(&self, network: &Network) -> PretendServer {
+        let devices = get(|State(far): State<Self>| async move {
+            *far.asked.lock() += 1;
+            Json(far.list.lock().clone())
+        });
+        let take = put(|State(far): State<Self>, Json(body): Json<Value>| async move {
+            far.received.lock().extend(body["edus"].as_array().into_iter().flatten().cloned());
+            Json(json!({ "pdus": {} }))
+        });
+        let router = Router::new()
+            .route("/_matrix/federation/v1/user/devices/{user}", devices)
+            .route("/_matrix/federation/v1/send/{id}", take)
+            .with_state(self.clone());
+        PretendServer::answering(network, "far.example", router)
+    }
+
+    /// The messages of a type it was sent, once there are so many.
+    async fn received(&self, edu_type: &str, count: usize) -> Vec<Value> {
+        for _ in 0..200 {
+            let all = self.received.lock().clone();
+            let wanted: Vec<Value> = all
+                .into_iter()
+                .filter(|edu| edu["edu_type"] == edu_type)
+                .map(|edu| edu["content"].clone())
+                .collect();
+            if wanted.len() >= count {
+                return wanted;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("{:?}", self.received.lock());
+    }
+}
+
+const ZOE: &str = "@zoe:far.example";
+
+fn remote_identity(device: &str) -> Value {
+    let key = Key::new(9);
+    let mut object = json!({
+        "user_id": ZOE,
+        "device_id": device,
+        "algorithms": ["m.olm.v1.curve25519-aes-sha2"],
+        "keys": { format!("ed25519:{device}"): key.public() },
+    });
+    key.sign(&mut object, ZOE, device);
+    object
+}
+
+fn remote_list(version: u64, devices: &[&str]) -> Value {
+    let device = |it: &&str| json!({ "device_id": it, "keys": remote_identity(it) });
+    let devices: Vec<Value> = devices.iter().map(device).collect();
+    json!({ "user_id": ZOE, "stream_id": version, "devices": devices })
+}
+
+async fn devices_of_zoe(who: &Person) -> Vec<String> {
+    let found = query(who, ZOE).await;
+    let devices = found["device_keys"][ZOE].as_object().into_iter().flatten();
+    devices.map(|(device, _)| device.clone()).collect()
+}
+
+#[tokio::test]
+async fn device_lists_follow_those_of_other_servers_in_both_directions() {
+    let network = Network::default();
+    let server = Box::pin(Blueprint::default().on(&network, "a.example").start()).await;
+    let alice = server.register("alice").await;
+    let far = Far::default();
+    *far.list.lock() = remote_list(5, &["ONE"]);
+    let elsewhere = far.on(&network);
+    let options = json!({ "preset": "public_chat", "room_version": "11" });
+    let room = alice.create_room(&options).await;
+    elsewhere.slip_in(&server, &room, "zoe").await;
+    assert_eq!(devices_of_zoe(&alice).await, ["ONE"]);
+    assert_eq!(devices_of_zoe(&alice).await, ["ONE"]);
+    assert_eq!(*far.asked.lock(), 1, "the list is kept");
+
+    // In a row: applied. After a gap: fetched anew.
+    let first = alice.sync("").await;
+    let since = first["next_batch"].as_str().expect("a token").to_owned();
+    let update = |version: u64, before: u64, device: &str| {
+        let content = json!({
+            "user_id": ZOE, "device_id": device, "stream_id": version, "prev_id": [before],
+            "keys": remote_identity(device),
+        });
+        json!({ "edu_type": "m.device_list_update", "content": content })
+    };
+    let send = async |id: &str, edu: Value| {
+        let body = json!({
+            "origin": "far.example", "origin_server_ts": 1, "pdus": [], "edus": [edu],
+        });
+        let path = format!("/_matrix/federation/v1/send/{id}");
+        elsewhere.put(&server, &path, &body).await.ok();
+    };
+    send("t1", update(6, 5, "TWO")).await;
+    let told = alice.sync_for(&since, 5_000).await;
+    assert_eq!(told["device_lists"]["changed"], json!([ZOE]));
+    assert_eq!(devices_of_zoe(&alice).await, ["ONE", "TWO"]);
+    assert_eq!(*far.asked.lock(), 1);
+    *far.list.lock() = remote_list(8, &["FOUR"]);
+    send("t2", update(8, 7, "FOUR")).await;
+    assert_eq!(devices_of_zoe(&alice).await, ["FOUR"]);
+    assert_eq!(*far.asked.lock(), 2);
+
+    // What changes here is told there, in its order.
+    let key = Key::new(1);
+    let upload = json!({ "device_keys": identity(&alice, &key) });
+    post(&alice, "/keys/upload", &upload).await.ok();
+    let rename = format!("{V3}/devices/{}", alice.device_id);
+    alice.http().put(&rename, &json!({ "display_name": "desk" })).await.ok();
+    let master = Key::new(2);
+    let keys = json!({ "master_key": cross_signing_key(&alice, "master", &master, &master) });
+    post(&alice, "/keys/device_signing/upload", &keys).await.ok();
+    let updates = far.received("m.device_list_update", 2).await;
+    assert_eq!(updates[0]["keys"]["keys"], upload["device_keys"]["keys"]);
+    assert_eq!(updates[1]["device_display_name"], "desk");
+    assert_eq!(updates[1]["prev_id"], json!([updates[0]["stream_id"]]));
+    let signing = far.received("m.signing_key_update", 1).await;
+    assert_eq!(signing[0]["master_key"], keys["master_key"]);
+
+    // And the list can be asked for, with the version of the last update.
+    let path = format!("/_matrix/federation/v1/user/devices/{}", segment(&alice.user_id));
+    let list = elsewhere.get(&server, &path).await.ok();
+    assert_eq!(list["stream_id"], updates[1]["stream_id"]);
+    assert_eq!(list["devices"][0]["device_display_name"], "desk");
+    assert_eq!(list["master_key"], keys["master_key"]);
+    server.stop().await;
 }

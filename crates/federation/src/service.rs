@@ -16,7 +16,7 @@ use crate::{
     KeyRing,
     elsewhere::{Abroad, Profiles},
     inbound::Inbound,
-    keys::KeysElsewhere,
+    keys::{DeviceListUpdates, KeysElsewhere, SigningKeyUpdates},
     sender::{Sender, SenderParts},
 };
 
@@ -87,6 +87,9 @@ impl Federation {
         parts.rooms.set_elsewhere(Arc::new(Abroad::of(self)));
         parts.accounts.set_profiles_elsewhere(Arc::new(Abroad::of(self)));
         parts.keys.set_remote(KeysElsewhere::over(parts.remote.clone()));
+        let (lists, signing) = (parts.keys.clone(), parts.keys.clone());
+        self.on_edu("m.device_list_update", Arc::new(DeviceListUpdates(lists)));
+        self.on_edu("m.signing_key_update", Arc::new(SigningKeyUpdates(signing)));
     }
 
     /// Our name.

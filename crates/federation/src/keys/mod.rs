@@ -1,4 +1,6 @@
-//! Asking other servers about keys.
+//! Asking other servers about keys, and hearing what they tell of theirs.
+
+mod receive;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,6 +18,8 @@ use vestibule_keys::{
 };
 use vestibule_remote::{CallOptions, Remote, RemoteError};
 use vestibule_types::BoxFuture;
+
+pub(crate) use self::receive::{DeviceListUpdates, SigningKeyUpdates};
 
 /// The keys that other servers have.
 pub(crate) struct KeysElsewhere {
