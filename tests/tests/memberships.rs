@@ -1,5 +1,7 @@
 //! Memberships across servers: joining, inviting, knocking and leaving between servers of our own.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use vestibule_testkit::server::{Blueprint, Network, Person, TestServer, segment};
 
@@ -62,4 +64,356 @@ async fn an_alias_of_another_server_leads_into_its_room() {
     let joined = bob.join("#tea12:a.example").await.ok();
     assert_eq!(joined["room_id"], room);
     assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", "@bob:b.example"]);
+}
+
+/// Asks again and again until the answer is as wanted; what happens between servers takes a moment.
+async fn eventually<T, F: Future<Output = T>>(
+    mut ask: impl FnMut() -> F,
+    wanted: impl Fn(&T) -> bool,
+) -> T {
+    for _ in 0..200 {
+        let answer = ask().await;
+        if wanted(&answer) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it never came to be");
+}
+
+/// What a user is shown of a room they are invited to, knocked at, or left.
+async fn section(person: &Person, since: &str, kind: &str, room: &str) -> Value {
+    person.sync(since).await["rooms"][kind][room].clone()
+}
+
+async fn token(person: &Person) -> String {
+    person.sync("").await["next_batch"].as_str().expect("a token").to_owned()
+}
+
+fn kinds(events: &Value) -> Vec<String> {
+    let events = events.as_array().cloned().unwrap_or_default();
+    events.iter().filter_map(|event| event["type"].as_str().map(str::to_owned)).collect()
+}
+
+async fn private_room(person: &Person, version: &str) -> String {
+    person
+        .create_room(&json!({ "preset": "private_chat", "room_version": version, "name": "Den" }))
+        .await
+}
+
+#[tokio::test]
+async fn an_invitation_reaches_another_server_and_lets_its_user_in() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    for version in ["6", "10", "12"] {
+        let room = private_room(&alice, version).await;
+        alice.invite(&room, "@bob:b.example").await.ok();
+        assert_eq!(members(&alice, &room, "invite").await, ["@bob:b.example"]);
+
+        let invite = section(&bob, "", "invite", &room).await;
+        let shown = &invite["invite_state"]["events"];
+        for kind in ["m.room.create", "m.room.name", "m.room.join_rules", "m.room.member"] {
+            assert!(kinds(shown).contains(&kind.to_owned()), "{kind}: {shown}");
+        }
+        let fields: Vec<_> = shown[0].as_object().expect("an event").keys().cloned().collect();
+        assert_eq!(
+            fields,
+            ["content", "sender", "state_key", "type"],
+            "stripped to what clients see"
+        );
+
+        bob.join_by_id(&room).await.ok();
+        assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", "@bob:b.example"]);
+        assert_eq!(name_of(&bob, &room).await, "Den");
+        assert_eq!(section(&bob, "", "invite", &room).await, Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_is_declined_on_the_server_that_made_it() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = private_room(&alice, "12").await;
+    alice.invite(&room, "@bob:b.example").await.ok();
+    let since = token(&bob).await;
+    bob.leave(&room).await.ok();
+    assert_eq!(members(&alice, &room, "leave").await, ["@bob:b.example"]);
+    let left = section(&bob, &since, "leave", &room).await;
+    assert_eq!(left["timeline"]["events"][0]["content"]["membership"], "leave");
+    assert_eq!(section(&bob, "", "invite", &room).await, Value::Null);
+    // Declining again changes nothing.
+    bob.leave(&room).await.ok();
+    bob.in_room(&room, "forget", &json!({})).await.ok();
+    assert_eq!(bob.leave(&room).await.refusal(), (404, "M_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn an_invitation_can_be_declined_when_nobody_can_be_told() {
+    let (network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = private_room(&alice, "12").await;
+    alice.invite(&room, "@bob:b.example").await.ok();
+    network.cut("a.example");
+    let since = token(&bob).await;
+    bob.leave(&room).await.ok();
+    let left = section(&bob, &since, "leave", &room).await;
+    assert_eq!(left["timeline"]["events"][0]["content"]["membership"], "leave");
+    assert_eq!(section(&bob, "", "invite", &room).await, Value::Null);
+}
+
+#[tokio::test]
+async fn an_invitation_is_taken_back_by_those_who_made_it() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = private_room(&alice, "12").await;
+    alice.invite(&room, "@bob:b.example").await.ok();
+    assert_ne!(section(&bob, "", "invite", &room).await, Value::Null);
+    alice.kick(&room, "@bob:b.example").await.ok();
+    eventually(|| section(&bob, "", "invite", &room), Value::is_null).await;
+}
+
+#[tokio::test]
+async fn whoever_knocks_at_another_server_is_let_in_by_an_invitation() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let knocking = json!({
+        "type": "m.room.join_rules", "state_key": "", "content": { "join_rule": "knock" },
+    });
+    let room = alice
+        .create_room(&json!({ "name": "Door", "room_version": "10", "initial_state": [knocking] }))
+        .await;
+    let path = format!("/_matrix/client/v3/knock/{}?via=a.example", segment(&room));
+    bob.http().post(&path, &json!({ "reason": "tea?" })).await.ok();
+    assert_eq!(members(&alice, &room, "knock").await, ["@bob:b.example"]);
+    let knock = section(&bob, "", "knock", &room).await;
+    assert!(kinds(&knock["knock_state"]["events"]).contains(&"m.room.name".to_owned()), "{knock}");
+
+    alice.invite(&room, "@bob:b.example").await.ok();
+    assert_ne!(section(&bob, "", "invite", &room).await, Value::Null);
+    assert_eq!(section(&bob, "", "knock", &room).await, Value::Null);
+    bob.join_by_id(&room).await.ok();
+    assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", "@bob:b.example"]);
+}
+
+#[tokio::test]
+async fn a_knock_is_taken_back() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = public_room(&alice, "11").await;
+    let rule = json!({ "join_rule": "knock" });
+    alice.set_state(&room, "m.room.join_rules", "", &rule).await.ok();
+    let path = format!("/_matrix/client/v3/knock/{}?via=a.example", segment(&room));
+    bob.http().post(&path, &json!({})).await.ok();
+    bob.leave(&room).await.ok();
+    assert_eq!(members(&alice, &room, "leave").await, ["@bob:b.example"]);
+    assert_eq!(section(&bob, "", "knock", &room).await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_restricted_room_lets_in_whoever_is_in_the_room_it_names() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let hall = public_room(&alice, "10").await;
+    let rules = json!({
+        "type": "m.room.join_rules",
+        "state_key": "",
+        "content": {
+            "join_rule": "restricted",
+            "allow": [{ "type": "m.room_membership", "room_id": hall }],
+        },
+    });
+    let room = alice.create_room(&json!({ "room_version": "10", "initial_state": [rules] })).await;
+    assert_eq!(join_via(&bob, &room, "a.example").await.refusal(), (403, "M_FORBIDDEN"));
+    join_via(&bob, &hall, "a.example").await.ok();
+    join_via(&bob, &room, "a.example").await.ok();
+    let me = bob.state(&room, "m.room.member", "@bob:b.example").await.ok();
+    assert_eq!(me["join_authorised_via_users_server"], "@alice:a.example");
+    assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", "@bob:b.example"]);
+}
+
+#[tokio::test]
+async fn a_restricted_room_of_which_the_server_knows_no_condition_is_not_judged_by_it() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let rules = json!({
+        "type": "m.room.join_rules",
+        "state_key": "",
+        "content": {
+            "join_rule": "restricted",
+            "allow": [{ "type": "m.room_membership", "room_id": "!somewhere:c.example" }],
+        },
+    });
+    let room = alice.create_room(&json!({ "room_version": "10", "initial_state": [rules] })).await;
+    let refused = join_via(&bob, &room, "a.example").await;
+    assert_eq!(refused.refusal(), (400, "M_UNABLE_TO_AUTHORISE_JOIN"));
+}
+
+#[tokio::test]
+async fn whoever_was_removed_is_out_on_their_own_server_and_a_ban_keeps_them_out() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = public_room(&alice, "12").await;
+    join_via(&bob, &room, "a.example").await.ok();
+    alice.kick(&room, "@bob:b.example").await.ok();
+    let joined = || async { bob.sync("").await["rooms"]["join"][&room].clone() };
+    eventually(joined, Value::is_null).await;
+    join_via(&bob, &room, "a.example").await.ok();
+    alice.ban(&room, "@bob:b.example").await.ok();
+    eventually(joined, Value::is_null).await;
+    assert_eq!(join_via(&bob, &room, "a.example").await.refusal(), (403, "M_FORBIDDEN"));
+}
+
+#[tokio::test]
+async fn a_room_that_was_left_is_up_to_date_when_somebody_comes_back() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let (carol, dan) = (a.register("carol").await, b.register("dan").await);
+    let room = public_room(&alice, "12").await;
+    carol.join(&room).await.ok();
+    join_via(&bob, &room, "a.example").await.ok();
+    bob.say(&room, "before").await;
+    bob.leave(&room).await.ok();
+    let out = || members(&alice, &room, "leave");
+    eventually(out, |it| *it == ["@bob:b.example"]).await;
+
+    alice.set_state(&room, "m.room.name", "", &json!({ "name": "Coffee" })).await.ok();
+    carol.leave(&room).await.ok();
+    join_via(&dan, &room, "a.example").await.ok();
+    assert_eq!(name_of(&dan, &room).await, "Coffee");
+    assert_eq!(members(&dan, &room, "join").await, ["@alice:a.example", "@dan:b.example"]);
+    assert_eq!(members(&dan, &room, "leave").await, ["@bob:b.example", "@carol:a.example"]);
+    // Now the server is in the room, so the next one comes in without asking anybody.
+    bob.join(&room).await.ok();
+    let all = ["@alice:a.example", "@bob:b.example", "@dan:b.example"];
+    eventually(|| members(&alice, &room, "join"), |it| *it == all).await;
+}
+
+#[tokio::test]
+async fn two_who_join_at_once_take_one_handshake() {
+    let (network, a, b) = two().await;
+    let alice = a.register("alice").await;
+    let (bob, dan) = (b.register("bob").await, b.register("dan").await);
+    let room = public_room(&alice, "12").await;
+    let (one, other) =
+        tokio::join!(join_via(&bob, &room, "a.example"), join_via(&dan, &room, "a.example"));
+    (one.ok(), other.ok());
+    let handshakes = network.sent().iter().filter(|it| it.line.contains("/send_join/")).count();
+    assert_eq!(handshakes, 1);
+    let all = ["@alice:a.example", "@bob:b.example", "@dan:b.example"];
+    eventually(|| members(&alice, &room, "join"), |it| *it == all).await;
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_passed_over() {
+    let (network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = public_room(&alice, "12").await;
+    let path = format!("/_matrix/client/v3/join/{}?via=gone.example&via=a.example", segment(&room));
+    bob.http().post(&path, &json!({})).await.ok();
+    network.cut("a.example");
+    let other = public_room(&alice, "11").await;
+    let dan = b.register("dan").await;
+    assert_eq!(join_via(&dan, &other, "gone.example").await.status, 502);
+    assert!(dan.sync("").await["rooms"]["join"][&other].is_null());
+}
+
+#[tokio::test]
+async fn a_rooms_list_of_servers_keeps_a_server_out() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = public_room(&alice, "12").await;
+    let acl = json!({ "allow": ["*"], "deny": ["b.example"] });
+    alice.set_state(&room, "m.room.server_acl", "", &acl).await.ok();
+    assert_eq!(join_via(&bob, &room, "a.example").await.refusal(), (403, "M_FORBIDDEN"));
+}
+
+#[tokio::test]
+async fn a_direct_chat_with_somebody_elsewhere_begins_with_their_invitation() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = alice
+        .create_room(&json!({
+            "preset": "trusted_private_chat", "is_direct": true, "invite": ["@bob:b.example"],
+        }))
+        .await;
+    let invite = section(&bob, "", "invite", &room).await;
+    let events = invite["invite_state"]["events"].as_array().expect("events").clone();
+    let own = events.iter().find(|event| event["state_key"] == "@bob:b.example");
+    assert_eq!(own.expect("their own membership")["content"]["is_direct"], true);
+    bob.join_by_id(&room).await.ok();
+    assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", "@bob:b.example"]);
+}
+
+#[tokio::test]
+async fn whoever_wants_no_invitations_gets_none_from_anywhere() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let dan = b.register("dan").await;
+    let room = private_room(&alice, "12").await;
+    alice.invite(&room, "@bob:b.example").await.ok();
+    let path = format!(
+        "/_matrix/client/v3/user/{}/account_data/m.invite_permission_config",
+        segment(&bob.user_id)
+    );
+    bob.http().put(&path, &json!({ "default_action": "block" })).await.ok();
+    assert_eq!(section(&bob, "", "invite", &room).await, Value::Null, "those there are hidden");
+    let other = private_room(&alice, "12").await;
+    let refused = alice.invite(&other, "@bob:b.example").await;
+    assert_eq!(refused.refusal(), (403, "M_INVITE_BLOCKED"));
+    let own = private_room(&dan, "12").await;
+    assert_eq!(dan.invite(&own, "@bob:b.example").await.refusal(), (403, "M_INVITE_BLOCKED"));
+    let state = json!({ "membership": "invite" });
+    let refused = dan.set_state(&own, "m.room.member", "@bob:b.example", &state).await;
+    assert_eq!(refused.refusal(), (403, "M_INVITE_BLOCKED"));
+    let create = json!({ "invite": ["@bob:b.example"] });
+    let refused = dan.http().post("/_matrix/client/v3/createRoom", &create).await;
+    assert_eq!(refused.refusal(), (403, "M_INVITE_BLOCKED"));
+}
+
+#[tokio::test]
+async fn an_invitation_written_as_state_takes_the_same_road() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = private_room(&alice, "12").await;
+    let invite = json!({ "membership": "invite", "reason": "tea" });
+    alice.set_state(&room, "m.room.member", "@bob:b.example", &invite).await.ok();
+    assert_ne!(section(&bob, "", "invite", &room).await, Value::Null);
+    let member = alice.state(&room, "m.room.member", "@bob:b.example").await.ok();
+    assert_eq!(member["reason"], "tea");
+}
+
+#[tokio::test]
+async fn invitations_and_rooms_from_elsewhere_survive_a_restart() {
+    let network = Network::new();
+    let a = Blueprint::default().on(&network, "a.example").start().await;
+    let b = Blueprint::default().on(&network, "b.example").on_disk().start().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let (open, closed) = (public_room(&alice, "12").await, private_room(&alice, "12").await);
+    join_via(&bob, &open, "a.example").await.ok();
+    alice.invite(&closed, "@bob:b.example").await.ok();
+    let b = b.restart().await;
+    let bob = b.login("bob").await;
+    assert_eq!(name_of(&bob, &open).await, "Tea");
+    assert_ne!(section(&bob, "", "invite", &closed).await, Value::Null);
+    bob.join_by_id(&closed).await.ok();
+    assert_eq!(members(&alice, &closed, "join").await, ["@alice:a.example", "@bob:b.example"]);
+}
+
+#[tokio::test]
+async fn rooms_cross_servers_with_several_slots_too() {
+    let network = Network::new();
+    let a = Blueprint::default().on(&network, "a.example").slots(3).start().await;
+    let b = Blueprint::default().on(&network, "b.example").slots(3).start().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    for version in ["9", "12"] {
+        let (open, closed) =
+            (public_room(&alice, version).await, private_room(&alice, version).await);
+        join_via(&bob, &open, "a.example").await.ok();
+        alice.invite(&closed, "@bob:b.example").await.ok();
+        assert_ne!(section(&bob, "", "invite", &closed).await, Value::Null);
+        bob.join_by_id(&closed).await.ok();
+        for room in [&open, &closed] {
+            assert_eq!(members(&bob, room, "join").await, ["@alice:a.example", "@bob:b.example"]);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Membership events that other servers hand in: read, verified, and given to the room.
 
 mod invite;
+mod withdraw;
 
 use std::sync::Arc;
 

@@ -94,7 +94,14 @@ impl Federation {
         pdus: Vec<Box<RawValue>>,
     ) -> Result<Vec<(OwnedEventId, PduOutcome)>, StorageError> {
         let rooms = &self.inner.parts.rooms;
-        let Some(room) = rooms.inbound_room(room_id, origin).await? else { return Ok(Vec::new()) };
+        let room = rooms.inbound_room(room_id, origin).await?;
+        if !room.as_ref().is_some_and(|room| room.resident) {
+            let ended = self.take_withdrawals(room_id, &pdus).await?;
+            if !ended.is_empty() {
+                return Ok(ended);
+            }
+        }
+        let Some(room) = room else { return Ok(Vec::new()) };
         let (events, mut outcomes) = parsed(&pdus, room_id, &room);
         let events = self.unseen(origin, room_id, events, &mut outcomes).await?;
         if events.is_empty() {
