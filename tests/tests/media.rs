@@ -1,8 +1,11 @@
 //! Files: uploads and downloads over HTTP.
 
+use std::io::Cursor;
+
 use http::Method;
+use image::{DynamicImage, ImageFormat};
 use serde_json::{Value, json};
-use vestibule_testkit::server::{Blueprint, Fetched, HttpClient, TestServer};
+use vestibule_testkit::server::{Blueprint, Fetched, HttpClient, Network, TestServer};
 
 const UPLOAD: &str = "/_matrix/media/v3/upload";
 const DOWNLOAD: &str = "/_matrix/client/v1/media/download";
@@ -162,4 +165,72 @@ async fn files_outlive_a_restart() {
     let alice = server.login("alice").await;
     let got = get(alice.http(), &format!("{DOWNLOAD}/{place}")).await;
     assert_eq!((got.status, &*got.body), (200, &b"hello"[..]));
+}
+
+const THUMBNAIL: &str = "/_matrix/client/v1/media/thumbnail";
+
+#[tokio::test]
+async fn an_image_has_thumbnails_and_a_text_has_none() {
+    let server = Blueprint::default().slots(3).start().await;
+    let alice = server.register("alice").await;
+    let mut image = Cursor::new(Vec::new());
+    DynamicImage::new_rgb8(400, 200).write_to(&mut image, ImageFormat::Png).unwrap();
+    let image = image.into_inner();
+    let place = place(&upload(alice.http(), "", "image/png", &image).await);
+    let path = |query: &str| format!("{THUMBNAIL}/{place}?{query}");
+    for (query, expected) in [
+        ("width=96&height=96&method=scale", (96, 48)),
+        ("width=90&height=90&method=scale", (96, 48)),
+        ("width=32&height=32&method=crop", (32, 32)),
+        ("width=32&height=32&method=crop&animated=true", (32, 32)),
+        ("width=640&height=480&method=scale", (400, 200)),
+        ("width=5000&height=5000", (400, 200)),
+    ] {
+        let got = get(alice.http(), &path(query)).await;
+        assert_eq!((got.status, got.header("content-type")), (200, "image/png"), "{query}");
+        let picture = image::load_from_memory(&got.body).unwrap();
+        assert_eq!((picture.width(), picture.height()), expected, "{query}");
+        assert!(got.header("content-disposition").starts_with("inline"));
+    }
+    let nothing = get(alice.http(), &path("width=0&height=96")).await;
+    assert_eq!(refusal(&nothing), code(400, "M_INVALID_PARAM"));
+    let odd = get(alice.http(), &path("width=wide&height=96")).await;
+    assert_eq!(refusal(&odd), code(400, "M_INVALID_PARAM"));
+    let text = self::place(&upload(alice.http(), "", "image/png", b"no image").await);
+    let text = get(alice.http(), &format!("{THUMBNAIL}/{text}?width=32&height=32")).await;
+    assert_eq!(refusal(&text), code(400, "M_UNKNOWN"));
+}
+
+#[tokio::test]
+async fn files_of_another_server_are_fetched_once_and_never_for_guests() {
+    let network = Network::default();
+    let on = |name| Blueprint::default().with("[federation]\nenabled = true\n").on(&network, name);
+    let (a, b) = (on("a.example").start().await, on("b.example").with_guests().start().await);
+    let (alice, bob, guest) = (a.register("alice").await, b.register("bob").await, b.guest().await);
+    let file = b"--boundary\r\n\r\nhello".repeat(9_000);
+    let place = place(&upload(alice.http(), "?filename=%C3%BC.txt", "text/plain", &file).await);
+    let path = format!("{DOWNLOAD}/{place}");
+    let refused = get(guest.http(), &path).await;
+    assert_eq!(refusal(&refused), code(404, "M_NOT_FOUND"));
+    let local = get(bob.http(), &format!("/_matrix/media/v3/download/{place}")).await;
+    assert_eq!(refusal(&local), code(404, "M_NOT_FOUND"));
+    assert_eq!(asked(&network), 0, "nothing was fetched for them");
+    let (first, second) = tokio::join!(get(bob.http(), &path), get(bob.http(), &path));
+    for got in [first, second, get(bob.http(), &path).await, get(guest.http(), &path).await] {
+        assert_eq!(got.status, 200, "{}", got.errcode());
+        assert!(got.body == file, "the bytes are the same");
+        assert_eq!(got.header("content-type"), "text/plain");
+        assert_eq!(got.header("content-disposition"), "inline; filename*=utf-8''%C3%BC.txt");
+    }
+    assert_eq!(asked(&network), 1);
+    let missing = get(bob.http(), &format!("{DOWNLOAD}/a.example/never")).await;
+    assert_eq!(refusal(&missing), code(404, "M_NOT_FOUND"));
+    let nowhere = get(bob.http(), &format!("{DOWNLOAD}/nowhere.example/never")).await;
+    assert_eq!(refusal(&nowhere), code(502, "M_UNKNOWN"));
+}
+
+/// How many files were asked for over the network.
+fn asked(network: &Network) -> usize {
+    let sent = network.sent();
+    sent.iter().filter(|sent| sent.line.contains("/media/download/")).count()
 }

@@ -13,6 +13,7 @@ mod event;
 mod failure;
 mod guard;
 mod keys;
+mod media;
 mod membership;
 mod openid;
 mod pdus;
@@ -48,6 +49,7 @@ pub fn routes(api: &FederationApi) -> Routes<FederationApi, BodySize> {
     let routes = discovery::routes(routes);
     let routes = event::routes(routes);
     let routes = keys::routes(routes);
+    let routes = media::routes(routes);
     let routes = openid::routes(routes);
     let routes = membership::routes(routes);
     let routes = query::routes(routes);

@@ -7,6 +7,7 @@ use ruma::OwnedServerName;
 use vestibule_accounts::Accounts;
 use vestibule_federation::Federation;
 use vestibule_keys::Keys;
+use vestibule_media::Media;
 use vestibule_policy::PolicyHandle;
 use vestibule_rooms::Rooms;
 
@@ -19,6 +20,8 @@ pub struct FederationApi {
     pub rooms: Rooms,
     /// End-to-end keys.
     pub keys: Keys,
+    /// Files.
+    pub media: Media,
     /// What this server and others tell each other.
     pub federation: Federation,
     /// The policy in force.
@@ -55,6 +58,12 @@ impl FromRef<FederationApi> for Rooms {
 impl FromRef<FederationApi> for Keys {
     fn from_ref(api: &FederationApi) -> Self {
         api.keys.clone()
+    }
+}
+
+impl FromRef<FederationApi> for Media {
+    fn from_ref(api: &FederationApi) -> Self {
+        api.media.clone()
     }
 }
 

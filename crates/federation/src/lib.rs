@@ -9,6 +9,7 @@ mod handshake;
 mod inbound;
 mod key_ring;
 mod keys;
+mod media;
 mod sender;
 mod service;
 mod third_party;

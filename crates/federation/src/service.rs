@@ -6,6 +6,7 @@ use ruma::{OwnedServerName, ServerName};
 use vestibule_accounts::Accounts;
 use vestibule_events::SigningKey;
 use vestibule_keys::Keys;
+use vestibule_media::Media;
 use vestibule_policy::PolicyHandle;
 use vestibule_remote::Remote;
 use vestibule_rooms::Rooms;
@@ -17,6 +18,7 @@ use crate::{
     elsewhere::{Abroad, Profiles},
     inbound::Inbound,
     keys::{DeviceListUpdates, KeysElsewhere, SigningKeyUpdates},
+    media::MediaElsewhere,
     sender::{Sender, SenderParts},
 };
 
@@ -42,6 +44,8 @@ pub struct FederationParts {
     pub rooms: Rooms,
     /// End-to-end keys.
     pub keys: Keys,
+    /// Files.
+    pub media: Media,
 }
 
 /// What this server and others tell each other. Cloning is cheap.
@@ -90,6 +94,7 @@ impl Federation {
         let (lists, signing) = (parts.keys.clone(), parts.keys.clone());
         self.on_edu("m.device_list_update", Arc::new(DeviceListUpdates(lists)));
         self.on_edu("m.signing_key_update", Arc::new(SigningKeyUpdates(signing)));
+        parts.media.set_remote(MediaElsewhere::over(parts.remote.clone()));
     }
 
     /// Our name.

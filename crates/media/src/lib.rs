@@ -10,7 +10,9 @@ mod ask;
 mod download;
 mod object;
 mod quarantine;
+mod remote;
 mod service;
+mod thumbnail;
 mod upload;
 
 pub use vestibule_storage::tables::media::FileDigest;
@@ -19,6 +21,8 @@ pub use self::{
     download::{DownloadMedia, DownloadMediaError, FileInfo, OpenFile, Span},
     object::{FileObjects, MemoryObjects, ObjectReader, ObjectStore, ObjectWriter},
     quarantine::QuarantineMediaError,
+    remote::{FetchMediaError, FetchedMedia, RemoteMedia},
     service::{Media, MediaConfig, MediaParts},
+    thumbnail::{Thumbnail, ThumbnailError},
     upload::{Chunks, CreateMediaError, MediaId, Upload, UploadMediaError},
 };

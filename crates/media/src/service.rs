@@ -1,14 +1,26 @@
 //! The service and what it is made of.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use ruma::{OwnedServerName, ServerName, UserId};
 use tokio::sync::{Notify, Semaphore};
 use vestibule_policy::{PolicyHandle, RateBuckets};
-use vestibule_storage::{StorageError, Store, Tx};
-use vestibule_types::{Environment, limits::MEDIA_UPLOADS_AT_ONCE_MAX};
+use vestibule_storage::{Executor, StorageError, Store, Tx};
+use vestibule_types::{
+    Environment,
+    limits::{
+        MEDIA_FETCHES_AT_ONCE_MAX, MEDIA_FETCHES_WAITING_MAX, MEDIA_UPLOADS_AT_ONCE_MAX,
+        THUMBNAILS_AT_ONCE_MAX, THUMBNAILS_WAITING_MAX,
+    },
+};
 
-use crate::ObjectStore;
+use crate::{
+    ObjectStore, RemoteMedia,
+    remote::{Alone, Fetches},
+};
 
 /// What [`Media`] is made of.
 pub struct MediaParts {
@@ -16,6 +28,8 @@ pub struct MediaParts {
     pub store: Store,
     /// Where files are kept.
     pub objects: Arc<dyn ObjectStore>,
+    /// Who makes thumbnails.
+    pub executor: Arc<dyn Executor>,
     /// The policy in force.
     pub policy: PolicyHandle,
     /// The rate buckets all services share.
@@ -51,6 +65,12 @@ pub(crate) struct Inner {
     pub(crate) uploads: Arc<Semaphore>,
     /// Rings when a file has come whose id was made before.
     pub(crate) arrival: Notify,
+    pub(crate) thumbnails: Semaphore,
+    pub(crate) thumbnails_waiting: Semaphore,
+    pub(crate) fetching: Semaphore,
+    pub(crate) fetches_waiting: Semaphore,
+    pub(crate) fetches: Fetches,
+    remote: OnceLock<Arc<dyn RemoteMedia>>,
 }
 
 impl fmt::Debug for Media {
@@ -64,7 +84,29 @@ impl Media {
     #[must_use]
     pub fn new(parts: MediaParts) -> Self {
         let uploads = Arc::new(Semaphore::new(MEDIA_UPLOADS_AT_ONCE_MAX));
-        Self { inner: Arc::new(Inner { parts, uploads, arrival: Notify::new() }) }
+        let inner = Inner {
+            parts,
+            uploads,
+            arrival: Notify::new(),
+            thumbnails: Semaphore::new(THUMBNAILS_AT_ONCE_MAX),
+            thumbnails_waiting: Semaphore::new(THUMBNAILS_WAITING_MAX),
+            fetching: Semaphore::new(MEDIA_FETCHES_AT_ONCE_MAX),
+            fetches_waiting: Semaphore::new(MEDIA_FETCHES_WAITING_MAX),
+            fetches: Fetches::default(),
+            remote: OnceLock::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Plugs in the other servers. Only the first call counts.
+    pub fn set_remote(&self, remote: Arc<dyn RemoteMedia>) {
+        // A second call is a mistake in the wiring that changes nothing.
+        let _already_set = self.inner.remote.set(remote);
+    }
+
+    /// The other servers.
+    pub(crate) fn remote(&self) -> &dyn RemoteMedia {
+        self.inner.remote.get().map_or(&Alone, |it| &**it)
     }
 
     /// Our name.

@@ -4,7 +4,7 @@ use http::{HeaderValue, Request, header::AUTHORIZATION};
 use ruma::{
     OwnedServerName, ServerName,
     api::{
-        auth_scheme::{AuthScheme, NoAuthentication},
+        auth_scheme::{AuthScheme, NoAccessToken, NoAuthentication},
         federation::authentication::{ServerSignatures, XMatrix},
     },
     serde::Base64,
@@ -19,6 +19,10 @@ pub trait RemoteAuthentication: AuthScheme {
 }
 
 impl RemoteAuthentication for NoAuthentication {
+    const SIGNED: bool = false;
+}
+
+impl RemoteAuthentication for NoAccessToken {
     const SIGNED: bool = false;
 }
 

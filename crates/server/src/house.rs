@@ -19,9 +19,12 @@ use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_remote::Transport;
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
-use vestibule_storage::{Executor, Store};
+use vestibule_storage::{Executor, Store, ThreadPool};
 use vestibule_sync::{Sync, SyncParts};
-use vestibule_types::Environment;
+use vestibule_types::{
+    Environment,
+    limits::{THUMBNAILS_AT_ONCE_MAX, THUMBNAILS_WAITING_MAX},
+};
 
 use crate::{
     identity::{next_policy_epoch, policy_epoch, signing_key},
@@ -93,6 +96,7 @@ impl House {
             accounts: accounts.clone(),
             rooms: rooms.clone(),
             keys: keys.clone(),
+            media: media.clone(),
         });
         if federation.remote().is_enabled() {
             federation.plug_in();
@@ -136,6 +140,7 @@ impl House {
             accounts: self.accounts.clone(),
             rooms: self.rooms.clone(),
             keys: self.keys.clone(),
+            media: self.media.clone(),
             federation: self.federation.clone(),
             policy: self.policy.clone(),
             settings: self.federation_settings.clone(),
@@ -191,6 +196,10 @@ impl AtHome {
         let media = Media::new(MediaParts {
             store: store.clone(),
             objects: Arc::new(FileObjects::in_folder(config.server.data_dir.join("media"))),
+            executor: Arc::new(
+                ThreadPool::new("thumbnail", THUMBNAILS_AT_ONCE_MAX, THUMBNAILS_WAITING_MAX)
+                    .context("cannot start the thumbnail threads")?,
+            ),
             policy: policy.clone(),
             rates: rates.clone(),
             environment: environment.clone(),

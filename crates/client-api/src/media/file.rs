@@ -12,10 +12,11 @@ use ruma::{
     OwnedServerName,
     api::error::ErrorKind,
     http_headers::{ContentDisposition, ContentDispositionType},
+    media::Method,
 };
 use serde::Deserialize;
 use vestibule_http::MatrixError;
-use vestibule_media::{DownloadMedia, FileInfo, Media, OpenFile, Span, Upload};
+use vestibule_media::{DownloadMedia, FileInfo, Media, OpenFile, Span, Thumbnail, Upload};
 use vestibule_types::limits::MEDIA_WAIT_USUAL;
 
 use super::not_given;
@@ -31,6 +32,27 @@ pub(crate) struct Named {
 pub(crate) struct Patience {
     timeout_ms: Option<u64>,
     allow_remote: Option<bool>,
+}
+
+/// The query of a thumbnail. What moves is given as a still picture, whatever `animated` asks.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Picture {
+    width: u32,
+    height: u32,
+    method: Option<Method>,
+    timeout_ms: Option<u64>,
+    allow_remote: Option<bool>,
+}
+
+impl Picture {
+    pub(crate) fn patience(&self) -> Patience {
+        Patience { timeout_ms: self.timeout_ms, allow_remote: self.allow_remote }
+    }
+
+    pub(crate) fn thumbnail(&self) -> Thumbnail {
+        let crop = self.method == Some(Method::Crop);
+        Thumbnail { width: self.width, height: self.height, crop }
+    }
 }
 
 /// The body of a request as an upload.

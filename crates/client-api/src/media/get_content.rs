@@ -17,11 +17,12 @@ use super::{
 #[instrument(name = "client_api.media.get_content", skip_all)]
 pub(crate) async fn handle(
     State(media): State<Media>,
-    Caller(_): Caller,
+    Caller(actor): Caller,
     PathArgs((server, id)): PathArgs<(OwnedServerName, String)>,
     QueryArgs(patience): QueryArgs<Patience>,
     headers: HeaderMap,
 ) -> Result<Response, MatrixError> {
-    let info = media.find_media(&wanted(server, id, &patience)).await.map_err(not_given)?;
+    let info =
+        media.find_media_for(&actor, &wanted(server, id, &patience)).await.map_err(not_given)?;
     answer(&media, info, &headers).await
 }

@@ -9,6 +9,7 @@ mod create_mxc_uri;
 mod file;
 mod get_content;
 mod get_content_as_filename;
+mod get_content_thumbnail;
 mod get_media_config;
 mod old;
 
@@ -18,7 +19,7 @@ use ruma::api::{
     error::ErrorKind,
 };
 use vestibule_http::{MatrixError, internal, unavailable};
-use vestibule_media::{DownloadMediaError, UploadMediaError};
+use vestibule_media::{DownloadMediaError, ThumbnailError, UploadMediaError};
 use vestibule_policy::{
     Ability,
     EndpointRule::{Anonymous, Authenticated, May},
@@ -43,6 +44,10 @@ pub(crate) fn routes(routes: ClientRoutes) -> ClientRoutes {
         .mount::<authenticated_media::get_content_as_filename::v1::Request, _>(
             Authenticated,
             get_content_as_filename::handle,
+        )
+        .mount::<authenticated_media::get_content_thumbnail::v1::Request, _>(
+            Authenticated,
+            get_content_thumbnail::handle,
         );
     old_routes(routes)
 }
@@ -55,6 +60,10 @@ fn old_routes(routes: ClientRoutes) -> ClientRoutes {
         .mount::<media::get_content_as_filename::v3::Request, _>(
             Anonymous,
             old::get_content_as_filename::handle,
+        )
+        .mount::<media::get_content_thumbnail::v3::Request, _>(
+            Anonymous,
+            old::get_content_thumbnail::handle,
         )
 }
 
@@ -88,7 +97,24 @@ fn not_given(error: DownloadMediaError) -> MatrixError {
             ErrorKind::NotYetUploaded,
             error.to_string(),
         ),
+        DownloadMediaError::Busy => unavailable(&error),
+        DownloadMediaError::Unreachable => {
+            MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::Unknown, error.to_string())
+        }
         DownloadMediaError::Disk(cause) => internal(&cause),
         DownloadMediaError::Storage(cause) => failure::storage(cause),
+    }
+}
+
+fn not_made(error: ThumbnailError) -> MatrixError {
+    match error {
+        ThumbnailError::BadSize => MatrixError::invalid_param(error.to_string()),
+        ThumbnailError::NotAnImage => {
+            MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, error.to_string())
+        }
+        ThumbnailError::TooLarge => MatrixError::too_large(error.to_string()),
+        ThumbnailError::Busy => unavailable(&error),
+        ThumbnailError::Disk(cause) => internal(&cause),
+        ThumbnailError::Storage(cause) => failure::storage(cause),
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn server_with(
     let media = Media::new(MediaParts {
         store: store.clone(),
         objects: Arc::new(MemoryObjects::default()),
+        executor: Arc::new(InlineExecutor),
         policy: policy.clone(),
         rates: rates.clone(),
         environment: environment.clone(),

@@ -22,6 +22,7 @@ use vestibule_events::SigningKey;
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_http::Entrance;
 use vestibule_keys::{Keys, KeysParts};
+use vestibule_media::{Media, MediaConfig, MediaParts, MemoryObjects};
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_remote::{Remote, RemoteConfig, RemoteParts, ServerLists};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
@@ -72,6 +73,20 @@ pub(crate) async fn server_with(settings: FederationApiSettings) -> Server {
         executor: Arc::new(InlineExecutor),
         config: AccountsConfig::new(server_name.to_owned()),
     });
+    let media = Media::new(MediaParts {
+        store: store.clone(),
+        objects: Arc::new(MemoryObjects::default()),
+        executor: Arc::new(InlineExecutor),
+        policy: policy.clone(),
+        rates: rates.clone(),
+        environment: environment.clone(),
+        server_name: server_name.to_owned(),
+        config: MediaConfig {
+            upload_bytes_max: 1_000,
+            user_bytes_max: None,
+            open_downloads: false,
+        },
+    });
     let keys = Keys::new(KeysParts {
         store: store.clone(),
         policy: policy.clone(),
@@ -103,9 +118,17 @@ pub(crate) async fn server_with(settings: FederationApiSettings) -> Server {
         accounts: accounts.clone(),
         rooms: rooms.clone(),
         keys: keys.clone(),
+        media: media.clone(),
     });
-    let api =
-        FederationApi { accounts, rooms, keys, federation, policy, settings: Arc::new(settings) };
+    let api = FederationApi {
+        accounts,
+        rooms,
+        keys,
+        media,
+        federation,
+        policy,
+        settings: Arc::new(settings),
+    };
     let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
     Server { api, time, internet, entrance }
 }

@@ -13,6 +13,7 @@ use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts};
 use vestibule_events::{EventBuilder, Pdu, RoomVersion, SigningKey, Verified, auth_types};
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_keys::{Keys, KeysParts};
+use vestibule_media::{Media, MediaConfig, MediaParts, MemoryObjects};
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_remote::{
     Exchange, Remote, RemoteConfig, RemoteParts, Reply, Transport, TransportError,
@@ -194,6 +195,20 @@ impl Rig {
             accounts: accounts.clone(),
             rooms: rooms.clone(),
         });
+        let media = Media::new(MediaParts {
+            store: store.clone(),
+            objects: Arc::new(MemoryObjects::default()),
+            executor: Arc::new(InlineExecutor),
+            policy: policy.clone(),
+            rates: Arc::default(),
+            environment: test.environment.clone(),
+            server_name: name.clone(),
+            config: MediaConfig {
+                upload_bytes_max: 1_000,
+                user_bytes_max: None,
+                open_downloads: false,
+            },
+        });
         let remote = Remote::open(RemoteParts {
             store: store.clone(),
             environment: test.environment.clone(),
@@ -214,6 +229,7 @@ impl Rig {
             accounts,
             rooms: rooms.clone(),
             keys,
+            media,
         });
         federation.start();
         let rig = Self { wire, rooms, store, remote, test, engine, slots, senders: 0 };

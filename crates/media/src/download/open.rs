@@ -8,7 +8,10 @@ use vestibule_storage::{
     StorageError,
     tables::media::{FileDigest, MEDIA, StoredFile},
 };
-use vestibule_types::limits::{MEDIA_ID_BYTES_MAX, MEDIA_WAIT_MAX};
+use vestibule_types::{
+    Actor,
+    limits::{MEDIA_ID_BYTES_MAX, MEDIA_WAIT_MAX},
+};
 
 use crate::{Media, ObjectReader};
 
@@ -60,6 +63,12 @@ pub enum DownloadMediaError {
     /// Its id was made, and it did not come while the download waited.
     #[error("the file has not been uploaded yet")]
     NotYetUploaded,
+    /// The server it comes from cannot be asked, or gives no file.
+    #[error("the other server gave no file")]
+    Unreachable,
+    /// Too many files are being fetched.
+    #[error("too many files are being fetched")]
+    Busy,
     /// It could not be read.
     #[error("could not read the file")]
     Disk(#[source] io::Error),
@@ -69,7 +78,7 @@ pub enum DownloadMediaError {
 }
 
 /// What the rows say.
-enum Found {
+pub(crate) enum Found {
     Here(FileInfo),
     Awaited,
     Withheld,
@@ -87,6 +96,14 @@ impl Media {
             let arrival = self.inner.arrival.notified();
             match self.look(&wanted.server, &wanted.media_id).await? {
                 Found::Here(info) => return Ok(info),
+                Found::Nothing if wanted.fetch && self.may_have(wanted) => {
+                    return match self.fetch(wanted).await? {
+                        Found::Here(info) => Ok(info),
+                        Found::Awaited | Found::Withheld | Found::Nothing => {
+                            Err(DownloadMediaError::NotFound)
+                        }
+                    };
+                }
                 Found::Withheld | Found::Nothing => return Err(DownloadMediaError::NotFound),
                 Found::Awaited => {}
             }
@@ -99,6 +116,30 @@ impl Media {
                 () = clock.sleep(left) => {}
             }
         }
+    }
+
+    /// As [`Media::find_media`], for one of our users. For those who are confined to some rooms nothing is
+    /// fetched: they are given what others fetched.
+    pub async fn find_media_for(
+        &self,
+        actor: &Actor,
+        wanted: &DownloadMedia,
+    ) -> Result<FileInfo, DownloadMediaError> {
+        let confined = self.inner.parts.policy.current().is_scoped(actor.class());
+        let wanted = DownloadMedia { fetch: wanted.fetch && !confined, ..wanted.clone() };
+        self.find_media(&wanted).await
+    }
+
+    /// A file of this server, for another one.
+    #[must_use]
+    pub fn own(&self, media_id: String, wait: Duration) -> DownloadMedia {
+        let server = self.server_name().to_owned();
+        DownloadMedia { server, media_id, wait, fetch: false }
+    }
+
+    /// Whether another server may have the file.
+    fn may_have(&self, wanted: &DownloadMedia) -> bool {
+        &*wanted.server != self.server_name() && is_media_id(&wanted.media_id)
     }
 
     /// As [`Media::find_media`], for somebody who did not log in. Every file of this server is newer than
@@ -126,7 +167,7 @@ impl Media {
         Ok(OpenFile(reader.ok_or_else(lost)?))
     }
 
-    async fn look(&self, server: &ServerName, id: &str) -> Result<Found, StorageError> {
+    pub(crate) async fn look(&self, server: &ServerName, id: &str) -> Result<Found, StorageError> {
         if !is_media_id(id) {
             return Ok(Found::Nothing);
         }

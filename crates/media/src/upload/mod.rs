@@ -12,12 +12,12 @@ use vestibule_storage::{
 
 use crate::Media;
 
-pub(crate) use self::receive::ReceiveError;
 pub use self::{
     create::CreateMediaError,
     receive::Chunks,
     store::{Upload, UploadMediaError},
 };
+pub(crate) use self::{receive::ReceiveError, store::fits};
 
 /// A media id of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]

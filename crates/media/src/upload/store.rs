@@ -178,7 +178,7 @@ impl Media {
 }
 
 /// Whether a label can be kept and put into a header again.
-fn fits(label: Option<&str>, bytes_max: usize) -> bool {
+pub(crate) fn fits(label: Option<&str>, bytes_max: usize) -> bool {
     label.is_none_or(|text| text.len() <= bytes_max && !text.chars().any(char::is_control))
 }
 

@@ -58,7 +58,10 @@ pub const THUMBNAILS_WAITING_MAX: usize = 64;
 pub const MEDIA_FETCH_TIME_MAX: Duration = Duration::from_mins(2);
 
 /// Files that are fetched from other servers at once.
-pub const MEDIA_FETCHES_AT_ONCE_MAX: usize = 8;
+pub const MEDIA_FETCHES_AT_ONCE_MAX: usize = 4;
+
+/// Downloads that may wait for files of other servers.
+pub const MEDIA_FETCHES_WAITING_MAX: usize = 256;
 
 /// What an answer with a file in it may have beside the file: boundaries, headers, the JSON part.
 pub const MEDIA_ENVELOPE_BYTES_MAX: usize = 64 * 1024;

@@ -2,3 +2,4 @@
 
 pub(crate) mod get_content;
 pub(crate) mod get_content_as_filename;
+pub(crate) mod get_content_thumbnail;

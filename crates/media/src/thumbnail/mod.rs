@@ -1,0 +1,165 @@
+//! Smaller pictures of images: made once for each size, kept like files.
+
+mod make;
+mod size;
+
+use std::io;
+
+use tokio::sync::oneshot;
+use tracing::instrument;
+use vestibule_storage::{
+    SlotNo, StorageError,
+    tables::media::{FileDigest, StoredThumbnail, THUMBNAIL},
+};
+use vestibule_types::limits::THUMBNAIL_SOURCE_BYTES_MAX;
+
+use self::make::{MakeError, Picture, make};
+pub(crate) use self::size::Size;
+use crate::{FileInfo, Media, upload::ReceiveError};
+
+/// What kind of thumbnail is wanted: at least so large, where the image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thumbnail {
+    /// The width in pixels.
+    pub width: u32,
+    /// The height in pixels.
+    pub height: u32,
+    /// Whether it is cut to the form that is asked for.
+    pub crop: bool,
+}
+
+/// Why there is no thumbnail.
+#[derive(Debug, thiserror::Error)]
+pub enum ThumbnailError {
+    /// A side of no length.
+    #[error("width and height are 1 or more")]
+    BadSize,
+    /// The file is no image of a kind this server reads.
+    #[error("no thumbnails can be made of this file")]
+    NotAnImage,
+    /// The image is too large.
+    #[error("the image is too large to make thumbnails of")]
+    TooLarge,
+    /// Too many thumbnails are being made.
+    #[error("too many thumbnails are being made")]
+    Busy,
+    /// A file could not be read or written.
+    #[error("could not read or write a file")]
+    Disk(#[source] io::Error),
+    /// It could not be looked up or stored.
+    #[error("could not look up or store the thumbnail")]
+    Storage(#[from] StorageError),
+}
+
+impl From<MakeError> for ThumbnailError {
+    fn from(error: MakeError) -> Self {
+        match error {
+            MakeError::NotAnImage => Self::NotAnImage,
+            MakeError::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+impl From<ReceiveError> for ThumbnailError {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Disk(cause) => Self::Disk(cause),
+            ReceiveError::TooLarge => Self::TooLarge,
+            ReceiveError::TooSlow | ReceiveError::BrokenOff => Self::Busy,
+        }
+    }
+}
+
+impl Media {
+    /// The thumbnail of a file that was found. Of an image that is no larger it is the image itself.
+    #[instrument(name = "media.thumbnail", skip_all)]
+    pub async fn thumbnail(
+        &self,
+        source: &FileInfo,
+        wanted: Thumbnail,
+    ) -> Result<FileInfo, ThumbnailError> {
+        if wanted.width == 0 || wanted.height == 0 {
+            return Err(ThumbnailError::BadSize);
+        }
+        let size = Size::covering(wanted);
+        if let Some(kept) = self.kept(source.digest, size).await? {
+            return Ok(kept);
+        }
+        if source.size > THUMBNAIL_SOURCE_BYTES_MAX {
+            return Err(ThumbnailError::TooLarge);
+        }
+        let _place =
+            self.inner.thumbnails_waiting.try_acquire().map_err(|_| ThumbnailError::Busy)?;
+        let _turn = self.inner.thumbnails.acquire().await.map_err(|_| ThumbnailError::Busy)?;
+        // Somebody else may have made it while this one waited.
+        if let Some(kept) = self.kept(source.digest, size).await? {
+            return Ok(kept);
+        }
+        let made = self.draw(source, size).await?;
+        let row = match made {
+            Some(picture) => self.keep_picture(picture).await?,
+            None => StoredThumbnail {
+                digest: source.digest,
+                size: source.size,
+                content_type: source.content_type.clone().unwrap_or_default(),
+            },
+        };
+        let (key, stored) = (key(source.digest, size), row.clone());
+        let store = &self.inner.parts.store;
+        let put = store.write(SlotNo(0), move |tx| THUMBNAIL.put(tx, key, &stored));
+        put.await?;
+        Ok(info(row))
+    }
+
+    async fn kept(&self, digest: FileDigest, size: Size) -> Result<Option<FileInfo>, StorageError> {
+        let key = key(digest, size);
+        let store = &self.inner.parts.store;
+        Ok(store.read(move |read| THUMBNAIL.get(read, key)).await?.map(info))
+    }
+
+    /// Reads the image and makes the picture, away from the threads that serve requests.
+    async fn draw(&self, source: &FileInfo, size: Size) -> Result<Option<Picture>, ThumbnailError> {
+        let parts = &self.inner.parts;
+        let opened = parts.objects.open(source.digest, 0..source.size).await;
+        let mut reader = opened
+            .and_then(|it| it.ok_or_else(|| io::ErrorKind::NotFound.into()))
+            .map_err(ThumbnailError::Disk)?;
+        let mut image = Vec::new();
+        while let Some(piece) = reader.read().await.map_err(ThumbnailError::Disk)? {
+            image.extend_from_slice(&piece);
+        }
+        let (answer, answered) = oneshot::channel();
+        let work = move || {
+            // Nobody waits any more when the request has ended.
+            let _unheard = answer.send(make(&image, size));
+        };
+        parts.executor.execute(Box::new(work)).map_err(|_| ThumbnailError::Busy)?;
+        // A decoder that panicked read no image.
+        Ok(answered.await.unwrap_or(Err(MakeError::NotAnImage))?)
+    }
+
+    async fn keep_picture(&self, picture: Picture) -> Result<StoredThumbnail, ThumbnailError> {
+        let Picture { bytes, content_type } = picture;
+        let chunks = futures_util::stream::iter([Ok(bytes)]);
+        let received = self.receive(Box::pin(chunks), THUMBNAIL_SOURCE_BYTES_MAX).await?;
+        Ok(StoredThumbnail {
+            digest: received.digest,
+            size: received.size,
+            content_type: content_type.to_owned(),
+        })
+    }
+}
+
+fn key(digest: FileDigest, size: Size) -> (FileDigest, u32, u32, bool) {
+    (digest, size.width, size.height, size.crop)
+}
+
+fn info(row: StoredThumbnail) -> FileInfo {
+    let StoredThumbnail { digest, size, content_type } = row;
+    let name = match &*content_type {
+        "image/jpeg" => "thumbnail.jpg",
+        "image/png" => "thumbnail.png",
+        _ => "thumbnail",
+    };
+    FileInfo { digest, size, content_type: Some(content_type), name: Some(name.to_owned()) }
+}
