@@ -15,7 +15,7 @@ use vestibule_types::Environment;
 
 use crate::{
     KeyRing,
-    elsewhere::{Abroad, Profiles},
+    elsewhere::{Abroad, HistoryTurns, Profiles},
     inbound::Inbound,
     keys::{DeviceListUpdates, KeysElsewhere, SigningKeyUpdates},
     media::MediaElsewhere,
@@ -61,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) sender: Sender,
     pub(crate) inbound: Inbound,
     pub(crate) profiles: Profiles,
+    pub(crate) history_turns: HistoryTurns,
 }
 
 impl fmt::Debug for Federation {
@@ -82,7 +83,10 @@ impl Federation {
             rooms: parts.rooms.clone(),
         });
         let (inbound, profiles) = (Inbound::new(), Profiles::default());
-        Self { inner: Arc::new(Inner { parts, key_ring, sender, inbound, profiles }) }
+        let history_turns = HistoryTurns::default();
+        Self {
+            inner: Arc::new(Inner { parts, key_ring, sender, inbound, profiles, history_turns }),
+        }
     }
 
     /// Tells the services below whom to ask about what lies elsewhere.

@@ -195,12 +195,11 @@ pub trait Elsewhere: Send + Sync + 'static {
         Box::pin(async { Err(ElsewhereError::Alone) })
     }
 
-    /// Fetches history from before `from`. Says whether anything came.
+    /// Fetches these missing events and what lies before them. Says whether anything came.
     fn backfill<'a>(
         &'a self,
         room_id: &'a RoomId,
-        from: Vec<OwnedEventId>,
-        limit: usize,
+        missing: Vec<OwnedEventId>,
     ) -> BoxFuture<'a, Result<bool, ElsewhereError>>;
 }
 
@@ -249,7 +248,6 @@ impl Elsewhere for Alone {
         &'a self,
         _: &'a RoomId,
         _: Vec<OwnedEventId>,
-        _: usize,
     ) -> BoxFuture<'a, Result<bool, ElsewhereError>> {
         Box::pin(async { Ok(false) })
     }

@@ -1,5 +1,6 @@
 //! What is asked of other servers because somebody here wants something that lies elsewhere.
 
+mod backfill;
 mod failure;
 mod hand_in;
 mod hierarchy;
@@ -21,7 +22,7 @@ use vestibule_rooms::{
 use vestibule_types::BoxFuture;
 
 pub use self::hand_in::as_sent;
-pub(crate) use self::profile::Profiles;
+pub(crate) use self::{backfill::HistoryTurns, profile::Profiles};
 use crate::{Federation, service::Inner};
 
 /// The other servers, as the services below ask for them. They are part of what federation is made
@@ -94,10 +95,9 @@ impl Elsewhere for Abroad {
 
     fn backfill<'a>(
         &'a self,
-        _: &'a RoomId,
-        _: Vec<OwnedEventId>,
-        _: usize,
+        room_id: &'a RoomId,
+        from: Vec<OwnedEventId>,
     ) -> BoxFuture<'a, Result<bool, ElsewhereError>> {
-        Box::pin(async { Ok(false) })
+        Box::pin(async move { self.federation()?.backfill(room_id, from).await })
     }
 }

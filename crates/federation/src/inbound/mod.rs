@@ -27,6 +27,7 @@ use vestibule_types::limits::{
     GAP_ROOMS_AT_ONCE, HOPELESS_AGE, HOPELESS_EVENTS_MAX, INBOUND_TRANSACTIONS_AT_ONCE,
 };
 
+pub(crate) use self::gap::HistoryError;
 use self::{drain::Drains, edu::EduHandlers, lanes::Lanes};
 pub use self::{
     edu::EduHandler,

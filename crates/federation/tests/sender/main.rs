@@ -2,7 +2,7 @@
 //! hands, with a clock that it moves.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "helpers of tests fail the test that called them"
 )]

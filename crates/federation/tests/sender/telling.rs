@@ -6,7 +6,7 @@ use serde_json::json;
 use vestibule_events::Verified;
 use vestibule_rooms::{ReceiptKind, Received, RemoveMember, SendReceipt, SetTyping};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, Transaction};
 
 const BOB: &str = "@bob:b.test";
 const EVE: &str = "@eve:e.test";
@@ -116,7 +116,7 @@ async fn public_receipts_are_told_and_private_ones_are_not() {
         rig.rooms.send_receipt(&alice, receipt).await.unwrap();
         rig.settle().await;
     }
-    let edus: Vec<_> = rig.wire.taken("b.test").iter().flat_map(|it| it.edus()).collect();
+    let edus: Vec<_> = rig.wire.taken("b.test").iter().flat_map(Transaction::edus).collect();
     let [(kind, content)] = &edus[..] else { panic!("one receipt: {edus:?}") };
     assert_eq!(kind, "m.receipt");
     let receipt = &content[room.as_str()]["m.read"]["@alice:home.test"];

@@ -33,12 +33,17 @@ use super::{
 };
 use crate::{LoggedEvent, RoomTx, Rooms, StateAt, state};
 
+/// Events by id.
+type Group<'c> = BTreeMap<&'c OwnedEventId, &'c Case>;
+
 /// Where history is put: the event it leads to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Anchor {
     no: EventNo,
     stamp: Stamp,
     before: StateAt,
+    /// Its parents that are missing and were fetched.
+    missing: Vec<OwnedEventId>,
     /// Nothing changed the state between what was fetched and this event.
     plain: bool,
 }
@@ -64,46 +69,45 @@ impl Rooms {
 impl RoomTx<'_, '_> {
     fn store_history(&mut self, cases: &[Case]) -> Result<usize, ReceiveError> {
         let room_id = self.room_id.clone();
-        let by_id: BTreeMap<&OwnedEventId, &Case> = cases
+        let mut by_id: Group<'_> = cases
             .iter()
             .filter(|case| case.pdu.room_id() == room_id)
             .map(|case| (case.pdu.event_id(), case))
             .collect();
-        let Some(mut anchor) = self.anchor(by_id.keys().copied())? else { return Ok(0) };
-        let child = self.event(anchor.no)?;
-        anchor.plain = child.is_some_and(|child| is_plain_chain(&by_id, child.pdu.prev_events()));
-        let Some(places) = self.places(anchor, by_id.len())? else { return Ok(0) };
-        let mut places = places.into_iter();
         let mut stored = 0;
-        for case in parents_first(&by_id) {
+        // What leads to an earlier event lies before it, even if it leads to a later one too.
+        for mut anchor in self.anchors(&by_id)? {
+            let group = leading_to(&anchor.missing, &mut by_id);
+            let child = self.event(anchor.no)?;
+            anchor.plain = child.is_some_and(|it| is_plain_chain(&group, it.pdu.prev_events()));
+            let Some(places) = self.places(&anchor, group.len())? else { continue };
             // A place that is not used stays free: they are not scarce.
-            let Some(place) = places.next() else { break };
-            stored += usize::from(self.store_past(case, anchor, place)?);
+            for (case, place) in parents_first(&group).into_iter().zip(places) {
+                stored += usize::from(self.store_past(case, &anchor, place)?);
+            }
         }
         Ok(stored)
     }
 
-    /// The event that the gap lies before: of several, the earliest.
-    fn anchor<'a>(
-        &self,
-        ids: impl Iterator<Item = &'a OwnedEventId>,
-    ) -> Result<Option<Anchor>, ReceiveError> {
+    /// The events that gaps lie before which these events fill, the earliest first.
+    fn anchors(&self, by_id: &Group<'_>) -> Result<Vec<Anchor>, ReceiveError> {
         let view = self.view()?;
         let room = view.room.no;
-        let mut earliest: Option<Anchor> = None;
-        for row in GAP_BY_PREV.multi_get(&view.reader, ids.map(|id| (room, id)))? {
+        let mut anchors: BTreeMap<(Stamp, EventNo), Anchor> = BTreeMap::new();
+        let rows = GAP_BY_PREV.multi_get(&view.reader, by_id.keys().map(|id| (room, *id)))?;
+        for (id, row) in by_id.keys().zip(rows) {
             let Some(StoredEventNo(no)) = row else { continue };
             let Some(around) = view.around(no)? else { continue };
-            if earliest.is_none_or(|known| around.stamp < known.stamp) {
-                let (stamp, before) = (around.stamp, around.value.before);
-                earliest = Some(Anchor { no, stamp, before, plain: false });
-            }
+            let (stamp, before) = (around.stamp, around.value.before);
+            let anchor = || Anchor { no, stamp, before, missing: Vec::new(), plain: false };
+            let anchor = anchors.entry((stamp, no)).or_insert_with(anchor);
+            anchor.missing.push((*id).clone());
         }
-        Ok(earliest)
+        Ok(anchors.into_values().collect())
     }
 
     /// Places right before the gap's event. Where too little room was left, a little earlier.
-    fn places(&self, anchor: Anchor, count: usize) -> Result<Option<Vec<Stamp>>, StorageError> {
+    fn places(&self, anchor: &Anchor, count: usize) -> Result<Option<Vec<Stamp>>, StorageError> {
         let Ok(view) = self.view() else { return Ok(None) };
         let room = view.room.no;
         let before = Scan::prefix((room, LIVE)).before((room, LIVE, anchor.stamp)).reverse();
@@ -123,7 +127,7 @@ impl RoomTx<'_, '_> {
     fn store_past(
         &mut self,
         case: &Case,
-        anchor: Anchor,
+        anchor: &Anchor,
         place: Stamp,
     ) -> Result<bool, ReceiveError> {
         let pdu = &case.pdu;
@@ -164,7 +168,7 @@ impl RoomTx<'_, '_> {
         &mut self,
         case: &Case,
         here: &[LoggedEvent],
-        anchor: Anchor,
+        anchor: &Anchor,
     ) -> Result<Option<StateAt>, ReceiveError> {
         if case.pdu.prev_events().is_empty() {
             return Ok(Some(state::EMPTY));
@@ -208,9 +212,21 @@ impl RoomTx<'_, '_> {
     }
 }
 
+/// Takes out those of the events that lead to the missing ones.
+fn leading_to<'c>(missing: &[OwnedEventId], by_id: &mut Group<'c>) -> Group<'c> {
+    let mut found = Group::new();
+    let mut queue: Vec<&OwnedEventId> = missing.iter().collect();
+    while let Some(id) = queue.pop() {
+        let Some((id, case)) = by_id.remove_entry(id) else { continue };
+        found.insert(id, case);
+        queue.extend(case.pdu.prev_events());
+    }
+    found
+}
+
 /// Whether these are one line of events that leads to one with these parents, and none of them is
 /// state: then the state is the same all along.
-fn is_plain_chain(by_id: &BTreeMap<&OwnedEventId, &Case>, parents: &[OwnedEventId]) -> bool {
+fn is_plain_chain(by_id: &Group<'_>, parents: &[OwnedEventId]) -> bool {
     let (mut parents, mut length) = (parents, 0);
     while let [parent] = parents {
         let Some(case) = by_id.get(parent) else { return length == by_id.len() };
@@ -223,7 +239,7 @@ fn is_plain_chain(by_id: &BTreeMap<&OwnedEventId, &Case>, parents: &[OwnedEventI
 }
 
 /// The events in an order in which each comes after its parents; beside that by depth, time and id.
-fn parents_first<'c>(by_id: &BTreeMap<&OwnedEventId, &'c Case>) -> Vec<&'c Case> {
+fn parents_first<'c>(by_id: &Group<'c>) -> Vec<&'c Case> {
     let key = |case: &Case| {
         let pdu = &case.pdu;
         (pdu.depth(), pdu.origin_server_ts(), pdu.event_id().clone())

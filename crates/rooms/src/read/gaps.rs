@@ -17,7 +17,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{
     EventNo,
-    limits::{GAPS_MAX, HISTORY_FETCH_MAX, SERVERS_COMPARED_MAX},
+    limits::{GAPS_MAX, SERVERS_COMPARED_MAX},
 };
 
 use crate::{ElsewhereError, RoomView, Rooms};
@@ -93,7 +93,7 @@ impl Rooms {
 
     /// Asks other servers for what lies before a gap.
     pub(crate) async fn fill_gap(&self, room_id: &RoomId, missing: Vec<OwnedEventId>) -> Filled {
-        match self.elsewhere().backfill(room_id, missing, HISTORY_FETCH_MAX).await {
+        match self.elsewhere().backfill(room_id, missing).await {
             Ok(true) => Filled::Some,
             Ok(false) | Err(ElsewhereError::Alone) => Filled::Nothing,
             Err(error) => {

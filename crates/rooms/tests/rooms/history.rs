@@ -52,7 +52,7 @@ impl Lost {
         away.learn(after.clone());
         let lost = Self { house, away, room, unseen, after };
         lost.outliers().await;
-        let mut incoming = lost.incoming(&lost.after);
+        let mut incoming = Lost::incoming(&lost.after);
         incoming.fetched = vec![lost.before(&lost.after)];
         let received = lost.house.rooms.receive_all(&lost.room, vec![incoming]).await;
         assert!(matches!(received[..], [Ok(Received::Accepted)]), "{received:?}");
@@ -75,13 +75,13 @@ impl Lost {
         self.state_before(pdu).into_values().collect::<Vec<_>>().into()
     }
 
-    fn incoming(&self, pdu: &Pdu) -> Incoming {
+    fn incoming(pdu: &Pdu) -> Incoming {
         Incoming::from(Verified::unchecked_for_tests(pdu.clone()))
     }
 
     /// Stores some of what was not seen; the first comes with the state before it.
     async fn store(&self, unseen: &[Pdu], with_state: bool) -> usize {
-        let mut events: Vec<Incoming> = unseen.iter().map(|pdu| self.incoming(pdu)).collect();
+        let mut events: Vec<Incoming> = unseen.iter().map(Self::incoming).collect();
         if let (true, Some(first), Some(event)) = (with_state, unseen.first(), events.first_mut()) {
             event.fetched = vec![self.before(first)];
         }
@@ -194,12 +194,12 @@ async fn what_the_rules_refused_then_has_no_place_and_what_lies_before_it_does()
         builder.push(pdu);
     }
     let [refused, next] = &builder[..] else { panic!("two") };
-    let mut incoming = lost.incoming(next);
+    let mut incoming = Lost::incoming(next);
     incoming.fetched = vec![lost.before(next)];
     let received = lost.house.rooms.receive_all(&lost.room, vec![incoming]).await;
     assert!(matches!(received[..], [Ok(Received::Accepted)]), "{received:?}");
 
-    let mut events = vec![lost.incoming(refused)];
+    let mut events = vec![Lost::incoming(refused)];
     events[0].fetched = vec![lost.before(refused)];
     let stored = lost.house.rooms.store_history(&lost.room, events).await.expect("stored");
     assert_eq!(stored, 1);

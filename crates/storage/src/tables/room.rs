@@ -263,7 +263,7 @@ pub const EVENT_BY_NO: Table<(RoomNo, EventNo), StoredEvent> = Table::new(0x0204
 /// State around an event, and its stream position.
 pub const EVENT_STATE: Table<(RoomNo, EventNo), Stamped<StoredEventState>> =
     Table::new(0x0205, "event_state");
-/// A room's events in the order clients see them: side 0 is backfill, side 1 is what came live.
+/// A room's events in the order clients see them; the side is 1 (`docs/decisions/`, "History that is fetched lies between").
 pub const TIMELINE: Table<(RoomNo, u8, Stamp), StoredEventNo> = Table::new(0x0206, "timeline");
 /// All rooms' news, by slot and position.
 pub const STREAM: Table<(u16, Stamp), StoredNews> = Table::new(0x0207, "stream");

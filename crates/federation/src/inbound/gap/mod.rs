@@ -7,6 +7,7 @@
 
 mod ask;
 mod auth;
+mod history;
 mod keep;
 mod missing;
 mod state;
@@ -20,6 +21,7 @@ use vestibule_storage::StorageError;
 use vestibule_types::limits::GAP_STATES_MAX;
 
 use self::ask::Failure;
+pub(crate) use self::history::HistoryError;
 pub(super) use self::tries::Tries;
 use super::{
     PduOutcome,

@@ -1,0 +1,12 @@
+//! Servers of ours that tell each other what happens, and fetch what they were not there for.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test that called them"
+)]
+
+mod history;
+mod lookups;
+mod telling;
+mod town;
