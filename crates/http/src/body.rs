@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http::{StatusCode, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -35,6 +35,10 @@ async fn read_within(
     body: Body,
     bytes_max: usize,
 ) -> Result<Bytes, MatrixError> {
+    // Who announces more than that is not waited for.
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(MatrixError::too_large("the request body is too large"));
+    }
     let collected = tokio::time::timeout(patience, Limited::new(body, bytes_max).collect());
     match collected.await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

@@ -3,12 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a corpus that cannot be read fails its test")]
 
 use std::{
+    cell::Cell,
     env, fs,
     path::{Path, PathBuf},
-    sync::{
-        Once,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Once,
     time::{Duration, Instant},
 };
 
@@ -68,16 +66,20 @@ impl Iterator for Turns {
     }
 }
 
-/// Panics of this process since the first call, in whatever task they happened.
+thread_local! {
+    static PANICS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Panics of this thread since the first call, in whatever task they happened: a test's server lives on
+/// the test's own thread.
 pub(crate) fn panics() -> usize {
     static HOOK: Once = Once::new();
-    static SEEN: AtomicUsize = AtomicUsize::new(0);
     HOOK.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            SEEN.fetch_add(1, Ordering::Relaxed);
+            PANICS.with(|panics| panics.set(panics.get() + 1));
             usual(info);
         }));
     });
-    SEEN.load(Ordering::Relaxed)
+    PANICS.with(Cell::get)
 }

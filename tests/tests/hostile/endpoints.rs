@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that called them")]
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use http::Method;
 use ruma::CanonicalJsonObject;
@@ -89,15 +89,14 @@ fn thing(mutator: &Mutator, things: &[String]) -> String {
 }
 
 fn target(mutator: &Mutator, path: &str, things: &[String]) -> String {
-    let filled = path.split('/').map(|part| match part.starts_with('{') {
-        true => segment(&thing(mutator, things)),
-        false => part.to_owned(),
+    let filled = path.split('/').map(|part| {
+        if part.starts_with('{') { segment(&thing(mutator, things)) } else { part.to_owned() }
     });
     let mut target = filled.collect::<Vec<_>>().join("/");
     for number in 0..mutator.below(5) {
         let key = mutator.pick(&QUERIES).unwrap();
         let sign = if number == 0 { '?' } else { '&' };
-        target.push_str(&format!("{sign}{key}={}", segment(&thing(mutator, things))));
+        write!(target, "{sign}{key}={}", segment(&thing(mutator, things))).unwrap();
     }
     target
 }

@@ -7,3 +7,5 @@
 mod corpus;
 mod endpoints;
 mod events;
+mod sockets;
+mod transactions;
