@@ -19,7 +19,7 @@ pub use vestibule_remote::{FailingServer, Finding, Outcome};
 pub use self::{
     elsewhere::as_sent,
     handshake::{BringInviteError, BroughtInvite, HandInError},
-    inbound::{EduHandler, PduAnswers, PduOutcome, ReceiveTransactionError, Transaction},
+    inbound::{PduAnswers, PduOutcome, ReceiveTransactionError, Transaction},
     key_ring::{
         ChecksBusy, KeyRing, OwnKey, PublishKeysError, QueryKeysError, RequestKeys,
         RequestSignature, RotateKeyError, VerifyEventError, VerifyObjectError, VerifyRequestError,

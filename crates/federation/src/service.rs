@@ -17,7 +17,7 @@ use crate::{
     KeyRing,
     elsewhere::{Abroad, HistoryTurns, Profiles},
     inbound::Inbound,
-    keys::{DeviceListUpdates, KeysElsewhere, SigningKeyUpdates},
+    keys::KeysElsewhere,
     media::MediaElsewhere,
     sender::{Sender, SenderParts},
 };
@@ -95,9 +95,6 @@ impl Federation {
         parts.rooms.set_elsewhere(Arc::new(Abroad::of(self)));
         parts.accounts.set_profiles_elsewhere(Arc::new(Abroad::of(self)));
         parts.keys.set_remote(KeysElsewhere::over(parts.remote.clone()));
-        let (lists, signing) = (parts.keys.clone(), parts.keys.clone());
-        self.on_edu("m.device_list_update", Arc::new(DeviceListUpdates(lists)));
-        self.on_edu("m.signing_key_update", Arc::new(SigningKeyUpdates(signing)));
         parts.media.set_remote(MediaElsewhere::over(parts.remote.clone()));
     }
 

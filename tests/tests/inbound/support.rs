@@ -11,7 +11,7 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -217,6 +217,8 @@ impl Away {
             .route(&format!("{v1}/state/{{room}}"), get(state))
             .route(&format!("{v1}/event_auth/{{room}}/{{id}}"), get(event_auth))
             .route(&format!("{v1}/get_missing_events/{{room}}"), post(missing))
+            // What home sends is taken and forgotten.
+            .route(&format!("{v1}/send/{{id}}"), put(|| async { Json(json!({ "pdus": {} })) }))
             .with_state(graph.clone());
         Self { server: PretendServer::answering(network, name, router), graph, transactions: 0 }
     }

@@ -12,7 +12,7 @@ use std::{
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast::error::RecvError, watch};
 use vestibule_storage::StorageError;
 use vestibule_types::limits::{
     GAP_RETRY_FIRST, GAP_RETRY_LAST, GAP_TIME_MAX, HOPELESS_EVENTS_MAX, INBOUND_WAIT_MAX,
@@ -112,7 +112,29 @@ impl Federation {
                 Err(error) => tracing::error!(%error, "the events that wait cannot be read"),
             }
         };
-        self.inner.parts.environment.spawner.spawn("federation.staged", Box::pin(resumed));
+        let spawner = &self.inner.parts.environment.spawner;
+        spawner.spawn("federation.staged", Box::pin(resumed));
+        let (this, stopping) = (self.clone(), spawner.stopping());
+        let following = async move {
+            tokio::select! {
+                () = this.follow_recoveries() => {}
+                () = stopping => {}
+            }
+        };
+        spawner.spawn("federation.recoveries", Box::pin(following));
+    }
+
+    /// Takes up what waits for a server as soon as that answers again.
+    async fn follow_recoveries(&self) {
+        let mut recoveries = self.remote().recoveries();
+        loop {
+            match recoveries.recv().await {
+                Ok(server) => self.inbound().drains.is_back(&server),
+                // Those that were missed are tried again in their own time.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
     }
 
     /// Sees to it that somebody works off what waits in a room.

@@ -28,9 +28,8 @@ use vestibule_types::limits::{
 };
 
 pub(crate) use self::gap::HistoryError;
-use self::{drain::Drains, edu::EduHandlers, lanes::Lanes};
+use self::{drain::Drains, lanes::Lanes};
 pub use self::{
-    edu::EduHandler,
     pdus::PduOutcome,
     transaction::{PduAnswers, ReceiveTransactionError, Transaction},
 };
@@ -47,7 +46,6 @@ pub(crate) struct Inbound {
     /// Events that came to nothing, and why, by the server that sent or named them: they are not taken
     /// up again and again. What one server could not back up, another may.
     hopeless: Cache<(OwnedServerName, OwnedEventId), Arc<str>>,
-    edus: EduHandlers,
 }
 
 impl Inbound {
@@ -59,7 +57,6 @@ impl Inbound {
             drains: Drains::default(),
             gap_turns: Arc::new(Semaphore::new(GAP_ROOMS_AT_ONCE)),
             hopeless: hopeless.time_to_live(HOPELESS_AGE).build(),
-            edus: EduHandlers::default(),
         }
     }
 }

@@ -57,11 +57,6 @@ impl Federation {
         transaction: Transaction,
     ) -> Result<PduAnswers, ReceiveTransactionError> {
         check(origin, &transaction)?;
-        let was_away = self.remote().is_backing_off(origin);
-        self.remote().heard_from(origin).await;
-        if was_away {
-            self.inbound().drains.is_back(origin);
-        }
         let inbound = self.inbound();
         let entered = inbound.lanes.enter(origin).await;
         let _lane = entered.map_err(|_full| ReceiveTransactionError::TooFast)?;
@@ -72,7 +67,7 @@ impl Federation {
         let outcomes = {
             let _turn = inbound.turns.acquire().await;
             let outcomes = self.receive_rooms(origin, by_room(pdus)).await?;
-            self.receive_edus(origin, edus).await;
+            self.receive_edus(origin, edus).await?;
             outcomes
         };
         let answers = self.settled(outcomes).await;

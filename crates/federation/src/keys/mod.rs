@@ -1,6 +1,4 @@
-//! Asking other servers about keys, and hearing what they tell of theirs.
-
-mod receive;
+//! Asking other servers about keys. What they tell of theirs comes in transactions.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,8 +16,6 @@ use vestibule_keys::{
 };
 use vestibule_remote::{CallOptions, Remote, RemoteError};
 use vestibule_types::BoxFuture;
-
-pub(crate) use self::receive::{DeviceListUpdates, SigningKeyUpdates};
 
 /// The keys that other servers have.
 pub(crate) struct KeysElsewhere {

@@ -6,6 +6,7 @@ use ruma::{OwnedUserId, ServerName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use vestibule_rooms::DirectMessage;
+use vestibule_storage::StorageError;
 use vestibule_types::limits::{IDENTIFIER_BYTES_MAX, TO_DEVICE_RECEIVERS_MAX};
 
 use super::is_of;
@@ -25,13 +26,15 @@ impl Federation {
         &self,
         origin: &ServerName,
         content: &RawValue,
-    ) -> &'static str {
-        let Ok(direct) = serde_json::from_str::<Direct>(content.get()) else { return "malformed" };
+    ) -> Result<&'static str, StorageError> {
+        let Ok(direct) = serde_json::from_str::<Direct>(content.get()) else {
+            return Ok("malformed");
+        };
         if !is_of(&direct.sender, origin) {
-            return "foreign";
+            return Ok("foreign");
         }
         if !fits(&direct) {
-            return "too_much";
+            return Ok("too_much");
         }
         let Direct { sender, event_type, message_id, messages } = direct;
         for (receiver, messages) in messages {
@@ -42,12 +45,9 @@ impl Federation {
                 message_id: message_id.clone(),
                 messages,
             };
-            if let Err(error) = self.inner.parts.rooms.deliver_direct(message).await {
-                tracing::warn!(%error, "a message to a device was not taken");
-                return "failed";
-            }
+            self.inner.parts.rooms.deliver_direct(message).await?;
         }
-        "direct"
+        Ok("direct")
     }
 }
 
