@@ -69,8 +69,9 @@ impl Scene {
     }
 
     pub(crate) async fn backfill(&self, room: &str, from: &[&str], limit: usize) -> Reply {
-        let from: String = from.iter().map(|event| format!("v={}&", segment(event))).collect();
-        self.get(&format!("backfill/{}?{from}limit={limit}", segment(room))).await
+        let from: Vec<String> = from.iter().map(|event| format!("v={}", segment(event))).collect();
+        let from = from.join("&");
+        self.get(&format!("backfill/{}?{from}&limit={limit}", segment(room))).await
     }
 
     pub(crate) async fn missing(&self, room: &str, body: &Value) -> Reply {

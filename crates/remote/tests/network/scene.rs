@@ -220,6 +220,7 @@ pub(crate) fn unreachable(result: Result<Reply, TransportError>) -> String {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "called with what was just awaited")]
 pub(crate) fn refused(result: Result<Reply, TransportError>) {
     assert!(matches!(result, Err(TransportError::Refused)), "{result:?}");
 }

@@ -178,8 +178,8 @@ async fn who_is_no_admin_adopts_nothing() {
     let house = House::new(&open_by_alias(), 1);
     let alice = house.account("alice", "moderator").await;
     let root = house.account("root", "admin").await;
-    let room = house.open_room(&alice).await;
-    house.alias(&alice, "tea", &room).await.expect("named");
+    let named = house.open_room(&alice).await;
+    house.alias(&alice, "tea", &named).await.expect("named");
     let tea = crate::support::alias("tea");
     let refused = house.rooms.adopt_alias(&Administrator::Admin(alice), tea.clone()).await;
     assert!(matches!(refused, Err(DirectoryError::Ask(_))), "{refused:?}");
