@@ -33,7 +33,7 @@ fn invite(sender: &str, mxid: &str) -> Value {
     })
 }
 
-fn bound(mxid: &str, invites: Vec<Value>) -> Value {
+fn bound(mxid: &str, invites: &[Value]) -> Value {
     json!({ "medium": "email", "address": "a@example.org", "mxid": mxid, "invites": invites })
 }
 
@@ -54,7 +54,7 @@ async fn the_server_of_each_inviter_is_asked_to_invite() {
         invite("@bob:gone.example", alice),
         invite("@bob:them.example", "@somebody:else.example"),
     ];
-    let answer = us.ask(Method::PUT, ONBIND, bound(alice, invites)).await;
+    let answer = us.ask(Method::PUT, ONBIND, bound(alice, &invites)).await;
     assert_eq!(answer, (200, json!({})));
     let mut asked = us.internet.asked();
     asked.sort();
@@ -79,12 +79,12 @@ async fn nobody_is_asked_for_who_is_not_here() {
     let us = with_alice().await;
     for mxid in ["@nobody:us.example", "@alice:them.example"] {
         let invites = vec![invite("@bob:them.example", mxid)];
-        let answer = us.ask(Method::PUT, ONBIND, bound(mxid, invites)).await;
+        let answer = us.ask(Method::PUT, ONBIND, bound(mxid, &invites)).await;
         assert_eq!(error(answer), code(404, "M_NOT_FOUND"), "{mxid}");
     }
     let alice = "@alice:us.example";
     let many = vec![invite("@bob:them.example", alice); 21];
-    let answer = us.ask(Method::PUT, ONBIND, bound(alice, many)).await;
+    let answer = us.ask(Method::PUT, ONBIND, bound(alice, &many)).await;
     assert_eq!(error(answer), code(400, "M_INVALID_PARAM"));
     let malformed = us.ask(Method::PUT, ONBIND, json!({ "mxid": alice })).await;
     assert_eq!(error(malformed), code(400, "M_BAD_JSON"));

@@ -356,13 +356,16 @@ pub(crate) fn value(json: &Json) -> Value {
     serde_json::from_str(json.get()).expect("JSON")
 }
 
+/// One-time keys and their ids, by user and device.
+type OneTimeKeys = HashMap<(OwnedUserId, OwnedDeviceId), Vec<(String, Value)>>;
+
 /// The other servers: what they would answer, and what they were asked.
 #[derive(Default)]
 pub(crate) struct Elsewhere {
     /// Device lists by user: version, devices with their keys, master key, self-signing key.
     pub(crate) lists: Mutex<HashMap<OwnedUserId, RemoteList>>,
     /// One-time keys by user and device.
-    pub(crate) one_time: Mutex<HashMap<(OwnedUserId, OwnedDeviceId), Vec<(String, Value)>>>,
+    pub(crate) one_time: Mutex<OneTimeKeys>,
     pub(crate) unreachable: Mutex<bool>,
     pub(crate) asked: Mutex<Vec<String>>,
 }
