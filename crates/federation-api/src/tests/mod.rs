@@ -45,6 +45,7 @@ pub(crate) async fn server() -> Server {
     server_with(FederationApiSettings::default()).await
 }
 
+#[expect(clippy::too_many_lines, reason = "a server is made of many parts")]
 pub(crate) async fn server_with(settings: FederationApiSettings) -> Server {
     let time = environment(7);
     let store = memory_store(1);

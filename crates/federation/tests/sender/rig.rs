@@ -161,6 +161,7 @@ impl Rig {
         Self::over(MemoryEngine::new(slots), slots, test, Wire::default()).await
     }
 
+    #[expect(clippy::too_many_lines, reason = "a server is made of many parts")]
     async fn over(engine: MemoryEngine, slots: u16, test: TestEnvironment, wire: Wire) -> Self {
         let store = memory_store_with(engine.clone(), slots);
         let name = ruma::ServerName::parse(HOME).expect("a server name");
