@@ -1,6 +1,11 @@
 //! End-to-end keys over HTTP, on one server and between two.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::sync::Arc;
 
