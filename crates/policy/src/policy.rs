@@ -260,28 +260,53 @@ impl Policy {
 }
 
 /// The policy in force, swapped as a whole.
+///
+/// Its epoch is a stored row. Between the moment that row changes and the moment the swap is done, a
+/// transaction may see the new epoch already: it finds the policy of that epoch by
+/// [`PolicyHandle::of_epoch`], because the next one was announced before.
 #[derive(Clone, Debug)]
-pub struct PolicyHandle(Arc<RwLock<Arc<Policy>>>);
+pub struct PolicyHandle(Arc<RwLock<InForce>>);
+
+#[derive(Debug)]
+struct InForce {
+    current: Arc<Policy>,
+    announced: Option<Arc<Policy>>,
+}
 
 impl PolicyHandle {
     /// Puts a policy in force.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(policy))))
+        Self(Arc::new(RwLock::new(InForce { current: Arc::new(policy), announced: None })))
     }
 
     /// The policy in force now. Take it once per request.
     #[must_use]
     pub fn current(&self) -> Arc<Policy> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).current)
+    }
+
+    /// The policy for a transaction that read this epoch: the one in force, or the one announced.
+    #[must_use]
+    pub fn of_epoch(&self, epoch: u64) -> Arc<Policy> {
+        let in_force = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let announced = in_force.announced.as_ref().filter(|next| next.epoch == epoch);
+        Arc::clone(announced.unwrap_or(&in_force.current))
+    }
+
+    /// Says which policy is the next one, before its epoch is committed.
+    pub fn announce(&self, policy: Policy) {
+        let mut in_force = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        in_force.announced = Some(Arc::new(policy));
     }
 
     /// Puts another policy in force, whose epoch is the one that was just committed. An older one
     /// than the present is not put back.
     pub fn swap(&self, policy: Policy) {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if policy.epoch >= current.epoch {
-            *current = Arc::new(policy);
+        let mut in_force = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if policy.epoch >= in_force.current.epoch {
+            in_force.current = Arc::new(policy);
+            in_force.announced = None;
         }
     }
 }

@@ -11,7 +11,7 @@ use vestibule_policy::{
     AccountState, Action, Class, Decision, Denial, Invitee, Obligation, Permit, PermitKind, Policy,
     RateFact, RateKey, Request, RoomKind, Subject,
 };
-use vestibule_storage::{Read, StorageError};
+use vestibule_storage::{Read, StorageError, tables::policy::POLICY_EPOCH};
 use vestibule_types::{Actor, ClassName};
 
 use crate::{OpenRoom, RoomTx, RoomView, Rooms, facts};
@@ -256,7 +256,8 @@ impl Rooms {
 impl RoomTx<'_, '_> {
     /// Asks the policy on this transaction's own reads, which the batch asserts.
     pub(crate) fn decide(&self, ask: &Ask, deed: &Deed) -> Result<Decision, StorageError> {
-        let policy = self.rooms.inner.policy.current();
+        let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
+        let policy = self.rooms.inner.policy.of_epoch(epoch);
         let view = self.view().ok().filter(|view| deed.room() == Some(&view.room.room_id));
         let elsewhere = if view.is_none() { deed.somewhere_else() } else { None };
         let fixed = self.tx.fixed();

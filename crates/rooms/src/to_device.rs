@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use serde_json::value::RawValue;
 use vestibule_accounts::Acquaintance;
-use vestibule_policy::{Action, Decision, Facts, Object, RateFact, Request, kind};
+use vestibule_policy::{Action, Decision, Facts, Object, Policy, RateFact, Request, kind};
 use vestibule_storage::{
     StorageError, Tx,
     tables::{
@@ -89,11 +89,14 @@ impl Rooms {
         letter: Letter,
     ) -> Result<(), SendToDeviceError> {
         let known = self.share_room(actor.user_id(), &letter.receiver).await?;
-        let policy = self.inner.policy.current();
+        let policies = self.inner.policy.clone();
+        let policy = policies.current();
         let (now, address) = (self.inner.env.now(), actor.address());
         let facts = Facts { shares_room: Some(known), ..Facts::default() };
         let asked = (actor.user_id().to_owned(), letter.receiver.clone());
-        let decide = move |tx: &dyn Fn(&UserId) -> Result<_, StorageError>, rate: RateFact| {
+        let decide = move |policy: &Policy,
+                           tx: &dyn Fn(&UserId) -> Result<_, StorageError>,
+                           rate: RateFact| {
             let subject = tx(&asked.0)?;
             let request =
                 Request::new(&subject, Action::ToDevice { target: &asked.1 }, now, address);
@@ -105,7 +108,7 @@ impl Rooms {
             .inner
             .store
             .read::<_, StorageError, _>(move |snapshot| {
-                first(&|user| subject(snapshot, user), RateFact::NotCharged)
+                first(&policy, &|user| subject(snapshot, user), RateFact::NotCharged)
             })
             .await?;
         if decision.denial().is_some() {
@@ -123,10 +126,11 @@ impl Rooms {
         let owner = if abroad { &letter.sender } else { &letter.receiver };
         let slot = self.inner.store.slot_of_user(owner);
         let stored = self.inner.store.write(slot, move |tx| {
-            let decision = decide(&|user| subject(&*tx, user), rate)?;
+            let epoch = POLICY_EPOCH.get(tx, (0,))?.unwrap_or_default();
+            let policy = policies.of_epoch(epoch);
+            let decision = decide(&policy, &|user| subject(&*tx, user), rate)?;
             // A permit that is not to be had any more drops the message like any refusal.
             let Ok(permit) = decision.permit::<kind::ToDevice>() else { return Ok(()) };
-            let epoch = POLICY_EPOCH.get(tx, (0,))?.unwrap_or_default();
             let object = Object::User(letter.receiver.clone());
             if permit.verify(&letter.sender, &object, epoch).is_err() {
                 return Ok(());

@@ -15,7 +15,7 @@ use vestibule_policy::PolicyHandle;
 use vestibule_storage::Store;
 
 use crate::{
-    identity::next_policy_epoch,
+    identity::{next_policy_epoch, policy_epoch},
     telemetry::{self, LogLevel},
 };
 
@@ -75,6 +75,9 @@ impl Reloadable {
         let certificates = certificates.into_iter().map(|old| Ok((old.load()?, old)));
         let certificates = certificates.collect::<anyhow::Result<Vec<_>>>()?;
 
+        // Who sees the new epoch before the swap finds the policy that belongs to it.
+        let next = policy_epoch(&self.store).await?.saturating_add(1);
+        self.policy.announce(loaded.policy.clone().at_epoch(next));
         let epoch = next_policy_epoch(&self.store).await?;
         self.policy.swap(loaded.policy.at_epoch(epoch));
         note_epoch(epoch);

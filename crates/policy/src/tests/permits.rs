@@ -90,6 +90,16 @@ fn a_reload_swaps_as_a_whole_and_is_not_undone_by_a_late_one() {
 }
 
 #[test]
+fn an_announced_policy_counts_only_for_who_reads_its_epoch() {
+    let handle = PolicyHandle::new(policy("").at_epoch(1));
+    handle.announce(policy(OPEN).at_epoch(2));
+    assert_eq!((handle.current().epoch(), handle.of_epoch(1).epoch()), (1, 1));
+    assert_eq!((handle.of_epoch(2).epoch(), handle.of_epoch(2).guests_enabled()), (2, true));
+    handle.swap(policy(OPEN).at_epoch(2));
+    assert_eq!((handle.current().epoch(), handle.of_epoch(1).epoch()), (2, 2));
+}
+
+#[test]
 fn every_action_that_writes_has_a_kind_of_permit() {
     // What never writes, or writes only to the caller's own session.
     let without = [
