@@ -136,8 +136,9 @@ pub(super) async fn differences(
         for event in all.difference(&seen.timeline) {
             let fate = fate(&servers[*server], event).await;
             // An event may be hidden on one server and not on another: which of two things came
-            // first is for each of them to see. What the graph alone decides must be the same.
-            if fate != Fate::SoftFailed {
+            // first is for each of them to see. What the graph alone decides must be the same: whether
+            // it is part of it. Which part of its own history a server shows is not judged here.
+            if !matches!(fate, Fate::SoftFailed | Fate::Accepted) {
                 let user = &seen.user_id;
                 found.push(format!(
                     "{room_id}: {event} is in a timeline, for {user} it is {fate:?}"
