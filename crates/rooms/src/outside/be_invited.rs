@@ -15,7 +15,7 @@ use vestibule_types::limits::OUTSIDE_ROOMS_MAX;
 use super::row::Outside;
 use crate::{
     RoomTx, Rooms,
-    ask::{Afar, Ask, AskError, Deed, subject},
+    ask::{Afar, Ask, AskError, Deed},
     membership::blocks_invites,
 };
 
@@ -89,16 +89,13 @@ impl Rooms {
         let Taken { invitee, is_direct } = self.check_invite(&command)?;
         let deed = Deed::BeInvited(command.room_id.clone());
         let mut ask = Ask::unattended(&invitee, self.inner.env.now());
+        // Whether the room admits guests is asked when one wants in: to be invited is not to be in.
         ask.afar = Afar { guest_can_join: Some(true), is_direct, arriving: false };
         let decision = self.decide_now(ask.clone(), deed.clone()).await?;
         if decision.denial().is_some() {
             self.note_denial(&decision, None).await;
         }
         decision.allowed()?;
-        if self.needs_guest_access(&ask).await? {
-            let told = self.elsewhere().guest_can_join(&command.origin, &command.room_id).await;
-            ask.afar.guest_can_join = told.ok().flatten();
-        }
         let inner = &self.inner;
         let signed = cosign(command.event.pdu(), &inner.signing_key, &inner.server_name)
             .map_err(|_| BeInvitedError::Invalid("the invitation cannot be signed"))?;
@@ -140,12 +137,6 @@ impl Rooms {
             return invalid("`membership` is another one");
         }
         Ok(Taken { invitee, is_direct: content.is_direct })
-    }
-
-    /// Whether the policy has to know of a room whether it admits guests, for this account.
-    pub(crate) async fn needs_guest_access(&self, ask: &Ask) -> Result<bool, StorageError> {
-        let user = ask.user_id.clone();
-        self.inner.store.read(move |snapshot| Ok(subject(snapshot, &user)?.is_spec_guest)).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Doing it: successor, tombstone and aliases, in one batch.
 
-use ruma::{CanonicalJsonObject, RoomId};
+use ruma::{CanonicalJsonObject, OwnedRoomAliasId, RoomId};
 use vestibule_events::Pdu;
 use vestibule_policy::{Object, Permit, RoomKind, kind};
 use vestibule_storage::{
@@ -130,11 +130,28 @@ impl RoomTx<'_, '_> {
         succession: &Succession,
         (old_id, new_id): (&RoomId, &RoomId),
     ) -> Result<bool, UpgradeRoomError> {
-        let ask = &succession.ask;
+        let moved =
+            self.carry_aliases(&succession.ask, &succession.inherited.aliases, (old_id, new_id))?;
+        if let Some(room) = self.room.as_ref().map(|room| room.no) {
+            PUBLICATION_BY_ROOM.delete(self.tx, (room,))?;
+        }
+        Ok(moved)
+    }
+
+    /// Points aliases to a successor, each as far as the policy gives this user the permit.
+    pub(super) fn carry_aliases(
+        &mut self,
+        ask: &Ask,
+        aliases: &[OwnedRoomAliasId],
+        (old_id, new_id): (&RoomId, &RoomId),
+    ) -> Result<bool, StorageError> {
         let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
         let mut moved = false;
-        for alias in &succession.inherited.aliases {
+        for alias in aliases {
             let Some(mut row) = ALIAS_BY_NAME.get(&*self.tx, (alias,))? else { continue };
+            if row.room_id != *old_id {
+                continue;
+            }
             let deed = Deed::MoveAlias(alias.clone(), new_id.to_owned());
             let Ok(permit) = self.decide(ask, &deed)?.permit::<kind::MoveAlias>() else { continue };
             let object = Object::alias(alias, new_id);
@@ -150,9 +167,6 @@ impl RoomTx<'_, '_> {
         if moved {
             self.bump_scope_guard()?;
             self.guard_of(new_id)?;
-        }
-        if let Some(room) = self.room.as_ref().map(|room| room.no) {
-            PUBLICATION_BY_ROOM.delete(self.tx, (room,))?;
         }
         Ok(moved)
     }

@@ -5,6 +5,7 @@
 
 mod copy;
 mod execute;
+mod follow;
 
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomId, OwnedUserId};
 use vestibule_events::{RoomVersion, RoomVersionError};

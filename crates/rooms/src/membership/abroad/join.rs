@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use ruma::{OwnedRoomId, OwnedServerName};
-use vestibule_policy::{Denial, kind};
+use ruma::{OwnedRoomId, OwnedServerName, RoomId};
+use vestibule_policy::{Decision, Denial, kind};
+use vestibule_storage::StorageError;
 use vestibule_types::Actor;
 
 use super::is_worth_another;
 use crate::{
     Answer, ElsewhereError, Handshake, Join, MembershipError, Prepared, Rooms, UnknownRoom, Wanted,
-    ask::{Afar, Ask, AskError, Deed, name_suffix},
+    ask::{Afar, Ask, AskError, Deed, name_suffix, subject},
     import::{Arrival, ImportError, Imported},
     membership::{member_content, put_profile},
 };
@@ -41,17 +42,39 @@ impl Rooms {
     ) -> Result<OwnedRoomId, MembershipError> {
         let deed = Deed::Join(command.room_id.clone());
         let assumed = Afar { guest_can_join: Some(true), ..Afar::default() };
-        let ask = self.ask_afar(actor, &deed, assumed).await?;
-        let vias = self.vias(&command.room_id, actor.user_id(), command.via.clone()).await?;
+        let mut ask = self.ask_afar(actor, &deed, assumed).await?;
+        let vias = self.vias(&ask, &command.room_id, command.via.clone()).await?;
+        if self.needs_guest_access(&ask).await? {
+            ask.afar.guest_can_join = self.told_guest_access(&command.room_id, &vias).await;
+        }
         let mut last = MembershipError::UnknownRoom(UnknownRoom);
         for server in vias {
             match self.join_through(&server, &ask, &command).await {
-                Ok(()) => return Ok(command.room_id),
+                Ok(()) => {
+                    self.follow_upgrade(&ask, &command.room_id).await?;
+                    return Ok(command.room_id);
+                }
                 Err(error) if is_worth_another(&error) => last = error,
                 Err(error) => return Err(error),
             }
         }
         Err(last)
+    }
+
+    /// Whether a room admits guests, as the first server says that says anything.
+    async fn told_guest_access(&self, room_id: &RoomId, vias: &[OwnedServerName]) -> Option<bool> {
+        for server in vias {
+            if let Ok(Some(told)) = self.elsewhere().guest_can_join(server, room_id).await {
+                return Some(told);
+            }
+        }
+        None
+    }
+
+    /// Whether the policy has to know of a room whether it admits guests, for this account.
+    async fn needs_guest_access(&self, ask: &Ask) -> Result<bool, StorageError> {
+        let user = ask.user_id.clone();
+        self.inner.store.read(move |snapshot| Ok(subject(snapshot, &user)?.is_spec_guest)).await
     }
 
     async fn join_through(
@@ -61,6 +84,7 @@ impl Rooms {
         command: &Join,
     ) -> Result<(), MembershipError> {
         let elsewhere = self.elsewhere();
+        self.decided(ask, &Deed::Join(command.room_id.clone())).await?;
         let handshake = Handshake {
             wanted: Wanted::Join,
             room_id: command.room_id.clone(),
@@ -92,6 +116,16 @@ impl Rooms {
         }
     }
 
+    /// Decides, and notes a refusal for the operator.
+    async fn decided(&self, ask: &Ask, deed: &Deed) -> Result<Decision, MembershipError> {
+        let decision = self.decide_now(ask.clone(), deed.clone()).await?;
+        if let Some(denial) = decision.denial() {
+            self.note_denial(&decision, ask.address).await;
+            return Err(AskError::Denied(denial).into());
+        }
+        Ok(decision)
+    }
+
     /// Decides once more, and builds the join as the decision obliges to.
     async fn decided_join(
         &self,
@@ -99,11 +133,7 @@ impl Rooms {
         command: &Join,
         prepared: Prepared,
     ) -> Result<Arc<vestibule_events::Pdu>, MembershipError> {
-        let deed = Deed::Join(command.room_id.clone());
-        let decision = self.decide_now(ask.clone(), deed).await?;
-        if decision.denial().is_some() {
-            self.note_denial(&decision, ask.address).await;
-        }
+        let decision = self.decided(ask, &Deed::Join(command.room_id.clone())).await?;
         let permit = decision.permit::<kind::Join>().map_err(AskError::Denied)?;
         let mut content = member_content(Wanted::Join.as_str(), command.reason.as_deref());
         let suffix = name_suffix(permit.obligations()).map(ToOwned::to_owned);

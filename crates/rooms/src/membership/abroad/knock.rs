@@ -35,7 +35,7 @@ impl Rooms {
     }
 
     async fn hand_in_knock(&self, ask: &Ask, command: &Knock) -> Result<(), MembershipError> {
-        let vias = self.vias(&command.room_id, &ask.user_id, command.via.clone()).await?;
+        let vias = self.vias(ask, &command.room_id, command.via.clone()).await?;
         let mut last = MembershipError::UnknownRoom(UnknownRoom);
         for server in vias {
             match self.knock_through(&server, ask, command).await {

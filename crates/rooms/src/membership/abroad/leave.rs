@@ -64,7 +64,7 @@ impl Rooms {
         let keeps = !strips_reason(decision.obligations());
         let reason = command.reason.as_deref().filter(|_| keeps);
         let mut left = None;
-        for server in self.vias(&command.room_id, &ask.user_id, Vec::new()).await? {
+        for server in self.vias(ask, &command.room_id, Vec::new()).await? {
             match self.leave_through(&server, ask, (&command.room_id, reason)).await {
                 Ok(event) => {
                     left = Some(event);

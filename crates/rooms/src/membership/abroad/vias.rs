@@ -1,29 +1,45 @@
 //! Which servers to ask about a room this server is not in. They carry a handshake; nothing they are
 //! named by proves anything about the room.
 
-use ruma::{OwnedServerName, RoomId, UserId};
-use vestibule_storage::{StorageError, tables::handshake::OUTSIDE_BY_USER};
+use ruma::{OwnedServerName, RoomId, ServerName};
+use serde::Deserialize;
+use vestibule_policy::{Class, Policy, SpaceFinding};
+use vestibule_storage::{Snapshot, StorageError, tables::handshake::OUTSIDE_BY_USER};
 use vestibule_types::limits::HANDSHAKE_VIAS_MAX;
 
-use crate::{OpenRoom, RoomView, Rooms};
+use crate::{
+    OpenRoom, RoomView, Rooms,
+    ask::{Ask, subject},
+    facts::StoredSpaces,
+};
 
 impl Rooms {
     /// Servers that may be in a room, in the order to be asked: those the user names, those of an
     /// invitation, those that were in the room when we were, and the one in the room's identifier.
-    pub(super) async fn vias(
+    ///
+    /// Somebody of a scoped class does not choose whom this server talks to: for them it is, instead of
+    /// what they and whoever invited them say, what the curators of the spaces of their scope say.
+    pub(crate) async fn vias(
         &self,
+        ask: &Ask,
         room_id: &RoomId,
-        user: &UserId,
         named: Vec<OwnedServerName>,
     ) -> Result<Vec<OwnedServerName>, StorageError> {
-        let (rooms, room_id, user) = (self.clone(), room_id.to_owned(), user.to_owned());
+        let (rooms, policy) = (self.clone(), self.inner.policy.current());
+        let (ask, room_id) = (ask.clone(), room_id.to_owned());
         self.inner
             .store
             .read(move |snapshot| {
-                let mut vias = named;
-                vias.truncate(HANDSHAKE_VIAS_MAX);
-                let outside = OUTSIDE_BY_USER.get(snapshot, (&user, &room_id))?;
-                vias.extend(outside.into_iter().flat_map(|row| row.value.via));
+                let mut vias = Vec::new();
+                let whose = subject(snapshot, &ask.user_id)?;
+                let class = policy.effective_class(&whose, ask.now);
+                if class.is_none_or(|class| class.is_low_trust() || class.scope().is_some()) {
+                    vias.extend(curated(&rooms, &policy, snapshot, (class, &room_id))?);
+                } else {
+                    vias.extend(named.into_iter().take(HANDSHAKE_VIAS_MAX));
+                    let outside = OUTSIDE_BY_USER.get(snapshot, (&ask.user_id, &room_id))?;
+                    vias.extend(outside.into_iter().flat_map(|row| row.value.via));
+                }
                 vias.extend(room_id.server_name().map(ToOwned::to_owned));
                 if let Some(room) = OpenRoom::load(snapshot, &room_id)? {
                     let view = RoomView::new(&rooms, snapshot, &room);
@@ -33,6 +49,38 @@ impl Rooms {
             })
             .await
     }
+}
+
+#[derive(Deserialize)]
+struct ChildContent {
+    #[serde(default)]
+    via: Vec<String>,
+}
+
+/// The servers that the curated edges of a class's spaces name for a room.
+fn curated(
+    rooms: &Rooms,
+    policy: &Policy,
+    snapshot: &Snapshot<'_>,
+    (class, room_id): (Option<&Class>, &RoomId),
+) -> Result<Vec<OwnedServerName>, StorageError> {
+    let mut vias = Vec::new();
+    let Some(scope) = class.and_then(Class::scope) else { return Ok(vias) };
+    for rule in scope.spaces() {
+        let mut source = StoredSpaces { rooms, reader: snapshot };
+        let walk = policy.walk_space(rule, &mut source)?;
+        let SpaceFinding::Inside { path } = walk.finding(room_id, None) else { continue };
+        // The last but one is the space whose edge leads there.
+        let Some(parent) = path.iter().rev().nth(1) else { continue };
+        let Some(space) = OpenRoom::load(snapshot, parent)? else { continue };
+        let view = RoomView::new(rooms, snapshot, &space);
+        let edge = view.state_event("m.space.child", room_id.as_str())?;
+        let content = edge.and_then(|edge| edge.pdu.content_as::<ChildContent>().ok());
+        let named = content.map(|content| content.via).unwrap_or_default();
+        let named = named.into_iter().take(HANDSHAKE_VIAS_MAX);
+        vias.extend(named.filter_map(|via| ServerName::parse(via).ok()));
+    }
+    Ok(vias)
 }
 
 fn distinct(vias: Vec<OwnedServerName>, own: &OwnedServerName) -> Vec<OwnedServerName> {

@@ -1,0 +1,71 @@
+//! Following a room that was replaced on another server: our aliases of the old room move when somebody
+//! who may move them comes into the new one.
+//!
+//! What the new room says of the old one proves nothing: the old room must have closed itself, in state
+//! that is current here, and must name exactly this successor.
+
+use ruma::{OwnedRoomId, RoomId};
+use serde::Deserialize;
+use vestibule_storage::StorageError;
+
+use crate::{RoomTx, Rooms, ask::Ask, directory::names_of};
+
+#[derive(Deserialize)]
+struct Create {
+    predecessor: Option<Predecessor>,
+}
+
+#[derive(Deserialize)]
+struct Predecessor {
+    room_id: OwnedRoomId,
+}
+
+#[derive(Deserialize)]
+struct Tombstone {
+    replacement_room: OwnedRoomId,
+}
+
+impl Rooms {
+    /// Moves our aliases of a room to its successor, now that somebody came into that, as far as the
+    /// policy lets them.
+    pub(crate) async fn follow_upgrade(
+        &self,
+        ask: &Ask,
+        successor: &RoomId,
+    ) -> Result<(), StorageError> {
+        let predecessor = self.with_view::<_, StorageError, _>(successor, |view| {
+            let create = view.state_event("m.room.create", "")?;
+            let content = create.and_then(|event| event.pdu.content_as::<Create>().ok());
+            Ok(content.and_then(|content| content.predecessor).map(|it| it.room_id))
+        });
+        let Some(old_id) = predecessor.await?.flatten() else { return Ok(()) };
+        let (ask, new_id) = (ask.clone(), successor.to_owned());
+        let id = old_id.clone();
+        let work = move |room: &mut RoomTx<'_, '_>| room.follow_upgrade(&ask, (&id, &new_id));
+        self.in_room(&old_id, work).await?;
+        Ok(())
+    }
+}
+
+impl RoomTx<'_, '_> {
+    fn follow_upgrade(
+        &mut self,
+        ask: &Ask,
+        (old_id, new_id): (&RoomId, &RoomId),
+    ) -> Result<(), StorageError> {
+        let tombstone = match self.view() {
+            Ok(view) if view.is_resident()? => view.state_event("m.room.tombstone", "")?,
+            _ => return Ok(()),
+        };
+        let content = tombstone.and_then(|event| event.pdu.content_as::<Tombstone>().ok());
+        if content.is_none_or(|content| content.replacement_room != new_id) {
+            return Ok(());
+        }
+        let aliases = names_of(&*self.tx, old_id)?;
+        if !aliases.is_empty() && self.carry_aliases(ask, &aliases, (old_id, new_id))? {
+            let now = ask.now.get().into();
+            self.scope_changed(now)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,565 @@
+//! Guests and other servers: what the policy says about a guest holds in rooms of other servers too.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail the test that called them"
+)]
+
+use std::{collections::BTreeSet, time::Duration};
+
+use axum::{Json, Router, extract::Path, routing::get};
+use serde_json::{Value, json};
+use vestibule_testkit::server::{
+    Blueprint, Network, Person, PretendServer, Reply, TestServer, segment,
+};
+
+const CLIENT: &str = "/_matrix/client/v3";
+
+/// Guests anywhere the list or a space of the configuration says, on other servers too, without a host.
+const FAR: &str = r#"
+[guests]
+enabled = true
+open_rooms_by = ["alias", "list", "space"]
+federated_join = "in-scope"
+need_host = false
+
+[guests.caps]
+per_ip = 1000
+per_ip_per_day = 10000
+new_per_minute = 10000
+rooms_each = 100
+
+[class.guest]
+rates = { message = "6000/min burst 1000", join = "6000/min burst 1000" }
+
+[aliases]
+create = "moderator"
+"#;
+
+/// The server guests come to, and another one.
+struct Pair {
+    network: Network,
+    a: TestServer,
+    b: TestServer,
+}
+
+impl Pair {
+    async fn with(policy: &str) -> Self {
+        let network = Network::new();
+        let a = Blueprint::default().with(policy).on(&network, "a.example").start().await;
+        let b = Blueprint::default().on(&network, "b.example").start().await;
+        Self { network, a, b }
+    }
+
+    /// Puts rooms on the list that opens them to guests.
+    async fn list(&self, rooms: &[&str]) {
+        let list = json!(rooms).to_string();
+        self.a.rewrite(|blueprint| blueprint.set("guests__list", &list));
+        self.a.running().reload().await.expect("the policy is reloaded");
+    }
+
+    /// Requests so far that are not about keys.
+    fn requests(&self) -> Vec<String> {
+        let sent = self.network.sent().into_iter();
+        let sent = sent.filter(|sent| !sent.line.contains("/_matrix/key/"));
+        sent.map(|sent| format!("{} {}", sent.to, sent.line)).collect()
+    }
+
+    /// The reasons of refusals, newest first.
+    async fn refusals(&self) -> Vec<String> {
+        let answer = self.a.operator("GET", "/policy/denials", &json!({})).await.ok();
+        let denials = answer["denials"].as_array().cloned().unwrap_or_default();
+        denials.iter().filter_map(|it| it["reason"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+/// A public room that admits guests, of a version whose rooms name their server.
+async fn guest_room(person: &Person, more: Value) -> String {
+    let mut options = json!({
+        "preset": "public_chat",
+        "room_version": "11",
+        "initial_state": [guest_access("can_join")],
+    });
+    for (key, value) in more.as_object().expect("options") {
+        options[key] = value.clone();
+    }
+    person.create_room(&options).await
+}
+
+fn guest_access(value: &str) -> Value {
+    json!({
+        "type": "m.room.guest_access", "state_key": "", "content": { "guest_access": value },
+    })
+}
+
+async fn join_via(person: &Person, room: &str, via: &str) -> Reply {
+    let path = format!("{CLIENT}/join/{}?via={via}", segment(room));
+    person.http().post(&path, &json!({})).await
+}
+
+async fn joined(person: &Person) -> Vec<String> {
+    let rooms = person.http().get(&format!("{CLIENT}/joined_rooms")).await.ok();
+    serde_json::from_value(rooms["joined_rooms"].clone()).expect("a list of rooms")
+}
+
+async fn membership(watcher: &Person, room: &str, user: &str) -> String {
+    let member = watcher.state(room, "m.room.member", user).await;
+    member.body["membership"].as_str().unwrap_or("none").to_owned()
+}
+
+async fn eventually<F: Future<Output = bool>>(mut holds: impl FnMut() -> F) {
+    for _ in 0..200 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it never came to be");
+}
+
+#[tokio::test]
+async fn a_guest_joins_a_room_of_another_server_that_the_list_opens() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let room = guest_room(&alice, json!({})).await;
+    pair.list(&[&room]).await;
+    let guest = pair.a.guest().await;
+    guest.join(&room).await.ok();
+    assert_eq!(membership(&alice, &room, &guest.user_id).await, "join");
+    let name = alice.state(&room, "m.room.member", &guest.user_id).await.ok();
+    assert!(name["displayname"].as_str().expect("a name").ends_with(" (guest)"), "{name}");
+    guest.say(&room, "hello").await;
+    eventually(|| async { alice.messages(&room).await.contains(&"hello".to_owned()) }).await;
+}
+
+#[tokio::test]
+async fn by_default_no_guest_makes_this_server_ask_another_one() {
+    let pair = Pair::with("[guests]\nenabled = true\n[aliases]\ncreate = \"moderator\"\n").await;
+    let alice = pair.b.register("alice").await;
+    let room = guest_room(&alice, json!({ "room_alias_name": "hall" })).await;
+    pair.list(&[&room]).await;
+    let guest = pair.a.guest().await;
+    let before = pair.requests();
+    for refused in [
+        guest.join(&room).await,
+        join_via(&guest, &room, "b.example").await,
+        guest.join_by_id(&room).await,
+        guest.join("#hall:b.example").await,
+        guest.knock(&room).await,
+        guest.knock("#hall:b.example").await,
+    ] {
+        assert_eq!(refused.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN"), "{}", refused.body);
+    }
+    assert_eq!(pair.requests(), before);
+}
+
+#[tokio::test]
+async fn resident_only_lets_a_guest_into_a_remote_room_while_a_host_of_ours_is_in_it() {
+    let policy = FAR.replace("\"in-scope\"", "\"resident-only\"").replace("false", "true");
+    let pair = Pair::with(&policy).await;
+    let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);
+    let room = guest_room(&alice, json!({})).await;
+    pair.list(&[&room]).await;
+    let guest = pair.a.guest().await;
+    assert_eq!(guest.join(&room).await.refusal().0, 403);
+    join_via(&mona, &room, "b.example").await.ok();
+    guest.join(&room).await.ok();
+    assert_eq!(membership(&mona, &room, &guest.user_id).await, "join");
+}
+
+/// Case 3.
+#[tokio::test]
+async fn power_in_a_remote_room_opens_it_to_no_guest() {
+    let pair = Pair::with(FAR).await;
+    let (alice, mel) = (pair.b.register("alice").await, pair.a.register("mel").await);
+    let room = guest_room(&alice, json!({})).await;
+    join_via(&mel, &room, "b.example").await.ok();
+    let levels = json!({ "users": { &alice.user_id: 100, &mel.user_id: 100 } });
+    alice.set_state(&room, "m.room.power_levels", "", &levels).await.ok();
+    let levels = || async { mel.state(&room, "m.room.power_levels", "").await.body };
+    eventually(|| async { levels().await["users"][&mel.user_id] == 100 }).await;
+    assert_eq!(mel.create_alias("#open:a.example", &room).await.refusal(), (403, "M_FORBIDDEN"));
+    let guest = pair.a.guest().await;
+    assert_eq!(guest.join(&room).await.reason(), Some("out_of_scope"));
+    assert_eq!(guest.join("#open:a.example").await.status, 404);
+}
+
+/// Cases 4 and 32.
+#[tokio::test]
+async fn a_remote_room_that_claims_our_alias_gains_nothing() {
+    let pair = Pair::with(FAR).await;
+    let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);
+    let claim = json!({
+        "type": "m.room.canonical_alias",
+        "state_key": "",
+        "content": { "alias": "#hall:a.example", "alt_aliases": ["#door:a.example"] },
+    });
+    let state = json!([guest_access("can_join"), claim]);
+    let room = guest_room(&alice, json!({ "initial_state": state })).await;
+    join_via(&mona, &room, "b.example").await.ok();
+    let guest = pair.a.guest().await;
+    assert_eq!(guest.join(&room).await.reason(), Some("out_of_scope"));
+    for alias in ["#hall:a.example", "#door:a.example"] {
+        assert_eq!(guest.join(alias).await.status, 404, "{alias}");
+    }
+    let public = pair.a.http().get(&format!("{CLIENT}/publicRooms")).await;
+    assert!(!public.body.to_string().contains(&room), "{}", public.body);
+}
+
+/// Case 6.
+#[tokio::test]
+async fn an_invitation_from_another_server_never_widens_the_scope() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let (open, closed) = (guest_room(&alice, json!({})).await, guest_room(&alice, json!({})).await);
+    pair.list(&[&open]).await;
+    let guest = pair.a.guest().await;
+    // A guest has an account from its first accepted act on.
+    guest.join(&open).await.ok();
+    let refused = alice.invite(&closed, &guest.user_id).await;
+    assert_eq!(refused.refusal(), (403, "M_FORBIDDEN"), "{}", refused.body);
+    assert!(guest.sync("").await["rooms"]["invite"][&closed].is_null());
+    assert_eq!(guest.join(&closed).await.reason(), Some("out_of_scope"));
+    assert!(pair.refusals().await.contains(&"out_of_scope".to_owned()));
+}
+
+#[tokio::test]
+async fn an_invitation_into_an_open_room_reaches_a_guest() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let (open, den) = (guest_room(&alice, json!({})).await, guest_room(&alice, json!({})).await);
+    pair.list(&[&open, &den]).await;
+    let guest = pair.a.guest().await;
+    guest.join(&open).await.ok();
+    alice.set_state(&den, "m.room.join_rules", "", &json!({ "join_rule": "invite" })).await.ok();
+    assert_eq!(guest.join(&den).await.status, 403, "the room's own rules hold");
+    alice.invite(&den, &guest.user_id).await.ok();
+    assert!(!guest.sync("").await["rooms"]["invite"][&den].is_null());
+    guest.join(&den).await.ok();
+    assert_eq!(membership(&alice, &den, &guest.user_id).await, "join");
+}
+
+/// Cases 8 and 9.
+#[tokio::test]
+async fn a_remote_upgrade_moves_our_alias_only_with_somebody_who_may_move_it() {
+    let pair = Pair::with(FAR).await;
+    let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);
+    let mel = pair.a.register("mel").await;
+    let old = guest_room(&alice, json!({})).await;
+    join_via(&mona, &old, "b.example").await.ok();
+    mona.create_alias("#hall:a.example", &old).await.ok();
+    let guest = pair.a.guest().await;
+    guest.join("#hall:a.example").await.ok();
+
+    let upgraded = alice.in_room(&old, "upgrade", &json!({ "new_version": "11" })).await.ok();
+    let new = upgraded["replacement_room"].as_str().expect("a room").to_owned();
+    let closed = || async { mona.state(&old, "m.room.tombstone", "").await.status == 200 };
+    eventually(closed).await;
+    let leads = || async {
+        let path = format!("{CLIENT}/directory/room/{}", segment("#hall:a.example"));
+        pair.a.http().get(&path).await.ok()["room_id"].as_str().expect("a room").to_owned()
+    };
+    assert_eq!(guest.join(&new).await.reason(), Some("out_of_scope"), "scope is not inherited");
+    join_via(&mel, &new, "b.example").await.ok();
+    assert_eq!(leads().await, old, "a member does not take the alias along");
+    assert_eq!(guest.join(&new).await.reason(), Some("out_of_scope"));
+    mona.join(&new).await.ok();
+    assert_eq!(leads().await, new, "a moderator does");
+    guest.join(&new).await.ok();
+}
+
+/// Case 9.
+#[tokio::test]
+async fn an_alias_stays_when_the_tombstone_names_another_successor() {
+    let pair = Pair::with(FAR).await;
+    let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);
+    let old = guest_room(&alice, json!({})).await;
+    join_via(&mona, &old, "b.example").await.ok();
+    mona.create_alias("#hall:a.example", &old).await.ok();
+    let other = guest_room(&alice, json!({})).await;
+    let tombstone = json!({ "body": "gone", "replacement_room": other });
+    alice.set_state(&old, "m.room.tombstone", "", &tombstone).await.ok();
+    eventually(|| async { mona.state(&old, "m.room.tombstone", "").await.status == 200 }).await;
+    let predecessor = json!({ "predecessor": { "room_id": old, "event_id": "$x" } });
+    let pretender = guest_room(&alice, json!({ "creation_content": predecessor })).await;
+    join_via(&mona, &pretender, "b.example").await.ok();
+    join_via(&mona, &other, "b.example").await.ok();
+    let path = format!("{CLIENT}/directory/room/{}", segment("#hall:a.example"));
+    assert_eq!(pair.a.http().get(&path).await.ok()["room_id"], old);
+}
+
+/// Case 10.
+#[tokio::test]
+async fn a_fake_predecessor_has_no_effect() {
+    let pair = Pair::with(FAR).await;
+    let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);
+    let old = mona.create_guest_room(Some("hall")).await;
+    let predecessor = json!({ "predecessor": { "room_id": old, "event_id": "$x" } });
+    let fake = guest_room(&alice, json!({ "creation_content": predecessor })).await;
+    join_via(&mona, &fake, "b.example").await.ok();
+    let path = format!("{CLIENT}/directory/room/{}", segment("#hall:a.example"));
+    assert_eq!(pair.a.http().get(&path).await.ok()["room_id"], old);
+    assert_eq!(pair.a.guest().await.join(&fake).await.reason(), Some("out_of_scope"));
+}
+
+/// Case 11.
+#[tokio::test]
+async fn a_restricted_room_elsewhere_takes_a_guest_who_is_in_the_room_it_names_and_in_scope() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let hall = guest_room(&alice, json!({})).await;
+    let rules = json!({
+        "type": "m.room.join_rules",
+        "state_key": "",
+        "content": {
+            "join_rule": "restricted",
+            "allow": [{ "type": "m.room_membership", "room_id": hall }],
+        },
+    });
+    let state = json!([guest_access("can_join"), rules]);
+    let den = guest_room(&alice, json!({ "initial_state": state })).await;
+    pair.list(&[&hall]).await;
+    let guest = pair.a.guest().await;
+    guest.join(&hall).await.ok();
+    assert_eq!(guest.join(&den).await.reason(), Some("out_of_scope"));
+    pair.list(&[&hall, &den]).await;
+    assert_eq!(pair.a.guest().await.join(&den).await.status, 403, "not in the hall");
+    guest.join(&den).await.ok();
+    let member = alice.state(&den, "m.room.member", &guest.user_id).await.ok();
+    assert_eq!(member["join_authorised_via_users_server"], alice.user_id);
+}
+
+/// Case 12.
+#[tokio::test]
+async fn servers_that_a_guest_names_are_not_asked() {
+    let pair = Pair::with(FAR).await;
+    let _evil = PretendServer::on(&pair.network, "evil.example");
+    let alice = pair.b.register("alice").await;
+    let room = guest_room(&alice, json!({})).await;
+    pair.list(&[&room]).await;
+    let guest = pair.a.guest().await;
+    let many: Vec<String> = (0..60).map(|no| format!("&via=e{no}.example")).collect();
+    let many = many.concat();
+    let path = format!("{CLIENT}/join/{}?via=evil.example{many}", segment(&room));
+    guest.http().post(&path, &json!({})).await.ok();
+    let asked: BTreeSet<String> =
+        pair.network.sent().iter().map(|sent| sent.to.to_string()).collect();
+    assert!(
+        asked.iter().all(|server| ["a.example", "b.example"].contains(&&**server)),
+        "{asked:?}"
+    );
+}
+
+/// A server that lies about a room in `/hierarchy` and is honest otherwise.
+fn lying(b: &TestServer, room: &str) -> Router {
+    let room = room.to_owned();
+    let lie = move |Path(asked): Path<String>| async move {
+        Json(json!({
+            "room": {
+                "room_id": asked, "guest_can_join": asked == room, "world_readable": false,
+                "num_joined_members": 1, "join_rule": "public", "children_state": [],
+            },
+            "children": [], "inaccessible_children": [],
+        }))
+    };
+    Router::new()
+        .route("/_matrix/federation/v1/hierarchy/{room}", get(lie))
+        .fallback_service(b.running().federation_router())
+}
+
+/// Case 13.
+#[tokio::test]
+async fn the_state_that_comes_with_a_join_decides_whatever_was_said_before() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let state = json!([guest_access("forbidden")]);
+    let room = guest_room(&alice, json!({ "initial_state": state })).await;
+    pair.list(&[&room]).await;
+    let guest = pair.a.guest().await;
+    let refused = guest.join(&room).await;
+    assert_eq!(refused.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN"));
+    assert!(!pair.requests().iter().any(|it| it.contains("make_join")), "an honest no is enough");
+
+    let name = "b.example".try_into().expect("a name");
+    pair.network.attach(name, lying(&pair.b, &room));
+    let refused = guest.join(&room).await;
+    assert_eq!(refused.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN"), "{}", refused.body);
+    assert!(joined(&guest).await.is_empty());
+    assert!(pair.requests().iter().any(|it| it.contains("send_join")), "the lie went that far");
+    eventually(|| async { membership(&alice, &room, &guest.user_id).await == "leave" }).await;
+    assert!(pair.refusals().await.contains(&"guest_access_missing".to_owned()));
+}
+
+/// Case 14.
+#[tokio::test]
+async fn what_is_left_of_a_room_we_left_says_nothing_about_guests() {
+    let pair = Pair::with(FAR).await;
+    let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);
+    let room = guest_room(&alice, json!({})).await;
+    join_via(&mona, &room, "b.example").await.ok();
+    pair.list(&[&room]).await;
+    mona.leave(&room).await.ok();
+    eventually(|| async { membership(&alice, &room, &mona.user_id).await == "leave" }).await;
+    let forbidden = json!({ "guest_access": "forbidden" });
+    alice.set_state(&room, "m.room.guest_access", "", &forbidden).await.ok();
+    let guest = pair.a.guest().await;
+    assert_eq!(guest.join(&room).await.reason(), Some("guest_access_missing"));
+    pair.network.cut("b.example");
+    assert_eq!(guest.join(&room).await.reason(), Some("guest_access_unknown"));
+}
+
+async fn add_to_space(person: &Person, space: &str, room: &str, via: &[&str]) {
+    person.set_state(space, "m.space.child", room, &json!({ "via": via })).await.ok();
+}
+
+/// Cases 12 and 15.
+#[tokio::test]
+async fn the_curators_of_a_space_say_where_a_room_without_a_server_in_its_name_is() {
+    let pair = Pair::with(FAR).await;
+    let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);
+    let room = guest_room(&alice, json!({ "room_version": "12" })).await;
+    let space = mona.create_room(&json!({ "creation_content": { "type": "m.space" } })).await;
+    let spaces = format!(r#"[{{ id = "{space}", depth = 2, curators = ["a.example"] }}]"#);
+    pair.a.rewrite(|blueprint| blueprint.set("guests__space", &spaces));
+    pair.a.running().reload().await.expect("the policy is reloaded");
+    let guest = pair.a.guest().await;
+    assert_eq!(guest.join(&room).await.reason(), Some("out_of_scope"));
+    add_to_space(&mona, &space, &room, &["b.example"]).await;
+    join_via(&guest, &room, "evil.example").await.ok();
+    assert_eq!(membership(&alice, &room, &guest.user_id).await, "join");
+}
+
+/// Case 19.
+#[tokio::test]
+async fn a_space_that_cannot_be_read_lets_nobody_new_in() {
+    let pair = Pair::with(FAR).await;
+    let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);
+    let room = guest_room(&alice, json!({})).await;
+    let space = guest_room(&alice, json!({ "creation_content": { "type": "m.space" } })).await;
+    add_to_space(&alice, &space, &room, &["b.example"]).await;
+    let spaces = format!(r#"[{{ id = "{space}", depth = 1, curators = ["b.example"] }}]"#);
+    pair.a.rewrite(|blueprint| blueprint.set("guests__space", &spaces));
+    pair.a.running().reload().await.expect("the policy is reloaded");
+    let (early, late) = (pair.a.guest().await, pair.a.guest().await);
+    assert_eq!(early.join(&room).await.reason(), Some("scope_unknown"), "we are not in the space");
+    join_via(&mona, &space, "b.example").await.ok();
+    early.join(&room).await.ok();
+    mona.leave(&space).await.ok();
+    assert_eq!(late.join(&room).await.reason(), Some("scope_unknown"));
+}
+
+/// Case 22.
+#[tokio::test]
+async fn what_a_guest_sends_to_strangers_elsewhere_goes_nowhere() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let room = guest_room(&alice, json!({})).await;
+    pair.list(&[&room]).await;
+    let stranger = pair.b.register("stranger").await;
+    let guest = pair.a.guest().await;
+    guest.join(&room).await.ok();
+    let letter = json!({ "messages": { &stranger.user_id: { "*": { "hello": 1 } } } });
+    let path = format!("{CLIENT}/sendToDevice/org.example.test/1");
+    guest.http().put(&path, &letter).await.ok();
+    let claim = json!({ "one_time_keys": { &stranger.user_id: { "X": "signed_curve25519" } } });
+    let claimed = guest.http().post(&format!("{CLIENT}/keys/claim"), &claim).await;
+    assert!(claimed.body["one_time_keys"].as_object().is_none_or(serde_json::Map::is_empty));
+    guest.say(&room, "done").await;
+    eventually(|| async { alice.messages(&room).await.contains(&"done".to_owned()) }).await;
+    let told = stranger.sync("").await;
+    assert_eq!(told["to_device"]["events"], json!([]));
+    assert!(!pair.requests().iter().any(|it| it.contains("/user/keys/claim")));
+}
+
+/// Numbers that look random and are the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("it fits") % bound
+    }
+
+    fn pick<'t>(&mut self, from: &[&'t str]) -> &'t str {
+        from[self.below(from.len())]
+    }
+}
+
+/// One thing a guest may try, aimed at anybody.
+async fn try_something(guest: &Person, dice: &mut Dice, rooms: &[&str], number: usize) {
+    let users = ["@alice:b.example", "@carol:c.example", "@x:evil.example"];
+    let (room, user) = (segment(dice.pick(rooms)), dice.pick(&users));
+    let named = dice.pick(&["#hall:b.example", "#den:c.example", "#x:evil.example"]);
+    let server = dice.pick(&["b.example", "c.example", "evil.example"]);
+    let (alias, who) = (segment(named), segment(user));
+    let (method, path, body) = match dice.below(20) {
+        0..=3 => ("POST", format!("join/{room}?via={server}"), json!({})),
+        4 => ("POST", format!("join/{alias}?server_name={server}"), json!({})),
+        5 => ("POST", format!("rooms/{room}/leave"), json!({ "reason": "bye" })),
+        6 => ("POST", format!("knock/{room}?via={server}"), json!({})),
+        7 => ("POST", format!("rooms/{room}/invite"), json!({ "user_id": user })),
+        8 => ("POST", "createRoom".to_owned(), json!({ "invite": [user], "is_direct": true })),
+        9 => ("GET", format!("profile/{who}"), Value::Null),
+        10 => ("POST", "keys/query".to_owned(), json!({ "device_keys": { user: [] } })),
+        11 => {
+            let wanted = json!({ "one_time_keys": { user: { "X": "signed_curve25519" } } });
+            ("POST", "keys/claim".to_owned(), wanted)
+        }
+        12 => {
+            let letter = json!({ "messages": { user: { "*": { "n": number } } } });
+            ("PUT", format!("sendToDevice/org.example.test/{number}"), letter)
+        }
+        13 => ("GET", format!("../v1/rooms/{room}/hierarchy"), Value::Null),
+        14 => ("GET", format!("../v1/room_summary/{room}?via={server}"), Value::Null),
+        15 => ("GET", format!("publicRooms?server={server}"), Value::Null),
+        16 => ("GET", format!("directory/room/{alias}"), Value::Null),
+        17 => ("GET", format!("../v1/media/download/{server}/file"), Value::Null),
+        18 => ("GET", format!("rooms/{room}/messages?dir=b&limit=50"), Value::Null),
+        _ => {
+            let content = json!({ "msgtype": "m.text", "body": "hello", "m.mentions": {} });
+            ("PUT", format!("rooms/{room}/send/m.room.message/{number}"), content)
+        }
+    };
+    let path = match path.strip_prefix("../") {
+        Some(other) => format!("/_matrix/client/{other}"),
+        None => format!("{CLIENT}/{path}"),
+    };
+    let body = (!body.is_null()).then_some(body);
+    let method = method.parse().expect("a method");
+    guest.http().request(method, &path, body.as_ref()).await;
+}
+
+/// The invariant *Confinement*: whatever guests try, only servers of rooms in their scope are asked
+/// anything because of them.
+#[tokio::test]
+async fn guests_make_this_server_talk_to_nobody_but_the_servers_of_their_rooms() {
+    for seed in [1, 7, 2026] {
+        let pair = Pair::with(FAR).await;
+        let c = Blueprint::default().on(&pair.network, "c.example").start().await;
+        let _evil = PretendServer::on(&pair.network, "evil.example");
+        let (alice, carol) = (pair.b.register("alice").await, c.register("carol").await);
+        let open = guest_room(&alice, json!({ "room_alias_name": "hall" })).await;
+        let closed = guest_room(&carol, json!({ "room_alias_name": "den" })).await;
+        let nameless = guest_room(&carol, json!({ "room_version": "12" })).await;
+        pair.list(&[&open]).await;
+        let mut dice = Dice(seed);
+        let guests = [pair.a.guest().await, pair.a.guest().await];
+        let rooms = [&*open, &*open, &*closed, &*nameless, "!gone:evil.example"];
+        for number in 0..250 {
+            let guest = &guests[dice.below(guests.len())];
+            try_something(guest, &mut dice, &rooms, number).await;
+        }
+        let outside: Vec<String> = pair
+            .network
+            .sent()
+            .into_iter()
+            .filter(|sent| sent.to != "a.example" && sent.to != "b.example")
+            .map(|sent| format!("{} {}", sent.to, sent.line))
+            .collect();
+        assert!(outside.is_empty(), "seed {seed}: {outside:?}");
+        assert!(pair.requests().iter().any(|it| it.contains("send_join")), "some got in");
+    }
+}
