@@ -161,7 +161,11 @@ async fn files_outlive_a_restart() {
     let server = Blueprint::default().on_disk().start().await;
     let alice = server.register("alice").await;
     let place = place(&upload(alice.http(), "", "text/plain", b"hello").await);
+    let unfinished = server.folder().path().join("data/media/unfinished");
+    std::fs::create_dir_all(&unfinished).unwrap();
+    std::fs::write(unfinished.join("cut-off"), b"half of a").unwrap();
     let server = server.restart().await;
+    assert!(!unfinished.join("cut-off").exists(), "what a killed process left stays for ever");
     let alice = server.login("alice").await;
     let got = get(alice.http(), &format!("{DOWNLOAD}/{place}")).await;
     assert_eq!((got.status, &*got.body), (200, &b"hello"[..]));

@@ -75,6 +75,10 @@ fn after_a_storm_every_server_sees_the_same_rooms() {
         failed.push(outcome.last.join("\n"));
         assert!(outcome.problems.is_empty(), "{}", failed.join("\n"));
     }
+    assert!(
+        outcomes.iter().any(|(_, outcome)| outcome.shared_rooms > 0),
+        "in no storm did people of several servers share a room"
+    );
     let bearable = outcomes.len() / ONE_IN;
     let (count, failed) = (failed.len(), failed.join("\n"));
     assert!(count <= bearable, "{count} of {seeds:?} failed\n{failed}");

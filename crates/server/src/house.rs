@@ -70,7 +70,13 @@ impl House {
             .context("cannot use the database")?;
         let signing_key = Arc::new(signing_key(&store, environment).await?);
         let (epoch, transport) = match purpose {
-            Purpose::Serve(transport) => (next_policy_epoch(&store).await?, transport),
+            Purpose::Serve(transport) => {
+                // The database is ours alone by now, so nobody else is writing a file.
+                media_files(&config)
+                    .forget_unfinished()
+                    .context("cannot remove unfinished uploads")?;
+                (next_policy_epoch(&store).await?, transport)
+            }
             Purpose::Answer => (policy_epoch(&store).await?, None),
         };
         let policy = PolicyHandle::new(policy.at_epoch(epoch));
@@ -195,7 +201,7 @@ impl AtHome {
         accounts.set_job_bell(job_bell.clone());
         let media = Media::new(MediaParts {
             store: store.clone(),
-            objects: Arc::new(FileObjects::in_folder(config.server.data_dir.join("media"))),
+            objects: Arc::new(media_files(config)),
             executor: Arc::new(
                 ThreadPool::new("thumbnail", THUMBNAILS_AT_ONCE_MAX, THUMBNAILS_WAITING_MAX)
                     .context("cannot start the thumbnail threads")?,
@@ -253,6 +259,10 @@ fn accounts_config(config: &Config) -> AccountsConfig {
         },
         ..AccountsConfig::new(config.server_name().to_owned())
     }
+}
+
+fn media_files(config: &Config) -> FileObjects {
+    FileObjects::in_folder(config.server.data_dir.join("media"))
 }
 
 fn media_config(config: &Config) -> MediaConfig {
