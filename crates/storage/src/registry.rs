@@ -55,6 +55,7 @@ pub(crate) const REGISTERED: &[TableInfo] = registered! {
     history: REDACTION_WAITING;
     job: JOB_BY_DUE;
     destination: DESTINATION;
+    sliding: SLIDING_CONNECTION SLIDING_STEP;
 };
 
 pub(crate) fn table_row_problem<K: Key, V: Value>(key: &[u8], value: &[u8]) -> Option<String> {

@@ -1,4 +1,4 @@
-//! What a client must be told: `/sync`.
+//! What a client must be told: `/sync`, and sliding sync.
 //!
 //! A request is one pass over one snapshot of the store, which finds the rooms that changed since the
 //! client's token and shows each as the client may see it. When there is nothing, the request waits
@@ -14,6 +14,7 @@ mod request;
 mod response;
 mod service;
 mod shared;
+mod sliding;
 mod tail;
 mod token;
 mod unread;
@@ -25,5 +26,6 @@ pub use self::{
         Rooms, State, Summary, SyncResponse, Timeline, UnreadCounts,
     },
     service::{Sync, SyncParts},
+    sliding::{SlidingError, SlidingRequest, SlidingResponse},
     token::SyncToken,
 };

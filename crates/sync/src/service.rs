@@ -8,7 +8,7 @@ use std::{
 
 use moka::sync::Cache;
 use ruma::{OwnedUserId, api::client::filter::FilterDefinition};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::instrument;
 use vestibule_rooms::Rooms;
 use vestibule_storage::tables::user_data::FILTER_BY_ID;
@@ -24,6 +24,7 @@ use crate::{
     members::ShownMembers,
     pass::{self, Query},
     shared::Shared,
+    sliding::Sliding,
     tail,
     unread::Unread,
 };
@@ -49,9 +50,10 @@ pub(crate) struct Inner {
     pub(crate) shown: ShownMembers,
     pub(crate) unread: Unread,
     pub(crate) shared: Shared,
+    pub(crate) sliding: Sliding,
     /// Turns for looking for news, and for showing everything.
     turns: [Semaphore; 2],
-    environment: Environment,
+    pub(crate) environment: Environment,
     filters: Cache<(OwnedUserId, String), Arc<SyncFilter>>,
 }
 
@@ -61,7 +63,24 @@ impl fmt::Debug for Sync {
     }
 }
 
+impl Inner {
+    /// A turn to look for news, or to show everything.
+    pub(crate) async fn turn(&self, whole: bool) -> Option<SemaphorePermit<'_>> {
+        let [news, everything] = &self.turns;
+        // Nobody closes the semaphores.
+        if whole { everything } else { news }.acquire().await.ok()
+    }
+}
+
 impl Sync {
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn shared_inner(&self) -> Arc<Inner> {
+        Arc::clone(&self.inner)
+    }
+
     /// The service over the rooms.
     #[must_use]
     pub fn new(parts: SyncParts) -> Self {
@@ -73,6 +92,7 @@ impl Sync {
                 shown: ShownMembers::default(),
                 unread: Unread::default(),
                 shared: Shared::default(),
+                sliding: Sliding::default(),
                 turns: [SYNC_PASSES_MAX, SYNC_WHOLE_PASSES_MAX].map(Semaphore::new),
                 environment: parts.environment,
                 filters: Cache::new(FILTERS_READY_MAX),
@@ -151,9 +171,7 @@ impl Sync {
             use_state_after: false,
             now: self.inner.environment.now(),
         };
-        let [turns, _] = &self.inner.turns;
-        // Nobody closes the semaphore.
-        let _turn = turns.acquire().await.ok();
+        let _turn = self.inner.turn(false).await;
         let (inner, store) = (Arc::clone(&self.inner), self.inner.rooms.store());
         store.read(move |snapshot| Ok(pass::key_changes(&inner, snapshot, &query)?)).await
     }
@@ -161,10 +179,7 @@ impl Sync {
     /// One pass, with its future in a box: who waits must not hold it.
     async fn pass(&self, query: Query) -> Result<SyncResponse, SyncError> {
         Box::pin(async {
-            let [news, whole] = &self.inner.turns;
-            let turns = if query.since.is_none() || query.full_state { whole } else { news };
-            // Nobody closes the semaphores.
-            let turn = turns.acquire().await.ok();
+            let turn = self.inner.turn(query.since.is_none() || query.full_state).await;
             let (inner, actor) = (Arc::clone(&self.inner), query.actor.clone());
             let store = inner.rooms.store().clone();
             let response: SyncResponse =

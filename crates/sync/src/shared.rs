@@ -16,6 +16,7 @@ pub(crate) struct Key {
     pub(crate) first: EventNo,
     pub(crate) last: EventNo,
     pub(crate) filter: u64,
+    pub(crate) limit: usize,
     /// Events tell their age, so what was rendered is good for a second.
     pub(crate) second: u64,
 }

@@ -6,11 +6,14 @@ mod keys;
 mod media;
 mod membership;
 mod sender;
+mod sliding;
 mod told;
 
 use std::time::Duration;
 
-pub use self::{inbound::*, key_ring::*, keys::*, media::*, membership::*, sender::*, told::*};
+pub use self::{
+    inbound::*, key_ring::*, keys::*, media::*, membership::*, sender::*, sliding::*, told::*,
+};
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
 pub const EVENT_BYTES_MAX: usize = 65_536;

@@ -11,6 +11,7 @@ use vestibule_storage::{
             StoredDevice, StoredRefresh, StoredSession, TOKEN_BY_DEVICE, TokenDigest,
         },
         cross_signing::{CROSS_SIGNING_KEY, MASTER, SELF_SIGNING, USER_SIGNING},
+        sliding::{SLIDING_CONNECTION, SLIDING_STEP},
         to_device::{TO_DEVICE, TO_DEVICE_COUNT},
     },
 };
@@ -177,6 +178,8 @@ pub(crate) fn close_device(
     DEVICE_BY_USER.delete(tx, (user_id, device_id))?;
     TO_DEVICE.delete_prefix(tx, (user_id, device_id))?;
     TO_DEVICE_COUNT.delete(tx, (user_id, device_id))?;
+    SLIDING_CONNECTION.delete_prefix(tx, (user_id, device_id))?;
+    SLIDING_STEP.delete_prefix(tx, (user_id, device_id))?;
     SEEN_BY_DEVICE.delete(tx, (user_id, device_id))
 }
 

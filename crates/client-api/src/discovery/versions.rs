@@ -12,9 +12,10 @@ pub const CLAIMED_VERSIONS: &[&str] = &[
     "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17",
 ];
 
-/// Features by the names they had before they were in the specification, for clients that still
-/// ask for those.
-const FEATURES: &[&str] = &["uk.tcpip.msc4133", "uk.tcpip.msc4133.stable"];
+/// Features that are not in the specification, and features by the names they had before they were, for
+/// clients that still ask for those.
+const FEATURES: &[&str] =
+    &["org.matrix.simplified_msc3575", "uk.tcpip.msc4133", "uk.tcpip.msc4133.stable"];
 
 pub(crate) async fn handle() -> Outgoing<Response> {
     let versions = CLAIMED_VERSIONS.iter().map(|version| (*version).to_owned()).collect();

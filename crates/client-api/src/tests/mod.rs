@@ -8,6 +8,7 @@ mod people;
 mod relations;
 mod rooms;
 mod sessions;
+mod sliding;
 mod spaces;
 mod sync;
 mod user_data;

@@ -24,6 +24,7 @@ pub mod room;
 pub mod sender;
 pub mod server_key;
 pub mod signing_key;
+pub mod sliding;
 pub mod staging;
 pub mod to_device;
 pub mod user_data;

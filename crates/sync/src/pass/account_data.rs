@@ -11,7 +11,7 @@ use vestibule_storage::{
 };
 
 use super::{Pass, bare_event};
-use crate::response::RawEvent;
+use crate::{SyncToken, response::RawEvent};
 
 const IGNORED_USERS: &str = "m.ignored_user_list";
 pub(super) const PUSH_RULES: &str = "m.push_rules";
@@ -22,7 +22,7 @@ pub(crate) struct OwnChanges(BTreeMap<Option<OwnedRoomId>, Vec<String>>);
 
 impl OwnChanges {
     /// The rooms with something to show.
-    pub(super) fn rooms(&self) -> impl Iterator<Item = &RoomId> {
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = &RoomId> {
         self.0.keys().filter_map(Option::as_deref)
     }
 }
@@ -44,11 +44,19 @@ pub(super) fn ignored_users(
 
 impl Pass<'_> {
     /// What changed since the token, or everything without one.
-    pub(super) fn own_changes(&self) -> Result<OwnChanges, StorageError> {
+    pub(crate) fn own_changes(&self) -> Result<OwnChanges, StorageError> {
+        self.changes_since(self.since.as_ref())
+    }
+
+    /// What changed since some token, or everything.
+    pub(crate) fn changes_since(
+        &self,
+        since: Option<&SyncToken>,
+    ) -> Result<OwnChanges, StorageError> {
         let mut changes = OwnChanges::default();
         let user = self.user();
         let scan = Scan::prefix((user,));
-        let scan = match &self.since {
+        let scan = match since {
             Some(since) => {
                 let slot = self.inner.rooms.store().slot_of_user(user);
                 scan.after((user, Stamp::end_of(since.positions.get(slot))))
@@ -63,7 +71,7 @@ impl Pass<'_> {
     }
 
     /// The user's own data that belongs to no room.
-    pub(super) fn global_account_data(
+    pub(crate) fn global_account_data(
         &self,
         own: &OwnChanges,
     ) -> Result<Vec<RawEvent>, StorageError> {
@@ -80,7 +88,7 @@ impl Pass<'_> {
     }
 
     /// The user's own data of a room. A client that begins with the room is shown all of it.
-    pub(super) fn room_account_data(
+    pub(crate) fn room_account_data(
         &self,
         room: &RoomId,
         own: &OwnChanges,

@@ -51,7 +51,11 @@ impl Pass<'_> {
         Ok(found)
     }
 
-    fn changed_rooms(&self, since: &SyncToken) -> Result<BTreeSet<RoomNo>, StorageError> {
+    /// The rooms in which something changed since a token, those of others among them.
+    pub(crate) fn changed_rooms(
+        &self,
+        since: &SyncToken,
+    ) -> Result<BTreeSet<RoomNo>, StorageError> {
         if let Some(rooms) = self.rooms_in_the_log(since, SYNC_NEWS_MAX)? {
             return Ok(rooms);
         }
@@ -121,7 +125,7 @@ impl Pass<'_> {
     }
 
     /// Tells the hub all rooms of the user, once.
-    fn know_rooms(&self) -> Result<(), StorageError> {
+    pub(crate) fn know_rooms(&self) -> Result<(), StorageError> {
         let hub = &self.inner.hub;
         if !hub.knows(self.user()) || hub.is_complete(self.user()) {
             return Ok(());

@@ -43,7 +43,7 @@ struct Company {
 impl Pass<'_> {
     /// What changed about other people's devices since the token, given the rooms that changed.
     /// Nothing for a client that begins: it asks for everybody's anyway.
-    pub(super) fn device_lists(
+    pub(crate) fn device_lists(
         &self,
         rooms: &[(OpenRoom, Stamped<StoredMember>)],
     ) -> Result<DeviceLists, StorageError> {

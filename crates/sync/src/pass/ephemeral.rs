@@ -15,14 +15,14 @@ use vestibule_types::limits::RECEIPTS_SHOWN_MAX;
 use super::Sight;
 use crate::response::RawEvent;
 
-const TYPING: &str = "m.typing";
-const RECEIPTS: &str = "m.receipt";
+pub(crate) const TYPING: &str = "m.typing";
+pub(crate) const RECEIPTS: &str = "m.receipt";
 
 /// Receipts by event, type and reader: what `m.receipt` holds.
-type Receipts = BTreeMap<String, BTreeMap<String, BTreeMap<OwnedUserId, Receipt>>>;
+pub(crate) type Receipts = BTreeMap<String, BTreeMap<String, BTreeMap<OwnedUserId, Receipt>>>;
 
 #[derive(Serialize)]
-struct Receipt {
+pub(crate) struct Receipt {
     ts: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
     thread_id: String,
@@ -35,8 +35,8 @@ struct Event<T> {
 }
 
 #[derive(Serialize)]
-struct TypingUsers<'a> {
-    user_ids: &'a [OwnedUserId],
+pub(crate) struct TypingUsers<'a> {
+    pub(crate) user_ids: &'a [OwnedUserId],
 }
 
 /// What passed in a room.
@@ -68,7 +68,10 @@ impl Sight<'_> {
     }
 
     /// The receipts that changed and that the user may see. Of very many, the newest.
-    fn changed_receipts(&self, since: Option<u64>) -> Result<Vec<StoredReceiptKey>, StorageError> {
+    pub(crate) fn changed_receipts(
+        &self,
+        since: Option<u64>,
+    ) -> Result<Vec<StoredReceiptKey>, StorageError> {
         let no = self.view.room.no;
         let mut scan = Scan::prefix((no,)).reverse().limit(RECEIPTS_SHOWN_MAX);
         if let Some(since) = since {
@@ -84,7 +87,10 @@ impl Sight<'_> {
 
     /// The contents of the receipts. One reader has one receipt of a type at an event; if there are
     /// two, of different threads, they need two contents.
-    fn receipts(&self, changed: Vec<StoredReceiptKey>) -> Result<Vec<Receipts>, StorageError> {
+    pub(crate) fn receipts(
+        &self,
+        changed: Vec<StoredReceiptKey>,
+    ) -> Result<Vec<Receipts>, StorageError> {
         let no = self.view.room.no;
         let keys = changed
             .iter()
@@ -112,7 +118,8 @@ impl Sight<'_> {
     }
 }
 
-fn event(kind: &'static str, content: impl Serialize) -> Option<RawEvent> {
+/// `{"type": .., "content": ..}`
+pub(crate) fn event(kind: &'static str, content: impl Serialize) -> Option<RawEvent> {
     // Its keys are texts, so it always has a JSON form.
     to_raw_value(&Event { r#type: kind, content }).ok()
 }

@@ -9,7 +9,7 @@ use crate::response::{Events, InvitedRoom, KnockedRoom, RawEvent};
 
 impl Pass<'_> {
     /// An invitation; nothing when it comes from somebody the user ignores, or the user wants none.
-    pub(super) fn invited(&self, room: &OpenRoom) -> Result<Option<InvitedRoom>, StorageError> {
+    pub(crate) fn invited(&self, room: &OpenRoom) -> Result<Option<InvitedRoom>, StorageError> {
         let sight = Sight::new(self, room)?;
         let invite = sight.view.state_event("m.room.member", self.user().as_str())?;
         let ignored = invite.is_some_and(|invite| self.ignored.contains(invite.pdu.sender()));
@@ -20,7 +20,7 @@ impl Pass<'_> {
         Ok(Some(InvitedRoom { invite_state }))
     }
 
-    pub(super) fn knocked(&self, room: &OpenRoom) -> Result<KnockedRoom, StorageError> {
+    pub(crate) fn knocked(&self, room: &OpenRoom) -> Result<KnockedRoom, StorageError> {
         let sight = Sight::new(self, room)?;
         Ok(KnockedRoom { knock_state: Events { events: sight.stripped()? } })
     }

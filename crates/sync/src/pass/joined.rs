@@ -28,11 +28,12 @@ impl Pass<'_> {
         own: &OwnChanges,
     ) -> Result<JoinedRoom, StorageError> {
         let mut sight = Sight::new(self, room)?;
-        let since = sight.known_since(member)?;
+        let since = sight.known_since(member, self.since_of(room))?;
         let span = sight.span(since, room.head.state)?;
         let whole = since.is_none() || self.query.full_state;
 
-        let told = sight.told(span, member)?;
+        let limit = self.query.filter.timeline.timeline_limit();
+        let told = sight.told(span, member, limit)?;
         let summary = if whole || sight.members_changed(span)? {
             sight.summary()?
         } else {
@@ -60,12 +61,14 @@ impl Pass<'_> {
 }
 
 impl Sight<'_> {
-    /// The commit up to which the client knows the room; `None` when the user was not in it then.
-    pub(super) fn known_since(
+    /// The commit up to which the client knows the room, which it was told of up to `since`; `None`
+    /// when the user was not in it then.
+    pub(crate) fn known_since(
         &self,
         member: &Stamped<StoredMember>,
+        since: Option<u64>,
     ) -> Result<Option<u64>, StorageError> {
-        let Some(since) = self.pass.since_of(self.view.room) else { return Ok(None) };
+        let Some(since) = since else { return Ok(None) };
         if is_in_since(member, since) {
             return Ok(Some(since));
         }
@@ -84,13 +87,14 @@ impl Sight<'_> {
 
     /// What happened. Members who were there all the time and did nothing themselves are told the
     /// same, so it is rendered once.
-    fn told(
+    pub(crate) fn told(
         &mut self,
         span: Span,
         member: &Stamped<StoredMember>,
+        limit: usize,
     ) -> Result<Arc<SharedTimeline>, StorageError> {
         let since = span.since.map(|(since, _)| since);
-        let stretch = Stretch { after: since, until: None, own: None };
+        let stretch = Stretch { after: since, until: None, own: None, limit };
         let there_all_the_time = since.is_some_and(|since| is_in_since(member, since));
         let unchanged = span.since.is_some_and(|(_, base)| base == span.end);
         let key = if there_all_the_time && unchanged && self.pass.ignored.is_empty() {
@@ -117,7 +121,7 @@ impl Sight<'_> {
     /// shows it. `None` when nothing is in it.
     fn key_of(&self, stretch: Stretch) -> Result<Option<Key>, StorageError> {
         let filter = &self.pass.query.filter;
-        let rows = self.rows_of(stretch, filter.timeline.timeline_limit().saturating_add(1))?;
+        let rows = self.rows_of(stretch, stretch.limit.saturating_add(1))?;
         let (Some((newest, last)), Some((oldest, first))) = (rows.first(), rows.last()) else {
             return Ok(None);
         };
@@ -129,6 +133,7 @@ impl Sight<'_> {
             first: *first,
             last: *last,
             filter: filter.fingerprint,
+            limit: stretch.limit,
             second: u64::from(self.pass.query.now.get()) / 1_000,
         }))
     }

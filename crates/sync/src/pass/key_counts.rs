@@ -16,7 +16,7 @@ const ALWAYS_TOLD: &str = "signed_curve25519";
 
 impl Pass<'_> {
     /// The one-time keys and unused fallback keys of the device.
-    pub(super) fn key_counts(&self) -> Result<KeyCounts, StorageError> {
+    pub(crate) fn key_counts(&self) -> Result<KeyCounts, StorageError> {
         let Some(device) = self.query.actor.device_id() else { return Ok(KeyCounts::default()) };
         let place = (self.user(), device);
         let rows = ONE_TIME_KEY_COUNT.scan(self.snapshot, place, KEY_ALGORITHMS_MAX)?;

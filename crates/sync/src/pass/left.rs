@@ -30,7 +30,11 @@ impl Pass<'_> {
 
         let mut sight = Sight::new(self, room)?;
         let was_in = member.value.previous == Some(StoredMembership::Join);
-        let since = if was_in { sight.known_since(member)? } else { self.since_of(room) };
+        let since = if was_in {
+            sight.known_since(member, self.since_of(room))?
+        } else {
+            self.since_of(room)
+        };
         // Who was never in sees that they were turned away, and nothing of the room.
         let around = sight.view.around(member.value.event)?;
         let departure = around.map_or(member.stamp, |around| around.stamp);
@@ -38,6 +42,7 @@ impl Pass<'_> {
             after: since,
             until: Some(departure),
             own: Some(member.value.event),
+            limit: self.query.filter.timeline.timeline_limit(),
         })?;
         let state = if was_in {
             let end = around.map_or(room.head.state, |around| around.value.after);

@@ -1,17 +1,17 @@
 //! One pass: what is new, on one snapshot.
 
-mod account_data;
+pub(crate) mod account_data;
 mod changes;
 mod device_lists;
-mod ephemeral;
+pub(crate) mod ephemeral;
 mod invited;
 mod joined;
 mod key_counts;
 mod left;
 mod outside;
-mod state;
+pub(crate) mod state;
 mod summary;
-mod timeline;
+pub(crate) mod timeline;
 pub(crate) mod to_device;
 mod unread;
 
@@ -109,7 +109,7 @@ pub(crate) fn key_changes(
 
 impl<'a> Pass<'a> {
     /// A pass, and the last notice of typing it tells.
-    fn new(
+    pub(crate) fn new(
         inner: &'a Inner,
         snapshot: &'a Snapshot<'a>,
         query: &'a Query,
@@ -175,7 +175,7 @@ impl Pass<'_> {
     }
 
     /// The memberships of the user in some rooms.
-    fn memberships(
+    pub(crate) fn memberships(
         &self,
         rooms: &[RoomNo],
     ) -> Result<Vec<(RoomNo, Stamped<StoredMember>)>, StorageError> {
@@ -185,7 +185,9 @@ impl Pass<'_> {
     }
 
     /// All rooms the user ever had to do with.
-    fn all_memberships(&self) -> Result<Vec<(RoomNo, Stamped<StoredMember>)>, StorageError> {
+    pub(crate) fn all_memberships(
+        &self,
+    ) -> Result<Vec<(RoomNo, Stamped<StoredMember>)>, StorageError> {
         let rows = ROOM_BY_MEMBER.scan_with(self.snapshot, Scan::prefix((self.user(),)))?;
         Ok(rows.into_iter().map(|((_, room), row)| (room, row)).collect())
     }

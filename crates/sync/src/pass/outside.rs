@@ -41,7 +41,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn takes_invite(&self, room: &OutsideRoom) -> Result<bool, StorageError> {
+    /// Whether the user wants to see an invitation.
+    pub(crate) fn takes_invite(&self, room: &OutsideRoom) -> Result<bool, StorageError> {
         let ignored = self.ignored.contains(room.event.sender());
         Ok(!ignored && !blocks_invites(self.snapshot, self.user())?)
     }

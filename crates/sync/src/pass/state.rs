@@ -17,16 +17,16 @@ const MEMBER: &str = "m.room.member";
 
 /// Between which moments a client is brought up to date.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// The commit the client has, and the state then; `None` when it begins with the room.
-    pub(super) since: Option<(u64, StateAt)>,
+    pub(crate) since: Option<(u64, StateAt)>,
     /// The state at the end.
-    pub(super) end: StateAt,
+    pub(crate) end: StateAt,
 }
 
 impl Sight<'_> {
     /// From a commit to a moment.
-    pub(super) fn span(&self, since: Option<u64>, end: StateAt) -> Result<Span, StorageError> {
+    pub(crate) fn span(&self, since: Option<u64>, end: StateAt) -> Result<Span, StorageError> {
         let since = match since {
             Some(since) => Some((since, self.view.state_as_of(since)?)),
             None => None,
@@ -138,7 +138,7 @@ impl Sight<'_> {
     }
 
     /// Renders the events of a timeline.
-    pub(super) fn timeline_section(
+    pub(crate) fn timeline_section(
         &mut self,
         found: &Events,
     ) -> Result<response::Timeline, StorageError> {

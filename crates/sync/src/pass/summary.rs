@@ -16,19 +16,20 @@ const HEROES: usize = 5;
 impl Sight<'_> {
     /// How many are in the room, and whom to name it after when it has no name.
     pub(super) fn summary(&self) -> Result<Summary, StorageError> {
-        let room = self.view.room.no;
-        let count = |membership: StoredMembership| {
-            MEMBER_COUNT.get(self.pass.snapshot, (room, membership.key()))
-        };
         let heroes = if self.is_named()? { None } else { Some(self.heroes()?) };
         Ok(Summary {
             heroes,
-            joined_member_count: Some(count(StoredMembership::Join)?),
-            invited_member_count: Some(count(StoredMembership::Invite)?),
+            joined_member_count: Some(self.members(StoredMembership::Join)?),
+            invited_member_count: Some(self.members(StoredMembership::Invite)?),
         })
     }
 
-    fn is_named(&self) -> Result<bool, StorageError> {
+    /// How many have a membership.
+    pub(crate) fn members(&self, membership: StoredMembership) -> Result<u64, StorageError> {
+        MEMBER_COUNT.get(self.pass.snapshot, (self.view.room.no, membership.key()))
+    }
+
+    pub(crate) fn is_named(&self) -> Result<bool, StorageError> {
         for (kind, field) in [("m.room.name", "name"), ("m.room.canonical_alias", "alias")] {
             let Some(event) = self.view.state_event(kind, "")? else { continue };
             let content = event.pdu.content_as::<serde_json::Value>().unwrap_or_default();
@@ -40,7 +41,7 @@ impl Sight<'_> {
     }
 
     /// The first members, without the user. In a large room they are the first of some of them.
-    fn heroes(&self) -> Result<Vec<OwnedUserId>, StorageError> {
+    pub(crate) fn heroes(&self) -> Result<Vec<OwnedUserId>, StorageError> {
         use StoredMembership::{Ban, Invite, Join, Leave};
         let there = self.earliest(&[Join, Invite])?;
         if there.is_empty() { self.earliest(&[Leave, Ban]) } else { Ok(there) }

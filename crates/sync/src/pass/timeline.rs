@@ -9,17 +9,19 @@ use vestibule_types::{EventNo, limits::SYNC_SCAN_MAX};
 use super::Sight;
 
 /// The side of the timeline that grows.
-pub(super) const LIVE: u8 = 1;
+pub(crate) const LIVE: u8 = 1;
 
 /// Which part of a timeline is wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stretch {
+pub(crate) struct Stretch {
     /// Nothing up to this commit.
-    pub(super) after: Option<u64>,
+    pub(crate) after: Option<u64>,
     /// Nothing after this place.
-    pub(super) until: Option<Stamp>,
+    pub(crate) until: Option<Stamp>,
     /// This event is shown whatever history visibility says: it is about the user.
-    pub(super) own: Option<EventNo>,
+    pub(crate) own: Option<EventNo>,
+    /// No more events than these.
+    pub(crate) limit: usize,
 }
 
 impl Stretch {
@@ -41,7 +43,7 @@ pub(crate) struct Events {
 
 impl Events {
     /// The numbers of the events.
-    pub(super) fn numbers(&self) -> HashSet<EventNo> {
+    pub(crate) fn numbers(&self) -> HashSet<EventNo> {
         self.list.iter().map(|(_, event)| event.no).collect()
     }
 }
@@ -57,9 +59,9 @@ impl Sight<'_> {
     }
 
     /// The newest events of a stretch, up to the number the client wants.
-    pub(super) fn events_of(&mut self, stretch: Stretch) -> Result<Events, StorageError> {
+    pub(crate) fn events_of(&mut self, stretch: Stretch) -> Result<Events, StorageError> {
         let filter = &self.pass.query.filter.timeline;
-        let limit = filter.timeline_limit();
+        let limit = stretch.limit;
         let mut found = Events::default();
         if !filter.admits_room(&self.view.room.room_id) {
             return Ok(found);

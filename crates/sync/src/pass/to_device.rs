@@ -22,10 +22,19 @@ impl Pass<'_> {
     /// What waits for the device after what it has, and how far that reaches.
     pub(super) fn to_device(&self) -> Result<(Vec<RawEvent>, Stamp), StorageError> {
         let has = self.since.as_ref().map_or_else(Stamp::default, |since| since.to_device);
+        self.letters(has, TO_DEVICE_PER_SYNC_MAX)
+    }
+
+    /// Up to `limit` messages that wait for the device after what it has, and how far they reach.
+    pub(crate) fn letters(
+        &self,
+        has: Stamp,
+        limit: usize,
+    ) -> Result<(Vec<RawEvent>, Stamp), StorageError> {
         let Some(device) = self.query.actor.device_id() else { return Ok((Vec::new(), has)) };
         let waiting = Scan::prefix((self.user(), device))
             .after((self.user(), device, has))
-            .limit(TO_DEVICE_PER_SYNC_MAX);
+            .limit(limit.min(TO_DEVICE_PER_SYNC_MAX));
         let mut events = Vec::new();
         let mut reaches = has;
         for ((_, _, stamp), row) in TO_DEVICE.scan_with(self.snapshot, waiting)? {
@@ -40,6 +49,11 @@ impl Pass<'_> {
     /// Whether there is something stored that the device has told it has.
     pub(super) fn has_acknowledged(&self) -> Result<bool, StorageError> {
         let has = self.since.as_ref().map_or_else(Stamp::default, |since| since.to_device);
+        self.keeps_letters(has)
+    }
+
+    /// Whether there is something stored up to what the device has.
+    pub(crate) fn keeps_letters(&self, has: Stamp) -> Result<bool, StorageError> {
         let Some(device) = self.query.actor.device_id() else { return Ok(false) };
         let known = Scan::prefix((self.user(), device)).to((self.user(), device, has)).limit(1);
         Ok(!TO_DEVICE.scan_with(self.snapshot, known)?.is_empty())

@@ -71,7 +71,7 @@ struct Job {
 
 impl Sight<'_> {
     /// What the user has not read in this room.
-    pub(super) fn unread(
+    pub(crate) fn unread(
         &mut self,
         member: &Stamped<StoredMember>,
     ) -> Result<Arc<Tally>, StorageError> {
@@ -234,7 +234,7 @@ fn thread_of(event: &LoggedEvent) -> Option<String> {
 impl Tally {
     /// The counts as the client wants them: of everything, or of the main timeline and of each
     /// thread.
-    pub(super) fn sections(
+    pub(crate) fn sections(
         &self,
         by_thread: bool,
     ) -> (UnreadCounts, BTreeMap<String, UnreadCounts>) {

@@ -14,7 +14,10 @@ use vestibule_storage::{
 use vestibule_sync::SyncRequest;
 use vestibule_types::{Actor, limits::SYNC_NEWS_MAX};
 
-use crate::support::{Answer, House, LONG, bodies};
+use crate::{
+    sliding::{Client, said},
+    support::{Answer, House, LONG, bodies},
+};
 
 /// An engine in memory that counts the rows it is asked for.
 struct Counting {
@@ -151,4 +154,31 @@ async fn lazy_clients_do_not_pay_for_members_they_are_not_shown() {
         costs.push(reads.load(Ordering::Relaxed) - before);
     }
     assert_eq!(costs[0], costs[1], "few members and many");
+}
+
+#[tokio::test]
+async fn one_change_on_a_connection_costs_the_same_however_many_rooms_are_in_its_window() {
+    let mut costs = Vec::new();
+    for count in [3, 200] {
+        let (house, reads) = counted();
+        let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+        let room = house.room(&bob).await;
+        house.join(&alice, &room).await;
+        for _ in 1..count {
+            house.room(&alice).await;
+        }
+        let mut client = Client::of_all(&alice, 1, &[("m.room.member", "$LAZY")]);
+        client.body["lists"]["all"]["ranges"] = serde_json::json!([[0, 999]]);
+        client.body["lists"]["all"]["filters"] = serde_json::json!({ "is_encrypted": false });
+        client.next(&house).await;
+        house.say(&bob, &room, "one").await;
+        client.next(&house).await;
+        house.say(&bob, &room, "two").await;
+        let before = reads.load(Ordering::Relaxed);
+        let answer = client.next(&house).await;
+        costs.push(reads.load(Ordering::Relaxed) - before);
+        assert_eq!(said(&answer["rooms"][room.as_str()]), ["two"]);
+    }
+    assert_eq!(costs[0], costs[1], "few rooms and many");
+    assert!(costs[0] <= 100, "{} reads for one message", costs[0]);
 }

@@ -8,5 +8,6 @@
 mod cost;
 mod devices;
 mod rooms;
+mod sliding;
 mod support;
 mod waiting;
