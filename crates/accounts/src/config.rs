@@ -50,6 +50,8 @@ pub struct SessionConfig {
     pub access_token_life: Duration,
     /// How often sightings of devices are written.
     pub seen_flush_every: Duration,
+    /// Whether somebody who is logged in may let one more client in with a token.
+    pub login_tokens: bool,
 }
 
 impl Default for SessionConfig {
@@ -57,6 +59,7 @@ impl Default for SessionConfig {
         Self {
             access_token_life: Duration::from_hours(1),
             seen_flush_every: Duration::from_mins(5),
+            login_tokens: true,
         }
     }
 }
@@ -75,6 +78,8 @@ pub struct AccountLimits {
     pub lookups: Rate,
     /// `OpenID` tokens, per user.
     pub openid_tokens: Rate,
+    /// Tokens for one more login, per user.
+    pub login_tokens: Rate,
     /// Passwords hashed at the same time.
     pub hashes_at_once: usize,
     /// The shortest password.
@@ -89,6 +94,7 @@ impl Default for AccountLimits {
             registrations: Rate { burst: 100, every: Duration::from_secs(10) },
             lookups: Rate { burst: 60, every: Duration::from_secs(2) },
             openid_tokens: Rate { burst: 20, every: Duration::from_secs(10) },
+            login_tokens: Rate { burst: 5, every: Duration::from_mins(1) },
             hashes_at_once: 2,
             password_bytes_min: 1,
         }

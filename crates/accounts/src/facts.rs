@@ -33,7 +33,9 @@ pub fn subject_of(user_id: &UserId, account: &StoredAccount) -> Subject {
     subject.state = match account.state {
         StoredAccountState::Active => AccountState::Active,
         StoredAccountState::Suspended => AccountState::Suspended,
-        StoredAccountState::Locked => AccountState::Locked,
+        StoredAccountState::Locked | StoredAccountState::LockedWhileSuspended => {
+            AccountState::Locked
+        }
         StoredAccountState::Deactivated => AccountState::Deactivated,
     };
     subject

@@ -4,10 +4,10 @@ use ruma::{OwnedDeviceId, OwnedUserId};
 use tracing::warn;
 use vestibule_storage::{
     StorageError,
-    tables::account::{DEVICE_BY_USER, SEEN_BY_DEVICE, StoredSeen},
+    tables::account::{AGENT_BY_DEVICE, DEVICE_BY_USER, SEEN_BY_DEVICE},
 };
 
-use crate::Accounts;
+use crate::{Accounts, seen::Seeing};
 
 /// Sightings written in one batch.
 const SIGHTINGS_PER_BATCH: usize = 500;
@@ -44,16 +44,21 @@ impl Accounts {
         let waiting: Vec<_> = self.0.sightings.take().into_iter().collect();
         let slot = self.0.store.slot_of_user(&self.0.system_user);
         for batch in waiting.chunks(SIGHTINGS_PER_BATCH) {
-            let batch: Vec<((OwnedUserId, OwnedDeviceId), StoredSeen)> = batch.to_vec();
+            let batch: Vec<((OwnedUserId, OwnedDeviceId), Seeing)> = batch.to_vec();
             self.0
                 .store
                 .write(slot, move |tx| {
                     let keys = batch.iter().map(|((user, device), _)| (user, device));
                     let devices = DEVICE_BY_USER.multi_get(tx, keys)?;
-                    for (((user, device), seen), row) in batch.iter().zip(devices) {
+                    for (((user, device), seeing), row) in batch.iter().zip(devices) {
                         // A device that logged out meanwhile leaves nothing behind.
-                        if row.is_some() {
-                            SEEN_BY_DEVICE.put(tx, (user, device), seen)?;
+                        if row.is_none() {
+                            continue;
+                        }
+                        SEEN_BY_DEVICE.put(tx, (user, device), &seeing.seen)?;
+                        match &seeing.user_agent {
+                            Some(agent) => AGENT_BY_DEVICE.put(tx, (user, device), agent)?,
+                            None => AGENT_BY_DEVICE.delete(tx, (user, device))?,
                         }
                     }
                     Ok::<_, StorageError>(())

@@ -13,6 +13,7 @@ mod flush;
 mod gate;
 pub mod job;
 mod openid;
+mod pace;
 mod password;
 mod profile;
 mod registration;
@@ -33,12 +34,15 @@ pub use vestibule_storage::{
 pub use self::{
     account::{
         AccountSummary, Assigner, ChangePassword, ChangePasswordError, Deactivate, DeactivateError,
-        PasswordError, SetClass, SetClassError, SetState, SetStateError,
+        ModerationAct, PasswordError, Restrain, RestrainError, Restraint, SetClass, SetClassError,
     },
     config::{
         AccountLimits, AccountsConfig, RegistrationConfig, RegistrationMode, SessionConfig, Terms,
     },
-    device::{DeleteDevices, DeleteDevicesError, Device, UpdateDeviceError, list_change},
+    device::{
+        DeleteDevices, DeleteDevicesError, Device, DeviceTrace, UpdateDeviceError, WhoisError,
+        list_change,
+    },
     gate::Refusal,
     openid::{OpenidToken, RequestOpenidTokenError},
     password::HasherBusy,
@@ -52,7 +56,10 @@ pub use self::{
         RegisterSharedError, Registered, RegistrationToken,
     },
     service::{Accounts, AccountsParts, Acquaintance},
-    session::{LogIn, LogInError, NewSession, RefreshError, Refreshed, Resolved, Sighting},
+    session::{
+        LogIn, LogInError, LogInProof, LoginToken, Named, NewSession, RefreshError, Refreshed,
+        RequestLoginTokenError, Resolved, Sighting,
+    },
     throttle::Rate,
     token::TokenKind,
     uia::{Attempt, Challenge, Failure, Proof, Stage, UiaError},

@@ -66,6 +66,7 @@ pub(crate) struct Throttles {
     pub(crate) registrations: Throttle,
     pub(crate) lookups: Throttle,
     pub(crate) openid_tokens: Throttle,
+    pub(crate) login_tokens: Throttle,
 }
 
 /// Whether two people share a room that lies in the first one's scope. Rooms know; the server
@@ -108,6 +109,7 @@ impl Accounts {
             registrations: Throttle::new(limits.registrations),
             lookups: Throttle::new(limits.lookups),
             openid_tokens: Throttle::new(limits.openid_tokens),
+            login_tokens: Throttle::new(limits.login_tokens),
         };
         let passwords = Passwords::new(executor, environment.clone(), limits.hashes_at_once);
         let system_user = system_user_of(&config.server_name);

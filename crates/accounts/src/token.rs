@@ -15,6 +15,9 @@ const REFRESH: &str = "vsr_";
 /// Begins every token that only proves who its owner is.
 const OPENID: &str = "vso_";
 
+/// Begins every token that lets one more client in.
+const LOGIN: &str = "vsl_";
+
 /// What kind of token a text claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
@@ -26,6 +29,8 @@ pub enum TokenKind {
     Refresh,
     /// An `OpenID` token, which only tells who its owner is.
     Openid,
+    /// A login token, which opens one session.
+    Login,
 }
 
 impl TokenKind {
@@ -40,6 +45,7 @@ impl TokenKind {
             (GUEST, Self::Guest),
             (REFRESH, Self::Refresh),
             (OPENID, Self::Openid),
+            (LOGIN, Self::Login),
         ];
         kinds.into_iter().find_map(|(prefix, kind)| token.starts_with(prefix).then_some(kind))
     }
@@ -58,6 +64,11 @@ pub(crate) fn mint_refresh(environment: &Environment) -> Secret {
 /// A fresh `OpenID` token.
 pub(crate) fn mint_openid(environment: &Environment) -> Secret {
     mint(environment, OPENID)
+}
+
+/// A fresh login token.
+pub(crate) fn mint_login(environment: &Environment) -> Secret {
+    mint(environment, LOGIN)
 }
 
 fn mint(environment: &Environment, prefix: &str) -> Secret {

@@ -44,7 +44,8 @@ impl Authenticator<AdminRule> for Remote {
         presented: Presented<'a, AdminRule>,
     ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>> {
         Box::pin(async move {
-            let seen = Sighting { address: Some(presented.address) };
+            let seen =
+                Sighting { address: Some(presented.address), user_agent: presented.user_agent };
             let resolved = self.0.resolve(presented.token, seen).await;
             match resolved.map_err(|cause| internal(&cause))? {
                 Resolved::Active(actor) => Ok(Some(actor)),

@@ -29,10 +29,10 @@ pub use self::{
     door::{AdminDoor, AdminRule, remote_doorway},
     messages::{
         ClassChange, DatabaseAnswer, DenialAnswer, DenialsAnswer, DestinationAnswer,
-        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, NewToken, NewUser, OpenRoom,
-        OpenRoomsAnswer, PasswordChange, PolicyAnswer, ReloadAnswer, ReportAnswer, ReportsAnswer,
-        RetryAnswer, SigningKeyAnswer, SigningKeysAnswer, TokenAnswer, TokensAnswer, UserAnswer,
-        UsersAnswer,
+        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, LockChange, ModerationAnswer,
+        ModerationsAnswer, NewToken, NewUser, OpenRoom, OpenRoomsAnswer, PasswordChange,
+        PolicyAnswer, ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer, SigningKeyAnswer,
+        SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer, UserAnswer, UsersAnswer,
     },
     segment::segment,
     services::{AdminServices, Maintenance, MaintenanceError},
@@ -49,6 +49,9 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
         .mount_at(Method::GET, &at("/users"), OPERATOR, users::list::handle)
         .mount_at(Method::PUT, &at("/users/{user}/class"), OPERATOR, users::class::handle)
         .mount_at(Method::PUT, &at("/users/{user}/password"), OPERATOR, users::password::handle)
+        .mount_at(Method::PUT, &at("/users/{user}/lock"), OPERATOR, users::restrain::lock)
+        .mount_at(Method::PUT, &at("/users/{user}/suspend"), OPERATOR, users::restrain::suspend)
+        .mount_at(Method::GET, &at("/moderation"), OPERATOR, users::moderation::handle)
         .mount_at(Method::POST, &at("/tokens"), OPERATOR, tokens::create::handle)
         .mount_at(Method::GET, &at("/tokens"), OPERATOR, tokens::list::handle)
         .mount_at(Method::DELETE, &at("/tokens/{token}"), OPERATOR, tokens::delete::handle)

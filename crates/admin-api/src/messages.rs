@@ -34,6 +34,42 @@ pub struct PasswordChange {
     pub keep_sessions: bool,
 }
 
+/// `PUT /users/{user}/lock`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockChange {
+    /// Whether the account is locked from now on.
+    pub locked: bool,
+}
+
+/// `PUT /users/{user}/suspend`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuspensionChange {
+    /// Whether the account is suspended from now on.
+    pub suspended: bool,
+}
+
+/// `GET /moderation`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ModerationsAnswer {
+    /// What was done to accounts, newest first.
+    pub acts: Vec<ModerationAnswer>,
+}
+
+/// One act upon an account.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ModerationAnswer {
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The admin; absent for whoever sat at the machine.
+    pub by: Option<String>,
+    /// Whose account.
+    pub user_id: String,
+    /// `lock`, `unlock`, `suspend` or `unsuspend`.
+    pub act: String,
+}
+
 /// One account.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct UserAnswer {
@@ -41,7 +77,7 @@ pub struct UserAnswer {
     pub user_id: String,
     /// The class.
     pub class: String,
-    /// `active`, `deactivated`, …
+    /// `active`, `suspended`, `locked`, `locked, suspended` or `deactivated`.
     pub state: String,
     /// When the account was made, in milliseconds since the Unix epoch.
     pub created_at_ms: u64,

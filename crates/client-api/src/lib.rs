@@ -5,6 +5,8 @@
 //! the class of caller it is for; the table of all of them is guarded by a golden file.
 
 mod account;
+mod admin;
+mod appservice;
 mod backup;
 mod device;
 mod directory;
@@ -23,6 +25,7 @@ mod session;
 mod space;
 mod state;
 mod sync;
+mod thirdparty;
 mod to_device;
 mod uiaa;
 mod user_data;
@@ -31,13 +34,13 @@ mod user_directory;
 use std::sync::Arc;
 
 use axum::Router;
-use vestibule_http::{Doorway, PolicyGate, Routes};
+use vestibule_http::{Doorway, Routes};
 use vestibule_policy::EndpointRule;
 
-use self::state::TokenAuthenticator;
+use self::state::{ClientGate, TokenAuthenticator};
 pub use self::{
     discovery::CLAIMED_VERSIONS,
-    state::{ClientApi, ClientApiSettings},
+    state::{ClientApi, ClientApiSettings, Support},
 };
 
 /// The endpoints of this surface, while they are collected.
@@ -48,12 +51,15 @@ pub(crate) type ClientRoutes = Routes<ClientApi, EndpointRule>;
 pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
     let doorway = Doorway {
         authenticator: Arc::new(TokenAuthenticator::new(api)),
-        gate: Arc::new(PolicyGate::new(api.policy.clone())),
+        gate: Arc::new(ClientGate::new(api)),
     };
     let routes = Routes::new(doorway);
     let routes = discovery::routes(routes);
     let routes = account::routes(routes);
     let routes = session::routes(routes);
+    let routes = admin::routes(routes);
+    let routes = appservice::routes(routes);
+    let routes = thirdparty::routes(routes);
     let routes = device::routes(routes);
     let routes = media::routes(routes);
     let routes = openid::routes(routes);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use ruma::RoomVersionId;
+use ruma::{RoomVersionId, api::client::discovery::discover_support::Contact, serde::Base64};
 use vestibule_accounts::{Accounts, Resolved, Sighting};
-use vestibule_http::{Authenticator, MatrixError, Presented};
+use vestibule_http::{Authenticator, Gate, MatrixError, PolicyGate, Presented, Visit};
 use vestibule_keys::Keys;
 use vestibule_media::Media;
 use vestibule_policy::{AccountState, EndpointRule, PolicyHandle, Subject};
@@ -40,8 +40,21 @@ pub struct ClientApiSettings {
     /// Where clients reach this server; told to them by `/.well-known/matrix/client` and after a
     /// login.
     pub public_base_url: Option<String>,
+    /// The public key of the policy server at this name, told by `/.well-known/matrix/policy_server`.
+    pub policy_server_key: Option<Base64>,
+    /// Who can be asked for help, told by `/.well-known/matrix/support`.
+    pub support: Option<Support>,
     /// The version of new rooms.
     pub default_room_version: RoomVersionId,
+}
+
+/// Who can be asked for help with this server.
+#[derive(Clone, Debug)]
+pub struct Support {
+    /// People, each with a role.
+    pub contacts: Vec<Contact>,
+    /// A page of the web.
+    pub page: Option<String>,
 }
 
 impl FromRef<ClientApi> for Accounts {
@@ -86,6 +99,29 @@ impl FromRef<ClientApi> for PolicyHandle {
     }
 }
 
+/// Asks the policy which class may call which endpoint, and counts requests to those that the
+/// specification wants limited.
+pub(crate) struct ClientGate {
+    accounts: Accounts,
+    policy: PolicyGate,
+}
+
+impl ClientGate {
+    pub(crate) fn new(api: &ClientApi) -> Self {
+        Self { accounts: api.accounts.clone(), policy: PolicyGate::new(api.policy.clone()) }
+    }
+}
+
+impl Gate<EndpointRule> for ClientGate {
+    fn admit(&self, visit: &Visit<'_, EndpointRule>) -> Result<(), MatrixError> {
+        self.policy.admit(visit)?;
+        if visit.limited {
+            self.accounts.charge_request(visit.caller, visit.address)?;
+        }
+        Ok(())
+    }
+}
+
 /// Looks access tokens up, and turns away accounts that are locked or suspended from what their
 /// state withholds.
 pub(crate) struct TokenAuthenticator {
@@ -118,7 +154,8 @@ impl Authenticator<EndpointRule> for TokenAuthenticator {
         presented: Presented<'a, EndpointRule>,
     ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>> {
         Box::pin(async move {
-            let seen = Sighting { address: Some(presented.address) };
+            let seen =
+                Sighting { address: Some(presented.address), user_agent: presented.user_agent };
             let resolved = self.accounts.resolve(presented.token, seen).await;
             match resolved.map_err(failure::storage)? {
                 Resolved::Unknown => Ok(None),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use vestibule_accounts::{Attempt, Challenge, Failure, Proof, Stage, UiaError};
+use vestibule_accounts::{Attempt, Challenge, Failure, Named, Proof, Stage, UiaError};
 use vestibule_http::MatrixError;
 use vestibule_types::Secret;
 
@@ -21,9 +21,12 @@ pub(crate) struct Identifier {
 }
 
 impl Identifier {
-    /// The user it names. Email addresses and phone numbers name nobody here.
-    pub(crate) fn user(self) -> Option<String> {
-        if self.kind == "m.id.user" { self.user } else { None }
+    /// Whom it names. Phone numbers name nobody here.
+    pub(crate) fn named(self) -> Named {
+        match (self.kind.as_str(), self.user) {
+            ("m.id.user", Some(user)) => Named::User(user),
+            _ => Named::Nobody,
+        }
     }
 }
 
@@ -56,8 +59,8 @@ impl Auth {
                 let password = password.ok_or_else(|| missing("password"))?;
                 let user = match identifier {
                     // Somebody this server cannot name is not the caller.
-                    Some(identifier) => Some(identifier.user().unwrap_or_default()),
-                    None => user,
+                    Some(identifier) => Some(identifier.named()),
+                    None => user.map(Named::User),
                 };
                 Some(Proof::Password { user, password })
             }

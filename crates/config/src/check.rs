@@ -1,6 +1,7 @@
 //! Contradictions and doubts that no single key shows.
 
 mod federation;
+mod support;
 
 use std::{fs, path::Path};
 
@@ -8,7 +9,7 @@ use ruma::RoomVersionId;
 use tracing_subscriber::EnvFilter;
 use vestibule_types::Secret;
 
-use self::federation::federation;
+use self::{federation::federation, support::support};
 use crate::{
     Engine, Limits, Listener, Log, Media, Problem, Registration, RegistrationMode, Surface,
     load::Sections,
@@ -35,6 +36,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
     }
     listeners(&sections.listeners, &mut found);
     registration(sections, &mut found);
+    support(sections, &mut found);
     rooms(&sections.rooms.default_version, &mut found);
     log(&sections.log, &mut found);
     federation(sections, &mut found);

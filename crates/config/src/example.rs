@@ -5,7 +5,10 @@ use std::fmt::Write;
 use crate::{
     policy_example::POLICY_EXAMPLE,
     section::{Key, Section},
-    sections::{Federation, Limits, Listener, Log, Media, Registration, Rooms, Server, Storage},
+    sections::{
+        Federation, Limits, Listener, Log, Login, Media, Registration, Rooms, Server, Storage,
+        Support,
+    },
     tree::Step,
 };
 
@@ -29,6 +32,8 @@ fn sections() -> Vec<Described> {
         described::<Listener>("listener", "[[listener]]"),
         described::<Storage>("storage", "[storage]"),
         described::<Registration>("registration", "[registration]"),
+        described::<Login>("login", "[login]"),
+        described::<Support>("support", "[support]"),
         Described { more: ROOM_RULES, ..described::<Rooms>("rooms", "[rooms]") },
         described::<Federation>("federation", "[federation]"),
         described::<Media>("media", "[media]"),

@@ -12,8 +12,8 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Federation, Limits, Listener, Log, Media, Problem, Problems, Registration, Rooms, Server,
-    Storage, Surface,
+    Federation, Limits, Listener, Log, Login, Media, Problem, Problems, Registration, Rooms,
+    Server, Storage, Support, Surface,
     check::check,
     example::section_names,
     overlay::Overlay,
@@ -33,6 +33,10 @@ pub struct Config {
     pub storage: Storage,
     /// `[registration]`
     pub registration: Registration,
+    /// `[login]`
+    pub login: Login,
+    /// `[support]`
+    pub support: Support,
     /// `[rooms]`
     pub rooms: Rooms,
     /// `[federation]`
@@ -155,6 +159,8 @@ pub(crate) struct Sections {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) storage: Storage,
     pub(crate) registration: Registration,
+    pub(crate) login: Login,
+    pub(crate) support: Support,
     pub(crate) rooms: Rooms,
     pub(crate) federation: Federation,
     pub(crate) media: Media,
@@ -170,6 +176,8 @@ impl Sections {
             listeners: self.listeners,
             storage: self.storage,
             registration: self.registration,
+            login: self.login,
+            support: self.support,
             rooms: self.rooms,
             federation: self.federation,
             media: self.media,
@@ -190,6 +198,8 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     }
     let storage = own(reader, &mut root, "storage");
     let registration = own(reader, &mut root, "registration");
+    let login = own(reader, &mut root, "login");
+    let support = own(reader, &mut root, "support");
     let federation = own(reader, &mut root, "federation");
     let media = own(reader, &mut root, "media");
     let limits = own(reader, &mut root, "limits");
@@ -206,6 +216,8 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
         listeners,
         storage,
         registration,
+        login,
+        support,
         rooms,
         federation,
         media,

@@ -55,6 +55,8 @@ pub struct Visit<'a, R> {
     pub rule: R,
     /// The address the request came from.
     pub address: IpAddr,
+    /// Whether the specification wants requests to this endpoint limited.
+    pub limited: bool,
 }
 
 /// Whether this class of caller may reach this class of endpoint. Implemented over the policy.
@@ -175,6 +177,7 @@ pub(crate) struct Threshold<R> {
     pub(crate) guard: Arc<dyn Guard<R>>,
     pub(crate) rule: R,
     pub(crate) login: Login,
+    pub(crate) limited: bool,
     pub(crate) endpoint: Arc<str>,
 }
 
@@ -184,10 +187,15 @@ impl<R: Clone> Clone for Threshold<R> {
             guard: Arc::clone(&self.guard),
             rule: self.rule.clone(),
             login: self.login,
+            limited: self.limited,
             endpoint: Arc::clone(&self.endpoint),
         }
     }
 }
+
+/// Put into requests to endpoints that the specification wants limited.
+#[derive(Clone, Copy, Debug)]
+struct Limited;
 
 /// The path an endpoint was mounted under, for logs and metrics.
 #[derive(Clone, Debug)]
@@ -196,7 +204,7 @@ pub(crate) struct Endpoint(pub(crate) Arc<str>);
 /// Asks the guard, then lets the request through to its handler.
 pub(crate) async fn enter<R>(
     State(threshold): State<Threshold<R>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response
 where
@@ -204,6 +212,9 @@ where
 {
     Span::current().record("endpoint", field::display(&threshold.endpoint));
     let endpoint = Endpoint(Arc::clone(&threshold.endpoint));
+    if threshold.limited {
+        request.extensions_mut().insert(Limited);
+    }
     let mut response = match threshold.guard.welcome(threshold.rule, threshold.login, request).await
     {
         Ok(request) => next.run(request).await,
@@ -227,7 +238,8 @@ impl<R: Copy + Send + Sync + 'static> Guard<R> for Doorway<R> {
             let headers = request.headers();
             let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
             let caller = self.identify((rule, login), token, address, user_agent).await?;
-            let visit = Visit { caller: caller.as_ref(), rule, address };
+            let limited = request.extensions().get::<Limited>().is_some();
+            let visit = Visit { caller: caller.as_ref(), rule, address, limited };
             self.gate.admit(&visit)?;
             if let Some(actor) = caller {
                 request.extensions_mut().insert(Caller(actor));

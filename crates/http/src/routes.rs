@@ -24,6 +24,8 @@ pub struct RouteEntry<R> {
     pub rule: R,
     /// Whether it needs a caller.
     pub login: Login,
+    /// Whether the specification wants requests to it limited.
+    pub limited: bool,
 }
 
 /// Collects the endpoints of a surface.
@@ -67,6 +69,21 @@ where
         self.mount_with_login::<Req, Args>(rule, login, handler)
     }
 
+    /// As [`Routes::mount`], where the specification wants requests limited and the metadata does not
+    /// say so.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a handler is a function's name")]
+    pub fn mount_limited<Req, Args>(self, rule: R, handler: impl Handler<Args, S>) -> Self
+    where
+        Req: IncomingRequest<Authentication: LoginScheme>,
+        Args: 'static,
+    {
+        let door = (rule, <Req::Authentication as LoginScheme>::LOGIN, true);
+        Req::PATH_BUILDER
+            .all_paths()
+            .fold(self, |routes, path| routes.mount_one((Req::METHOD, path), door, handler.clone()))
+    }
+
     /// As [`Routes::mount`], where this server asks for more than the specification does.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "a handler is a function's name")]
@@ -80,9 +97,10 @@ where
         Req: IncomingRequest,
         Args: 'static,
     {
-        Req::PATH_BUILDER.all_paths().fold(self, |routes, path| {
-            routes.mount_at(Req::METHOD, path, (rule, login), handler.clone())
-        })
+        let door = (rule, login, Req::RATE_LIMITED);
+        Req::PATH_BUILDER
+            .all_paths()
+            .fold(self, |routes, path| routes.mount_one((Req::METHOD, path), door, handler.clone()))
     }
 
     /// Adds a path for `Req` that its metadata does not list, such as a variant with a trailing
@@ -94,26 +112,35 @@ where
         Args: 'static,
     {
         let login = <Req::Authentication as LoginScheme>::LOGIN;
-        self.mount_at(Req::METHOD, path, (rule, login), handler)
+        self.mount_one((Req::METHOD, path), (rule, login, Req::RATE_LIMITED), handler)
     }
 
     /// Adds an endpoint that has no type in the specification.
     #[must_use]
     pub fn mount_at<Args: 'static>(
-        mut self,
+        self,
         method: Method,
         path: &str,
         (rule, login): (R, Login),
         handler: impl Handler<Args, S>,
     ) -> Self {
+        self.mount_one((method, path), (rule, login, false), handler)
+    }
+
+    fn mount_one<Args: 'static>(
+        mut self,
+        (method, path): (Method, &str),
+        (rule, login, limited): (R, Login, bool),
+        handler: impl Handler<Args, S>,
+    ) -> Self {
         let guard = Arc::clone(&self.guard);
-        let threshold = Threshold { guard, rule, login, endpoint: Arc::from(path) };
+        let threshold = Threshold { guard, rule, login, limited, endpoint: Arc::from(path) };
         let methods =
             on(filter(&method), handler).route_layer(from_fn_with_state(threshold, enter::<R>));
         let position = positional(path);
         let merged = self.by_path.remove(&position).unwrap_or_default().merge(methods);
         self.by_path.insert(position, merged);
-        self.table.push(RouteEntry { method, path: path.to_owned(), rule, login });
+        self.table.push(RouteEntry { method, path: path.to_owned(), rule, login, limited });
         self
     }
 

@@ -135,7 +135,9 @@ impl Policy {
     /// expired account may still call.
     pub fn admit(&self, subject: &Subject, rule: EndpointRule) -> Result<(), CallRefusal> {
         self.may_call(Some(&subject.class), rule)?;
-        if !rule.needs_login() {
+        // A token is not needed for the directory, but one that is shown counts: so does a lock.
+        let counts = rule == EndpointRule::PublicDirectory && subject.state == AccountState::Locked;
+        if !rule.needs_login() && !counts {
             return Ok(());
         }
         let abilities = rule.abilities();

@@ -24,6 +24,7 @@ mod names;
 mod permit;
 mod policy;
 mod rate;
+mod requests;
 mod skeleton;
 mod space;
 

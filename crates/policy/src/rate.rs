@@ -36,6 +36,8 @@ pub enum RateKey {
     Lookup,
     /// Account data.
     AccountData,
+    /// Requests to endpoints that the specification wants limited, whichever they are.
+    Request,
 }
 
 impl RateKey {
@@ -55,6 +57,7 @@ impl RateKey {
         Self::Upload,
         Self::Lookup,
         Self::AccountData,
+        Self::Request,
     ];
 
     /// The name in `rates`.
@@ -75,6 +78,7 @@ impl RateKey {
             Self::Upload => "upload",
             Self::Lookup => "lookup",
             Self::AccountData => "account_data",
+            Self::Request => "request",
         }
     }
 

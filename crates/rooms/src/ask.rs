@@ -278,7 +278,11 @@ impl RoomTx<'_, '_> {
 /// Whether anything this account does may cost a rate: its own class's, or that of a class that
 /// its age puts over `member`.
 fn is_rated(policy: &Policy, class: &ClassName) -> bool {
-    let rated = |it: &Class| RateKey::ALL.iter().any(|key| !it.rates(*key).is_empty());
+    let rated = |it: &Class| {
+        // Requests are counted at the door.
+        let acts = RateKey::ALL.iter().filter(|key| **key != RateKey::Request);
+        acts.into_iter().any(|key| !it.rates(*key).is_empty())
+    };
     policy.classes().any(|it| {
         let concerns =
             it.name() == class || (class.as_str() == ClassName::MEMBER && it.is_by_age());

@@ -72,8 +72,9 @@ pub use self::{
     read::{
         Context, ContextQuery, Direction, EventAt, EventKnown, FoundUser, FoundUsers, Gaps,
         Hierarchy, HierarchyQuery, InboundRoom, JoinedMember, MembersQuery, Messages,
-        MessagesQuery, PolicyServer, ReadError, Relations, RelationsQuery, RoomAccountData,
-        RoomPreview, RoomSnapshot, SpaceRoom, Threads, ThreadsQuery,
+        MessagesQuery, MutualRooms, MutualRoomsError, PolicyServer, ReadError, Relations,
+        RelationsQuery, RoomAccountData, RoomPreview, RoomSnapshot, SpaceRoom, Threads,
+        ThreadsQuery,
     },
     report::{FiledReport, Report, ReportError, Reported},
     room_tx::UnknownRoom,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
+use ruma::api::client::discovery::discover_support::Contact;
 use tokio::sync::Notify;
 use vestibule_accounts::{
     AccountLimits, Accounts, AccountsConfig, AccountsParts, RegistrationConfig, RegistrationMode,
     SessionConfig, Terms,
 };
-use vestibule_client_api::{ClientApi, ClientApiSettings};
+use vestibule_client_api::{ClientApi, ClientApiSettings, Support};
 use vestibule_config::{Config, Loaded, RegistrationMode as WrittenMode};
 use vestibule_events::{RoomVersion, SigningKey};
 use vestibule_federation::{Federation, FederationParts};
@@ -228,8 +229,25 @@ impl AtHome {
 fn client_settings(config: &Config) -> Arc<ClientApiSettings> {
     Arc::new(ClientApiSettings {
         public_base_url: config.server.public_url.clone(),
+        policy_server_key: config.server.policy_server_key.clone(),
+        support: support(&config.support),
         default_room_version: config.rooms.default_version.clone(),
     })
+}
+
+/// What is told to those who look for help, if anything.
+fn support(written: &vestibule_config::Support) -> Option<Support> {
+    let contacts = written.contacts.iter().map(contact).collect::<Vec<_>>();
+    let page = written.page.clone();
+    (page.is_some() || !contacts.is_empty()).then_some(Support { contacts, page })
+}
+
+fn contact(written: &vestibule_config::Contact) -> Contact {
+    let vestibule_config::Contact { role, matrix_id, email_address } = written.clone();
+    let mut contact = Contact::with_email_address(role.into(), String::new());
+    contact.email_address = email_address;
+    contact.matrix_id = matrix_id;
+    contact
 }
 
 fn federation_settings(config: &Config) -> Arc<FederationApiSettings> {
@@ -251,6 +269,7 @@ fn accounts_config(config: &Config) -> AccountsConfig {
         registration,
         sessions: SessionConfig {
             access_token_life: config.limits.access_token_life.duration(),
+            login_tokens: config.login.tokens,
             ..SessionConfig::default()
         },
         limits: AccountLimits {

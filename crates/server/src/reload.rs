@@ -115,6 +115,8 @@ fn told(epoch: u64, old: &Config, new: &Config) -> String {
         ("listener", old.listeners != new.listeners),
         ("storage", old.storage != new.storage),
         ("registration", old.registration != new.registration),
+        ("login", old.login != new.login),
+        ("support", old.support != new.support),
         ("rooms.default_version", old.rooms != new.rooms),
         ("limits", old.limits != new.limits),
         ("log.format", old.log.format != new.log.format),

@@ -1,5 +1,6 @@
 //! Every bound in one place, with its reason.
 
+mod contacts;
 mod inbound;
 mod key_ring;
 mod keys;
@@ -12,7 +13,8 @@ mod told;
 use std::time::Duration;
 
 pub use self::{
-    inbound::*, key_ring::*, keys::*, media::*, membership::*, sender::*, sliding::*, told::*,
+    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, sender::*, sliding::*,
+    told::*,
 };
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").

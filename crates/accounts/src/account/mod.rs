@@ -3,6 +3,7 @@
 mod class;
 mod deactivate;
 mod list;
+mod moderation_log;
 mod password;
 mod state;
 
@@ -11,6 +12,7 @@ pub use self::{
     class::{Assigner, SetClass, SetClassError},
     deactivate::{Deactivate, DeactivateError},
     list::AccountSummary,
+    moderation_log::ModerationAct,
     password::{ChangePassword, ChangePasswordError, PasswordError},
-    state::{SetState, SetStateError},
+    state::{Restrain, RestrainError, Restraint},
 };

@@ -51,6 +51,7 @@ impl Accounts {
 
     fn with_sighting(&self, user_id: &UserId, device: Device) -> Device {
         let newest = self.0.sightings.get(user_id, &device.device_id);
+        let newest = newest.map(|newest| newest.seen);
         Device { last_seen: newest.or(device.last_seen), ..device }
     }
 }

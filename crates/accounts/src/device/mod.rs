@@ -4,9 +4,11 @@ mod delete;
 mod list;
 pub mod list_change;
 mod update;
+mod whois;
 
 pub use self::{
     delete::{DeleteDevices, DeleteDevicesError},
     list::Device,
     update::UpdateDeviceError,
+    whois::{DeviceTrace, WhoisError},
 };

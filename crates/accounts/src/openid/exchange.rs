@@ -23,7 +23,9 @@ impl Accounts {
             let account = facts::account(read, &row.user_id)?;
             let speaks = account.is_some_and(|account| match account.state {
                 StoredAccountState::Active | StoredAccountState::Suspended => true,
-                StoredAccountState::Locked | StoredAccountState::Deactivated => false,
+                StoredAccountState::Locked
+                | StoredAccountState::LockedWhileSuspended
+                | StoredAccountState::Deactivated => false,
             });
             Ok((speaks && row.expires_at > now).then_some(row.user_id))
         });

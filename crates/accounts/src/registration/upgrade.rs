@@ -31,7 +31,7 @@ impl Accounts {
         command: &Register,
     ) -> Result<Option<Upgrade>, RegisterError> {
         let Some(token) = &command.guest_access_token else { return Ok(None) };
-        let seen = Sighting { address: Some(command.peer) };
+        let seen = Sighting { address: Some(command.peer), user_agent: None };
         let Resolved::Active(actor) = self.resolve(token.expose(), seen).await? else {
             return Err(RegisterError::GuestToken);
         };

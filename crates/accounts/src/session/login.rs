@@ -1,14 +1,17 @@
-//! Logging in with a password.
+//! Logging in.
 
 use std::{net::IpAddr, time::Duration};
 
-use ruma::{OwnedDeviceId, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use tracing::instrument;
-use vestibule_storage::{StorageError, tables::account::StoredAccountState};
+use vestibule_storage::{
+    StorageError, Tx,
+    tables::account::{StoredAccountState, TokenDigest},
+};
 use vestibule_types::{Secret, limits};
 
 use super::{
-    NewSession,
+    Minted, NewSession, login_token,
     open::{is_device_id, is_named_like_a_key},
 };
 use crate::{
@@ -16,14 +19,11 @@ use crate::{
     username::named_user,
 };
 
-/// A login with a password.
+/// A login.
 #[derive(Clone, Debug)]
 pub struct LogIn {
-    /// A localpart or a full identifier; `None` when somebody was named in a way that fits nobody
-    /// here, such as an email address.
-    pub user: Option<String>,
-    /// The password.
-    pub password: Secret,
+    /// How somebody proves who they are.
+    pub proof: LogInProof,
     /// The device to use again, or to make under this name.
     pub device_id: Option<OwnedDeviceId>,
     /// The name of a new device.
@@ -34,12 +34,38 @@ pub struct LogIn {
     pub peer: IpAddr,
 }
 
+/// How somebody who logs in proves who they are.
+#[derive(Clone, Debug)]
+pub enum LogInProof {
+    /// With a password.
+    Password {
+        /// Whose it is said to be.
+        user: Named,
+        /// The password.
+        password: Secret,
+    },
+    /// With a token that somebody who is logged in asked for.
+    Token(Secret),
+}
+
+/// How somebody is named by a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// By a localpart or a full identifier.
+    User(String),
+    /// In a way that fits nobody here, such as a telephone number.
+    Nobody,
+}
+
 /// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogInError {
     /// No such account, or not its password.
     #[error("the user name or the password is not right")]
     Wrong,
+    /// The login token was used, ended, or never was.
+    #[error("the login token is not valid")]
+    Token,
     /// The account is locked.
     #[error("this account is locked")]
     Locked,
@@ -58,7 +84,7 @@ pub enum LogInError {
 }
 
 impl Accounts {
-    /// Logs in with a password.
+    /// Logs in.
     #[instrument(name = "accounts.session.log_in", skip_all)]
     pub async fn log_in(&self, command: LogIn) -> Result<NewSession, LogInError> {
         if let Some(address) = counted_address(command.peer) {
@@ -68,46 +94,83 @@ impl Accounts {
         if command.device_id.as_ref().is_some_and(|device_id| !is_device_id(device_id)) {
             return Err(LogInError::DeviceId);
         }
-        let user_id = self.prove_login(&command).await?;
+        let (user_id, spent) = match command.proof {
+            LogInProof::Password { user, password } => {
+                (self.prove_login(&user, password, command.peer).await?, None)
+            }
+            LogInProof::Token(token) => {
+                let found = self.login_token_user(&token).await?;
+                let (user_id, digest) = found.ok_or(LogInError::Token)?;
+                (user_id, Some(digest))
+            }
+        };
         let minted = self.mint(command.device_id, command.refresh_token);
-        let (user, tokens) = (user_id.clone(), minted.clone());
         let name = command.initial_device_display_name;
-        self.0
-            .write(&user_id, move |tx| {
-                let account = facts::account(tx, &user)?.ok_or(LogInError::Wrong)?;
-                match account.state {
-                    StoredAccountState::Deactivated => Err(LogInError::Wrong),
-                    StoredAccountState::Locked => Err(LogInError::Locked),
-                    StoredAccountState::Active | StoredAccountState::Suspended => {
-                        if is_named_like_a_key(tx, &user, &tokens.device_id)? {
-                            return Err(LogInError::DeviceId);
-                        }
-                        Ok(open(tx, &user, &tokens, name.as_deref())?)
-                    }
-                }
-            })
-            .await?;
+        let login = Login { user_id: user_id.clone(), spent, tokens: minted.clone(), name };
+        self.0.write(&user_id, move |tx| login.write(tx)).await?;
         Ok(minted.into_session(user_id))
     }
 
     /// Whose login this is, if the password fits.
-    async fn prove_login(&self, command: &LogIn) -> Result<OwnedUserId, LogInError> {
-        let server_name = &self.0.config.server_name;
-        let named = command.user.as_deref().and_then(|user| named_user(user, server_name));
-        let Some(user_id) = named else {
-            self.0.passwords.verify(command.password.clone(), None).await?;
+    async fn prove_login(
+        &self,
+        user: &Named,
+        password: Secret,
+        peer: IpAddr,
+    ) -> Result<OwnedUserId, LogInError> {
+        let Some(user_id) = self.whom(user) else {
+            self.0.passwords.verify(password, None).await?;
             return Err(LogInError::Wrong);
         };
-        if command.password.expose().len() > limits::PASSWORD_BYTES_MAX {
+        if password.expose().len() > limits::PASSWORD_BYTES_MAX {
             return Err(LogInError::Wrong);
         }
-        let fits = self.password_fits(&user_id, command.password.clone(), command.peer).await;
-        match fits {
+        match self.password_fits(&user_id, password, peer).await {
             Ok(true) => Ok(user_id),
             Ok(false) | Err(UiaError::Challenge(_)) => Err(LogInError::Wrong),
             Err(UiaError::Limited(wait)) => Err(LogInError::Limited(wait)),
             Err(UiaError::Busy(busy)) => Err(busy.into()),
             Err(UiaError::Storage(error)) => Err(error.into()),
         }
+    }
+
+    /// Whom a client means.
+    pub(crate) fn whom(&self, named: &Named) -> Option<OwnedUserId> {
+        match named {
+            Named::User(name) => named_user(name, &self.0.config.server_name),
+            Named::Nobody => None,
+        }
+    }
+}
+
+/// What the write needs, drawn beforehand.
+struct Login {
+    user_id: OwnedUserId,
+    /// The login token it uses up.
+    spent: Option<TokenDigest>,
+    tokens: Minted,
+    name: Option<String>,
+}
+
+impl Login {
+    fn write(&self, tx: &mut Tx<'_>) -> Result<(), LogInError> {
+        let user_id: &UserId = &self.user_id;
+        let account = facts::account(tx, user_id)?.ok_or(LogInError::Wrong)?;
+        match account.state {
+            StoredAccountState::Deactivated => return Err(LogInError::Wrong),
+            StoredAccountState::Locked | StoredAccountState::LockedWhileSuspended => {
+                return Err(LogInError::Locked);
+            }
+            StoredAccountState::Active | StoredAccountState::Suspended => {}
+        }
+        if is_named_like_a_key(tx, user_id, &self.tokens.device_id)? {
+            return Err(LogInError::DeviceId);
+        }
+        if let Some(token) = self.spent
+            && !login_token::spend(tx, token)?
+        {
+            return Err(LogInError::Token);
+        }
+        Ok(open(tx, user_id, &self.tokens, self.name.as_deref())?)
     }
 }

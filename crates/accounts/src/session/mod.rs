@@ -1,14 +1,17 @@
 //! Sessions: what an access token stands for.
 
 mod login;
+mod login_token;
 mod logout;
 mod open;
 mod refresh;
 mod resolve;
 
+pub(crate) use self::open::cut;
 pub(crate) use self::open::{Minted, close_all, close_device, is_device_id, open, touch};
 pub use self::{
-    login::{LogIn, LogInError},
+    login::{LogIn, LogInError, LogInProof, Named},
+    login_token::{LoginToken, RequestLoginTokenError},
     open::NewSession,
     refresh::{RefreshError, Refreshed},
     resolve::{Resolved, Sighting},

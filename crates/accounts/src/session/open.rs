@@ -7,8 +7,9 @@ use vestibule_storage::{
     StorageError, Tx,
     tables::{
         account::{
-            DEVICE_BY_USER, REFRESH_BY_TOKEN, SEEN_BY_DEVICE, SESSION_BY_TOKEN, SESSION_GUARD,
-            StoredDevice, StoredRefresh, StoredSession, TOKEN_BY_DEVICE, TokenDigest,
+            AGENT_BY_DEVICE, DEVICE_BY_USER, REFRESH_BY_TOKEN, SEEN_BY_DEVICE, SESSION_BY_TOKEN,
+            SESSION_GUARD, StoredDevice, StoredRefresh, StoredSession, TOKEN_BY_DEVICE,
+            TokenDigest,
         },
         cross_signing::{CROSS_SIGNING_KEY, MASTER, SELF_SIGNING, USER_SIGNING},
         sliding::{SLIDING_CONNECTION, SLIDING_STEP},
@@ -17,6 +18,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{Secret, limits};
 
+use super::login_token;
 use crate::{Accounts, device::list_change::drop_keys, openid, token};
 
 /// The kind of an access token in `TOKEN_BY_DEVICE`.
@@ -180,10 +182,12 @@ pub(crate) fn close_device(
     TO_DEVICE_COUNT.delete(tx, (user_id, device_id))?;
     SLIDING_CONNECTION.delete_prefix(tx, (user_id, device_id))?;
     SLIDING_STEP.delete_prefix(tx, (user_id, device_id))?;
+    AGENT_BY_DEVICE.delete(tx, (user_id, device_id))?;
     SEEN_BY_DEVICE.delete(tx, (user_id, device_id))
 }
 
-/// Removes every device but `keep`, and their tokens. What was to prove elsewhere who the user is, too.
+/// Removes every device but `keep`, and their tokens. What was to prove elsewhere who the user is, or
+/// to let one more client in, too.
 pub(crate) fn close_all(
     tx: &mut Tx<'_>,
     user_id: &UserId,
@@ -191,6 +195,7 @@ pub(crate) fn close_all(
 ) -> Result<(), StorageError> {
     touch(tx, user_id)?;
     openid::forget(tx, user_id)?;
+    login_token::forget(tx, user_id)?;
     let devices = DEVICE_BY_USER.scan(tx, (user_id,), limits::DEVICES_PER_USER_MAX + 1)?;
     for ((_, device_id), _) in devices {
         if keep != Some(&device_id) {

@@ -71,7 +71,9 @@ fn exchange(tx: &mut Tx<'_>, digest: TokenDigest, minted: &Minted) -> Result<(),
     let account = facts::account(tx, &row.user_id)?.ok_or(RefreshError::Unknown)?;
     match account.state {
         StoredAccountState::Deactivated => return Err(RefreshError::Unknown),
-        StoredAccountState::Locked => return Err(RefreshError::Locked),
+        StoredAccountState::Locked | StoredAccountState::LockedWhileSuspended => {
+            return Err(RefreshError::Locked);
+        }
         StoredAccountState::Active | StoredAccountState::Suspended => {}
     }
     let user_id = row.user_id.clone();

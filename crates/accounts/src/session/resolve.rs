@@ -31,26 +31,31 @@ pub enum Resolved {
 }
 
 /// Where a request came from, for the list of devices.
-#[derive(Clone, Copy, Debug)]
-pub struct Sighting {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sighting<'a> {
     /// The address.
     pub address: Option<IpAddr>,
+    /// What the client calls itself.
+    pub user_agent: Option<&'a str>,
 }
 
 impl Accounts {
     /// Finds whose access token this is and notes that its device was seen.
     #[instrument(name = "accounts.session.resolve", level = "debug", skip_all)]
-    pub async fn resolve(&self, token: &str, seen: Sighting) -> Result<Resolved, StorageError> {
+    pub async fn resolve(&self, token: &str, seen: Sighting<'_>) -> Result<Resolved, StorageError> {
         match TokenKind::of(token) {
             Some(TokenKind::Stored) => self.resolve_stored(token, seen).await,
             // No guest token without a row was ever signed, and the others open nothing.
-            Some(TokenKind::Guest | TokenKind::Refresh | TokenKind::Openid) | None => {
-                Ok(Resolved::Unknown)
-            }
+            Some(TokenKind::Guest | TokenKind::Refresh | TokenKind::Openid | TokenKind::Login)
+            | None => Ok(Resolved::Unknown),
         }
     }
 
-    async fn resolve_stored(&self, token: &str, seen: Sighting) -> Result<Resolved, StorageError> {
+    async fn resolve_stored(
+        &self,
+        token: &str,
+        seen: Sighting<'_>,
+    ) -> Result<Resolved, StorageError> {
         let (digest, now) = (token::digest(token), self.0.now_ms());
         let found = match self.0.store.glance(|read| look_up(read, digest, now))? {
             Some(found) => found,
@@ -60,7 +65,7 @@ impl Accounts {
         if resolved == Resolved::Expired {
             return Ok(resolved);
         }
-        self.0.sightings.note(&session.user_id, &session.device_id, now, seen.address);
+        self.0.sightings.note(&session.user_id, &session.device_id, now, seen);
         if session.replaces.is_some() {
             self.confirm_session(digest, &session).await?;
         }
@@ -106,7 +111,9 @@ fn look_up(
     let resolved = match account.state {
         StoredAccountState::Active => Resolved::Active(actor),
         StoredAccountState::Suspended => Resolved::Suspended(actor),
-        StoredAccountState::Locked => Resolved::Locked(actor),
+        StoredAccountState::Locked | StoredAccountState::LockedWhileSuspended => {
+            Resolved::Locked(actor)
+        }
         StoredAccountState::Deactivated => Resolved::Unknown,
     };
     Ok(Some((resolved, session)))

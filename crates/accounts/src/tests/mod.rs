@@ -21,8 +21,9 @@ use vestibule_testkit::{TestEnvironment, environment, memory_store};
 use vestibule_types::{Actor, ClassName, Secret};
 
 use crate::{
-    Accounts, AccountsConfig, AccountsParts, Attempt, CreateAccount, LogIn, NewSession, Proof,
-    Register, RegisterError, Registered, RegistrationMode, Resolved, Sighting, UiaError,
+    Accounts, AccountsConfig, AccountsParts, Assigner, Attempt, CreateAccount, LogIn, LogInProof,
+    Named, NewSession, Proof, Register, RegisterError, Registered, RegistrationMode, Resolved,
+    Restrain, RestrainError, Restraint, Sighting, UiaError,
 };
 
 /// Somewhere on the internet.
@@ -114,13 +115,16 @@ pub(crate) fn registration(username: &str) -> Register {
 
 pub(crate) fn login(user: &str, password: &str) -> LogIn {
     LogIn {
-        user: Some(user.to_owned()),
-        password: secret(password),
+        proof: with_password(user, password),
         device_id: None,
         initial_device_display_name: None,
         refresh_token: false,
         peer: PEER,
     }
+}
+
+pub(crate) fn with_password(user: &str, password: &str) -> LogInProof {
+    LogInProof::Password { user: Named::User(user.to_owned()), password: secret(password) }
 }
 
 impl House {
@@ -158,7 +162,21 @@ impl House {
     }
 
     pub(crate) async fn resolve(&self, token: &Secret) -> Resolved {
-        self.accounts.resolve(token.expose(), Sighting { address: Some(PEER) }).await.unwrap()
+        self.accounts
+            .resolve(token.expose(), Sighting { address: Some(PEER), user_agent: Some("test") })
+            .await
+            .unwrap()
+    }
+
+    /// Restrains an account as the operator at the machine.
+    pub(crate) async fn restrain(
+        &self,
+        user_id: &OwnedUserId,
+        restraint: Restraint,
+        on: bool,
+    ) -> Result<(), RestrainError> {
+        let command = Restrain { user_id: user_id.clone(), restraint, on };
+        self.accounts.restrain(&Assigner::Operator, command).await
     }
 
     /// Who acts with this session.

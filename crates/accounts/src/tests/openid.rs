@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use vestibule_storage::tables::{account::StoredAccountState, openid::OPENID_TOKEN};
+use vestibule_storage::tables::openid::OPENID_TOKEN;
 use vestibule_types::limits::OPENID_TOKENS_PER_USER_MAX;
 
 use super::*;
-use crate::{RequestOpenidTokenError, SetState};
+use crate::RequestOpenidTokenError;
 
 async fn made(house: &House, actor: &Actor) -> Secret {
     house.accounts.request_openid_token(actor, actor.user_id()).await.unwrap().token
@@ -50,13 +50,10 @@ async fn a_locked_owner_is_not_told_and_a_deactivated_one_leaves_no_token() {
     let house = house();
     let alice = house.person("alice").await;
     let token = made(&house, &alice).await;
-    let put = async |state| {
-        let command = SetState { user_id: alice.user_id().to_owned(), state };
-        house.accounts.set_state(command).await.unwrap();
-    };
-    put(StoredAccountState::Locked).await;
+    let user = alice.user_id().to_owned();
+    house.restrain(&user, Restraint::Lock, true).await.unwrap();
     assert_eq!(whose(&house, &token).await, None);
-    put(StoredAccountState::Active).await;
+    house.restrain(&user, Restraint::Lock, false).await.unwrap();
     assert!(whose(&house, &token).await.is_some());
     house.accounts.deactivate_account(alice.user_id(), false).await.unwrap();
     assert_eq!(whose(&house, &token).await, None);

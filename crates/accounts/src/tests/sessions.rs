@@ -33,7 +33,13 @@ async fn a_login_names_the_localpart_or_the_identifier_in_any_case() {
 #[tokio::test]
 async fn somebody_named_by_email_is_nobody_here() {
     let house = house();
-    let refused = house.accounts.log_in(LogIn { user: None, ..login("x", "tea") }).await;
+    let refused = house
+        .accounts
+        .log_in(LogIn {
+            proof: LogInProof::Password { user: Named::Nobody, password: secret("tea") },
+            ..login("x", "tea")
+        })
+        .await;
     assert!(matches!(refused, Err(LogInError::Wrong)));
 }
 
@@ -218,7 +224,8 @@ async fn nobody_elses_password_counts() {
     let house = house();
     let actor = house.person("alice").await;
     house.register("bob").await;
-    let proof = Proof::Password { user: Some("bob".to_owned()), password: secret("tea") };
+    let proof =
+        Proof::Password { user: Some(Named::User("bob".to_owned())), password: secret("tea") };
     let attempt = Some(Attempt { session: None, proof: Some(proof) });
     let command = DeleteDevices { device_ids: vec![], attempt, peer: PEER };
     let refused = house.accounts.delete_devices(&actor, command).await;

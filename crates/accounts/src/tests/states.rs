@@ -4,13 +4,12 @@ use vestibule_storage::tables::account::StoredAccountState;
 
 use super::*;
 use crate::{
-    Deactivate, DeactivateError, LogInError, RefreshError, SetProfileFieldError, SetState,
-    SetStateError, Stage,
+    Deactivate, DeactivateError, LogInError, RefreshError, RestrainError, Restraint,
+    SetProfileFieldError, Stage,
 };
 
-async fn put(house: &House, user_id: &OwnedUserId, state: StoredAccountState) {
-    let command = SetState { user_id: user_id.clone(), state };
-    house.accounts.set_state(command).await.unwrap();
+async fn put(house: &House, user_id: &OwnedUserId, restraint: Restraint, on: bool) {
+    house.restrain(user_id, restraint, on).await.unwrap();
 }
 
 #[tokio::test]
@@ -18,14 +17,15 @@ async fn a_state_acts_at_once_and_sessions_survive_it() {
     let house = house();
     let session = house.register("alice").await;
     let alice = &session.user_id;
-    put(&house, alice, StoredAccountState::Locked).await;
+    put(&house, alice, Restraint::Lock, true).await;
     assert!(matches!(house.resolve(&session.access_token).await, Resolved::Locked(_)));
     let refused = house.accounts.log_in(login("alice", "tea")).await;
     assert!(matches!(refused, Err(LogInError::Locked)));
-    put(&house, alice, StoredAccountState::Suspended).await;
+    put(&house, alice, Restraint::Lock, false).await;
+    put(&house, alice, Restraint::Suspension, true).await;
     assert!(matches!(house.resolve(&session.access_token).await, Resolved::Suspended(_)));
     house.accounts.log_in(login("alice", "tea")).await.unwrap();
-    put(&house, alice, StoredAccountState::Active).await;
+    put(&house, alice, Restraint::Suspension, false).await;
     house.actor(&session).await;
 }
 
@@ -35,9 +35,9 @@ async fn a_locked_account_cannot_refresh_until_it_is_free() {
     let command = Register { refresh_token: true, ..registration("alice") };
     let session = house.accounts.register(command).await.unwrap().session.unwrap();
     let token = session.refresh_token.unwrap();
-    put(&house, &session.user_id, StoredAccountState::Locked).await;
+    put(&house, &session.user_id, Restraint::Lock, true).await;
     assert!(matches!(house.accounts.refresh(&token).await, Err(RefreshError::Locked)));
-    put(&house, &session.user_id, StoredAccountState::Active).await;
+    put(&house, &session.user_id, Restraint::Lock, false).await;
     house.accounts.refresh(&token).await.unwrap();
 }
 
@@ -45,22 +45,27 @@ async fn a_locked_account_cannot_refresh_until_it_is_free() {
 async fn a_suspended_account_does_not_change_its_profile() {
     let house = house();
     let actor = house.person("alice").await;
-    put(&house, &actor.user_id().to_owned(), StoredAccountState::Suspended).await;
+    put(&house, &actor.user_id().to_owned(), Restraint::Suspension, true).await;
     let refused = profiles::set(&house, &actor, "displayname", "Ada").await;
     let Err(SetProfileFieldError::Denied(denial)) = refused else { panic!("{refused:?}") };
     assert_eq!(denial.kind, vestibule_policy::DenialKind::UserSuspended);
 }
 
 #[tokio::test]
-async fn an_admin_is_not_locked_and_nobody_is_deactivated_by_a_state() {
-    let house = house();
-    let root = house.create("root", "admin").await;
-    let command = SetState { user_id: root.clone(), state: StoredAccountState::Locked };
-    let refused = house.accounts.set_state(command).await;
-    assert!(matches!(refused, Err(SetStateError::Admin)));
-    let command = SetState { user_id: root, state: StoredAccountState::Deactivated };
-    let refused = house.accounts.set_state(command).await;
-    assert!(matches!(refused, Err(SetStateError::Deactivated)));
+async fn an_admin_is_not_locked_and_what_was_done_is_noted_once() {
+    for slots in [1, 3] {
+        let house = house_with(slots, |_| {}, |_| {});
+        let (root, alice) =
+            (house.create("root", "admin").await, house.create("alice", "member").await);
+        let refused = house.restrain(&root, Restraint::Lock, true).await;
+        assert!(matches!(refused, Err(RestrainError::Admin)));
+        for on in [true, true, false] {
+            put(&house, &alice, Restraint::Lock, on).await;
+        }
+        let acts = house.accounts.moderation_acts(10).await.unwrap();
+        let acts = acts.iter().map(|act| (act.act, &act.user_id)).collect::<Vec<_>>();
+        assert_eq!(acts, [("unlock", &alice), ("lock", &alice)]);
+    }
 }
 
 #[tokio::test]

@@ -10,9 +10,7 @@ use vestibule_storage::{
 use vestibule_types::Secret;
 
 use super::{Attempt, Challenge, Failure, Proof, Stage, Step};
-use crate::{
-    Accounts, facts, password::HasherBusy, service::counted_address, token, username::named_user,
-};
+use crate::{Accounts, Named, facts, password::HasherBusy, service::counted_address, token};
 
 /// Why an operation that needs interactive authentication was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +123,7 @@ impl Accounts {
             Proof::Dummy | Proof::Terms => Ok(()),
             Proof::Unknown => Err(Failure::Stage),
             Proof::Password { user, password } => {
-                self.prove_password(question, user.as_deref(), password).await?
+                self.prove_password(question, user.as_ref(), password).await?
             }
             Proof::RegistrationToken(token) => {
                 let good = self.registration_token_is_good(&token).await?;
@@ -142,13 +140,12 @@ impl Accounts {
     async fn prove_password(
         &self,
         question: &Question<'_>,
-        user: Option<&str>,
+        user: Option<&Named>,
         password: Secret,
     ) -> Result<Result<(), Failure>, UiaError> {
         let Some(caller) = question.caller else { return Ok(Err(Failure::Stage)) };
-        let server_name = &self.0.config.server_name;
         let claimed: Option<OwnedUserId> = match user {
-            Some(user) => named_user(user, server_name),
+            Some(user) => self.whom(user),
             None => Some(caller.to_owned()),
         };
         if claimed.as_deref() != Some(caller) {

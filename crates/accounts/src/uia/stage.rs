@@ -2,6 +2,8 @@
 
 use vestibule_types::Secret;
 
+use crate::Named;
+
 /// One step of an interactive authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -35,8 +37,8 @@ pub enum Proof {
     Dummy,
     /// A password, and whose it is said to be.
     Password {
-        /// A localpart or a full identifier; `None` for the caller.
-        user: Option<String>,
+        /// `None` for the caller.
+        user: Option<Named>,
         /// The password.
         password: Secret,
     },

@@ -2,6 +2,7 @@
 
 use axum::extract::{Query, State};
 use serde::Deserialize;
+use vestibule_accounts::AccountState;
 use vestibule_http::{MatrixError, OutgoingJson, internal};
 
 use crate::{AdminServices, UserAnswer, UsersAnswer, class_of::class_of, user_name::local_user};
@@ -32,8 +33,19 @@ pub(crate) async fn handle(
     let users = accounts.into_iter().map(|account| UserAnswer {
         user_id: account.user_id.to_string(),
         class: account.class.to_string(),
-        state: format!("{:?}", account.state).to_lowercase(),
+        state: word(account.state).to_owned(),
         created_at_ms: account.created_at,
     });
     Ok(OutgoingJson(UsersAnswer { users: users.collect(), next }))
+}
+
+/// The state as operators read it.
+fn word(state: AccountState) -> &'static str {
+    match state {
+        AccountState::Active => "active",
+        AccountState::Suspended => "suspended",
+        AccountState::Locked => "locked",
+        AccountState::LockedWhileSuspended => "locked, suspended",
+        AccountState::Deactivated => "deactivated",
+    }
 }

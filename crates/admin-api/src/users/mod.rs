@@ -3,4 +3,6 @@
 pub(crate) mod class;
 pub(crate) mod create;
 pub(crate) mod list;
+pub(crate) mod moderation;
 pub(crate) mod password;
+pub(crate) mod restrain;

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::State;
 use serde_json::{Value, json};
+use vestibule_accounts::Accounts;
 use vestibule_http::{Caller, OutgoingJson};
 use vestibule_policy::{Ability, Policy, PolicyHandle};
 use vestibule_types::Actor;
@@ -18,13 +19,14 @@ const ROOM_VERSIONS: [&str; 10] = ["3", "4", "5", "6", "7", "8", "9", "10", "11"
 pub(crate) async fn handle(
     State(settings): State<Arc<ClientApiSettings>>,
     State(policy): State<PolicyHandle>,
+    State(accounts): State<Accounts>,
     Caller(actor): Caller,
 ) -> OutgoingJson<Value> {
     let policy = policy.current();
     let available: BTreeMap<_, _> =
         ROOM_VERSIONS.iter().map(|version| (*version, "stable")).collect();
     let may = |ability| enabled(&policy, &actor, ability);
-    OutgoingJson(json!({ "capabilities": {
+    let mut capabilities = json!({
         "m.room_versions": {
             "default": settings.default_room_version.as_str(),
             "available": available,
@@ -34,8 +36,16 @@ pub(crate) async fn handle(
         "m.set_avatar_url": { "enabled": may(Ability::SetAvatar) },
         "m.profile_fields": profile_fields(&policy, &actor),
         "m.3pid_changes": { "enabled": false },
-        "m.get_login_token": { "enabled": false },
-    }}))
+        "m.get_login_token": {
+            "enabled": accounts.config().sessions.login_tokens && may(Ability::ManageAccount),
+        },
+    });
+    // Whoever may do neither is not told that there is such a thing.
+    let moderation = may(Ability::Administer).then(|| json!({ "lock": true, "suspend": true }));
+    if let Some(told) = capabilities.as_object_mut() {
+        told.extend(moderation.map(|it| ("m.account_moderation".to_owned(), it)));
+    }
+    OutgoingJson(json!({ "capabilities": capabilities }))
 }
 
 fn enabled(policy: &Policy, actor: &Actor, ability: Ability) -> bool {

@@ -56,12 +56,12 @@ pub(crate) fn routes(routes: ClientRoutes) -> ClientRoutes {
 fn old_routes(routes: ClientRoutes) -> ClientRoutes {
     routes
         .mount::<media::get_media_config::v3::Request, _>(Authenticated, get_media_config::handle)
-        .mount::<media::get_content::v3::Request, _>(Anonymous, old::get_content::handle)
-        .mount::<media::get_content_as_filename::v3::Request, _>(
+        .mount_limited::<media::get_content::v3::Request, _>(Anonymous, old::get_content::handle)
+        .mount_limited::<media::get_content_as_filename::v3::Request, _>(
             Anonymous,
             old::get_content_as_filename::handle,
         )
-        .mount::<media::get_content_thumbnail::v3::Request, _>(
+        .mount_limited::<media::get_content_thumbnail::v3::Request, _>(
             Anonymous,
             old::get_content_thumbnail::handle,
         )

@@ -9,6 +9,7 @@ mod get_context;
 mod get_event_by_timestamp;
 mod get_member_events;
 mod get_message_events;
+mod get_mutual_rooms;
 mod get_room_event;
 mod get_state_event;
 mod get_state_events;
@@ -124,6 +125,10 @@ fn reading(routes: ClientRoutes) -> ClientRoutes {
         )
         .mount::<membership::joined_members::v3::Request, _>(Authenticated, joined_members::handle)
         .mount::<membership::joined_rooms::v3::Request, _>(Authenticated, joined_rooms::handle)
+        .mount::<membership::get_mutual_rooms::v1::Request, _>(
+            May(Ability::LookupProfile),
+            get_mutual_rooms::handle,
+        )
         .mount::<state::get_state_events::v3::Request, _>(Authenticated, get_state_events::handle)
         .mount::<state::get_state_event_for_key::v3::Request, _>(
             Authenticated,

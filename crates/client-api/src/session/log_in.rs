@@ -15,7 +15,7 @@ use ruma::{
 };
 use serde::Deserialize;
 use tracing::instrument;
-use vestibule_accounts::{Accounts, LogIn, LogInError};
+use vestibule_accounts::{Accounts, LogIn, LogInError, LogInProof, Named};
 use vestibule_http::{ClientAddress, IncomingJson, MatrixError, Outgoing};
 use vestibule_types::Secret;
 
@@ -29,6 +29,7 @@ pub(crate) struct Body {
     /// The deprecated form of `identifier`.
     user: Option<String>,
     password: Option<Secret>,
+    token: Option<Secret>,
     device_id: Option<OwnedDeviceId>,
     initial_device_display_name: Option<String>,
     #[serde(default)]
@@ -55,18 +56,23 @@ pub(crate) async fn handle(
 
 fn command(body: Body, peer: std::net::IpAddr) -> Result<LogIn, MatrixError> {
     let kind = body.kind.ok_or_else(|| MatrixError::missing_param("missing field `type`"))?;
-    if kind != "m.login.password" {
-        let message = "this type of login is not supported";
-        return Err(MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, message));
-    }
     let missing = |field| MatrixError::missing_param(format!("missing field `{field}`"));
-    let user = match body.identifier {
-        Some(identifier) => identifier.user(),
-        None => Some(body.user.ok_or_else(|| missing("identifier"))?),
+    let proof = match kind.as_str() {
+        "m.login.password" => LogInProof::Password {
+            user: match body.identifier {
+                Some(identifier) => identifier.named(),
+                None => Named::User(body.user.ok_or_else(|| missing("identifier"))?),
+            },
+            password: body.password.ok_or_else(|| missing("password"))?,
+        },
+        "m.login.token" => LogInProof::Token(body.token.ok_or_else(|| missing("token"))?),
+        _ => {
+            let message = "this type of login is not supported";
+            return Err(MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, message));
+        }
     };
     Ok(LogIn {
-        user,
-        password: body.password.ok_or_else(|| missing("password"))?,
+        proof,
         device_id: body.device_id,
         initial_device_display_name: body.initial_device_display_name,
         refresh_token: body.refresh_token,
@@ -77,7 +83,7 @@ fn command(body: Body, peer: std::net::IpAddr) -> Result<LogIn, MatrixError> {
 fn answer(error: LogInError) -> MatrixError {
     let message = error.to_string();
     match error {
-        LogInError::Wrong => MatrixError::forbidden(message),
+        LogInError::Wrong | LogInError::Token => MatrixError::forbidden(message),
         LogInError::Locked => locked(message),
         LogInError::DeviceId => MatrixError::invalid_param(message),
         LogInError::Limited(wait) => MatrixError::limit_exceeded(wait),

@@ -1,9 +1,14 @@
 //! Facts about the surface, asked over HTTP without a socket.
 
 mod accounts;
+mod discovery;
 mod endpoints;
+mod limits;
+mod login_tokens;
 mod malformed;
+mod moderation;
 mod moments;
+mod mutual_rooms;
 mod people;
 mod relations;
 mod rooms;
@@ -43,6 +48,16 @@ pub(crate) struct Server {
 /// Registration is open, and guests are on.
 pub(crate) fn server() -> Server {
     server_with(|_| {}, |_| {})
+}
+
+/// As [`server`], with other settings of this surface.
+pub(crate) fn server_set(settings: impl FnOnce(&mut ClientApiSettings)) -> Server {
+    let Server { mut api, time, .. } = server();
+    let mut set = ClientApiSettings::clone(&api.settings);
+    settings(&mut set);
+    api.settings = Arc::new(set);
+    let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
+    Server { api, time, entrance }
 }
 
 pub(crate) fn server_with(
@@ -111,13 +126,19 @@ pub(crate) fn server_with(
         sync: Sync::new(SyncParts { rooms: rooms.clone(), environment }),
         rooms,
         policy,
-        settings: Arc::new(ClientApiSettings {
-            public_base_url: Some("https://chat.a.example".to_owned()),
-            default_room_version: RoomVersionId::V12,
-        }),
+        settings: settings(),
     };
     let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
     Server { api, time, entrance }
+}
+
+fn settings() -> Arc<ClientApiSettings> {
+    Arc::new(ClientApiSettings {
+        public_base_url: Some("https://chat.a.example".to_owned()),
+        policy_server_key: None,
+        support: None,
+        default_room_version: RoomVersionId::V12,
+    })
 }
 
 /// Somebody with an access token.

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use vestibule_accounts::{AccountState, SetState};
+use vestibule_accounts::{Assigner, Restrain, Restraint};
 
 use super::*;
 
@@ -13,7 +13,7 @@ const WHOAMI: &str = "/_matrix/client/v3/account/whoami";
 async fn logins_are_by_password() {
     let server = server();
     let (_, body) = server.ask(Method::GET, LOGIN, Value::Null).await;
-    assert_eq!(body, json!({ "flows": [{ "type": "m.login.password" }] }));
+    assert_eq!(body["flows"][0], json!({ "type": "m.login.password" }));
     server.person("alice").await;
     let (status, body) = server.log_in("alice", "tea").await;
     assert_eq!(status, 200);
@@ -33,7 +33,7 @@ async fn login_mistakes_have_their_codes() {
     let user = json!({ "type": "m.id.user", "user": "alice" });
     let table = [
         (json!({}), 400, "M_MISSING_PARAM"),
-        (json!({ "type": "m.login.token", "token": "x" }), 400, "M_UNKNOWN"),
+        (json!({ "type": "m.login.sso" }), 400, "M_UNKNOWN"),
         (json!({ "type": kind, "password": "tea" }), 400, "M_MISSING_PARAM"),
         (json!({ "type": kind, "identifier": user }), 400, "M_MISSING_PARAM"),
         (json!({ "type": kind, "identifier": user, "password": "x" }), 403, "M_FORBIDDEN"),
@@ -84,16 +84,17 @@ async fn logging_out_ends_one_session_or_all() {
     assert_eq!(error(answer), code(401, "M_MISSING_TOKEN"));
 }
 
-async fn put_state(server: &Server, who: &Person, state: AccountState) {
+async fn restrain(server: &Server, who: &Person, restraint: Restraint) {
     let user_id = who.user_id.as_str().try_into().unwrap();
-    server.api.accounts.set_state(SetState { user_id, state }).await.unwrap();
+    let command = Restrain { user_id, restraint, on: true };
+    server.api.accounts.restrain(&Assigner::Operator, command).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_locked_account_may_only_log_out() {
     let server = server();
     let alice = server.person("alice").await;
-    put_state(&server, &alice, AccountState::Locked).await;
+    restrain(&server, &alice, Restraint::Lock).await;
     for (method, path) in [
         (Method::GET, WHOAMI),
         (Method::GET, "/_matrix/client/v3/devices"),
@@ -113,7 +114,7 @@ async fn a_locked_account_may_only_log_out() {
 async fn a_suspended_account_reads_and_leaves_but_does_not_write() {
     let server = server();
     let alice = server.person("alice").await;
-    put_state(&server, &alice, AccountState::Suspended).await;
+    restrain(&server, &alice, Restraint::Suspension).await;
     assert_eq!(server.get(WHOAMI, &alice).await.0, 200);
     assert_eq!(server.get("/_matrix/client/v3/pushrules/", &alice).await.0, 200);
     let path = format!("/_matrix/client/v3/profile/{}/displayname", alice.user_id);

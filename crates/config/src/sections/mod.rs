@@ -4,20 +4,24 @@ mod federation;
 mod limits;
 mod listener;
 mod log;
+mod login;
 mod media;
 mod registration;
 mod rooms;
 mod server;
 mod storage;
+mod support;
 
 pub use self::{
     federation::Federation,
     limits::Limits,
     listener::{Listener, Network, Surface, Tls},
     log::{Log, LogFormat},
+    login::Login,
     media::Media,
     registration::{Registration, RegistrationMode, Terms},
     rooms::Rooms,
     server::Server,
     storage::{Durability, Engine, Storage},
+    support::{Contact, Support},
 };

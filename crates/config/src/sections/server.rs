@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ruma::OwnedServerName;
+use ruma::{OwnedServerName, serde::Base64};
 
 use crate::section::section;
 
@@ -19,6 +19,9 @@ section! {
         /// `/.well-known/matrix/server` on listeners that serve "federation". The certificate there
         /// must be for that host.
         pub well_known_server: Option<OwnedServerName> = None, example "\"matrix.example.org:443\"";
+        /// The ed25519 public key of the policy server at this name, told to everybody by
+        /// `/.well-known/matrix/policy_server`. Absent: there is none.
+        pub policy_server_key: Option<Base64> = None, example "\"6yhHGKhCiXTSEN2ksjV7kX+N6rBQZ3Xb+M7LlC6NS+s\"";
         /// The folder that holds the database and the local socket. Only the server's own account
         /// should be able to read it.
         pub data_dir: PathBuf = PathBuf::from("/var/lib/vestibule");

@@ -35,6 +35,12 @@ const GUEST_MAY: &[Ability] = &[
     Ability::Logout,
 ];
 
+/// Requests to the endpoints that the specification wants limited, unless it is written otherwise.
+const REQUESTS: Rate = Rate::per_minute(3_000, 3_000);
+
+/// The same for guests.
+const GUEST_REQUESTS: Rate = Rate::per_minute(600, 600);
+
 /// The longest suffix, in bytes; a display name has to hold it.
 const NAME_SUFFIX_BYTES_MAX: usize = 64;
 
@@ -382,7 +388,7 @@ fn builtin_classes(guest_scope: &Scope) -> [Class; 6] {
         granted_also: AbilitySet::NONE,
         withheld: AbilitySet::NONE,
         may_send: None,
-        rates: BTreeMap::new(),
+        rates: BTreeMap::from([(RateKey::Request, vec![REQUESTS])]),
         name_suffix: None,
         scope: None,
         sso: None,
@@ -394,6 +400,7 @@ fn builtin_classes(guest_scope: &Scope) -> [Class; 6] {
     let rates = BTreeMap::from([
         (RateKey::Message, vec![Rate::per_minute(6, 10)]),
         (RateKey::Join, vec![Rate::per_minute(3, 3)]),
+        (RateKey::Request, vec![GUEST_REQUESTS]),
     ]);
     [
         Class {

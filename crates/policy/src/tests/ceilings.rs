@@ -86,6 +86,7 @@ fn the_state_of_an_account_narrows_its_endpoints() {
         (Locked, reading, Some(Reason::AccountLocked)),
         (Locked, EndpointRule::May(Ability::Logout), None),
         (Locked, EndpointRule::Anonymous, None),
+        (Locked, EndpointRule::PublicDirectory, Some(Reason::AccountLocked)),
         (Expired, reading, Some(Reason::AccountExpired)),
         (Expired, EndpointRule::May(Ability::Logout), None),
     ] {

@@ -12,6 +12,7 @@ mod initial_sync;
 mod joined;
 mod members;
 mod messages;
+mod mutual_rooms;
 mod preview;
 mod relations;
 mod room_summary;
@@ -32,6 +33,7 @@ pub use self::{
     joined::JoinedMember,
     members::MembersQuery,
     messages::{Direction, Messages, MessagesQuery},
+    mutual_rooms::{MutualRooms, MutualRoomsError},
     relations::{Relations, RelationsQuery},
     room_summary::RoomPreview,
     search_users::{FoundUser, FoundUsers},

@@ -83,7 +83,11 @@ impl Rooms {
     }
 }
 
-fn is_scoped(policy: &Policy, reader: &Snapshot<'_>, ask: &Ask) -> Result<bool, StorageError> {
+pub(super) fn is_scoped(
+    policy: &Policy,
+    reader: &Snapshot<'_>,
+    ask: &Ask,
+) -> Result<bool, StorageError> {
     let asker = subject(reader, &ask.user_id)?;
     let class = policy.effective_class(&asker, ask.now);
     Ok(class.and_then(Class::scope).is_some() || class.is_none())
@@ -145,7 +149,7 @@ impl Search<'_, '_> {
         account: &StoredAccount,
     ) -> Result<Option<(Match, FoundUser)>, StorageError> {
         let hidden =
-            matches!(account.state, StoredAccountState::Locked | StoredAccountState::Deactivated);
+            !matches!(account.state, StoredAccountState::Active | StoredAccountState::Suspended);
         if hidden || !self.policy.is_listed(&account.class) || user_id == self.ask.user_id {
             return Ok(None);
         }
@@ -195,19 +199,25 @@ impl Search<'_, '_> {
             if row.value.membership != StoredMembership::Join {
                 continue;
             }
-            if !scoped || self.may_stay(no)? {
+            let reads = (self.policy, self.reader);
+            if !scoped || may_stay(self.rooms, reads, (self.ask, no))? {
                 own.insert(no);
             }
         }
         Ok(own)
     }
+}
 
-    fn may_stay(&self, no: RoomNo) -> Result<bool, StorageError> {
-        let Some(room) = OpenRoom::load_no(self.reader, no)? else { return Ok(false) };
-        let view = RoomView::new(self.rooms, self.reader, &room);
-        let deed = Deed::Stay(room.room_id.clone());
-        Ok(decide(self.policy, self.reader, Some(&view), (self.ask, &deed))?.is_allowed())
-    }
+/// Whether a room is open to the asker.
+pub(super) fn may_stay(
+    rooms: &Rooms,
+    (policy, reader): (&Policy, &Snapshot<'_>),
+    (ask, no): (&Ask, RoomNo),
+) -> Result<bool, StorageError> {
+    let Some(room) = OpenRoom::load_no(reader, no)? else { return Ok(false) };
+    let view = RoomView::new(rooms, reader, &room);
+    let deed = Deed::Stay(room.room_id.clone());
+    Ok(decide(policy, reader, Some(&view), (ask, &deed))?.is_allowed())
 }
 
 fn rank(term: &str, user: &UserId, displayname: Option<&str>) -> Option<Match> {

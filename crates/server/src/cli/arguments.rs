@@ -87,6 +87,32 @@ pub(super) enum UserCommand {
         /// The new class.
         class: String,
     },
+    /// Lock an account: it may only log out until it is unlocked.
+    Lock {
+        /// A localpart, or a full user id of this server.
+        name: String,
+    },
+    /// Unlock an account; its sessions go on.
+    Unlock {
+        /// A localpart, or a full user id of this server.
+        name: String,
+    },
+    /// Suspend an account: it may read and leave, and not write.
+    Suspend {
+        /// A localpart, or a full user id of this server.
+        name: String,
+    },
+    /// Take a suspension off.
+    Unsuspend {
+        /// A localpart, or a full user id of this server.
+        name: String,
+    },
+    /// List who was locked, unlocked, suspended and freed, by whom and when.
+    Moderation {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
     /// List accounts.
     List {
         /// Only those of this class.

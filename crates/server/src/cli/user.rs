@@ -4,7 +4,8 @@ use std::{path::Path, process::ExitCode};
 
 use http::Method;
 use vestibule_admin_api::{
-    ClassChange, Done, NewUser, PasswordChange, UserAnswer, UsersAnswer, segment,
+    ClassChange, Done, LockChange, ModerationsAnswer, NewUser, PasswordChange, SuspensionChange,
+    UserAnswer, UsersAnswer, segment,
 };
 
 use vestibule_types::Secret;
@@ -41,9 +42,47 @@ pub(super) fn run(file: &Path, command: &UserCommand) -> anyhow::Result<ExitCode
             let user: UserAnswer = ask(file, Question::with(Method::PUT, path, &body)?)?;
             say(&format!("{} is {} from now on", user.user_id, user.class));
         }
+        UserCommand::Lock { name } => {
+            restrain(file, (name, "lock"), &LockChange { locked: true })?;
+            say(&format!("{name} is locked"));
+        }
+        UserCommand::Unlock { name } => {
+            restrain(file, (name, "lock"), &LockChange { locked: false })?;
+            say(&format!("{name} is not locked"));
+        }
+        UserCommand::Suspend { name } => {
+            restrain(file, (name, "suspend"), &SuspensionChange { suspended: true })?;
+            say(&format!("{name} is suspended"));
+        }
+        UserCommand::Unsuspend { name } => {
+            restrain(file, (name, "suspend"), &SuspensionChange { suspended: false })?;
+            say(&format!("{name} is not suspended"));
+        }
+        UserCommand::Moderation { limit } => moderation(file, *limit)?,
         UserCommand::List { class } => list(file, class.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn restrain(
+    file: &Path,
+    (name, what): (&str, &str),
+    body: &impl serde::Serialize,
+) -> anyhow::Result<()> {
+    let path = format!("/users/{}/{what}", segment(name));
+    let Done {} = ask(file, Question::with(Method::PUT, path, body)?)?;
+    Ok(())
+}
+
+fn moderation(file: &Path, limit: usize) -> anyhow::Result<()> {
+    let told: ModerationsAnswer = ask(file, Question::get(format!("/moderation?limit={limit}")))?;
+    let mut rows = vec![["when", "what", "user", "by"].map(str::to_owned).to_vec()];
+    rows.extend(told.acts.into_iter().map(|act| {
+        let by = act.by.unwrap_or_else(|| "operator".to_owned());
+        vec![act.at_ms.to_string(), act.act, act.user_id, by]
+    }));
+    say(&table(&rows));
+    Ok(())
 }
 
 fn list(file: &Path, class: Option<&str>) -> anyhow::Result<()> {

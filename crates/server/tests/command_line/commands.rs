@@ -104,3 +104,25 @@ fn an_operator_is_told_why_a_server_cannot_be_talked_to() {
     assert!(retried.ok && retried.out.contains("it had not failed"), "{retried:?}");
     assert!(!bench.run("federation test b/c").ok);
 }
+
+#[test]
+fn an_account_is_locked_suspended_and_freed() {
+    let bench = Bench::new();
+    assert!(bench.run_with("user create alice", "secret password\n").ok);
+    for (words, state) in [
+        ("user suspend alice", "suspended"),
+        ("user lock alice", "locked, suspended"),
+        ("user unsuspend alice", "locked"),
+        ("user unlock alice", "active"),
+    ] {
+        assert!(bench.run(words).ok, "{words}");
+        let listed = bench.run("user list");
+        assert!(listed.out.trim_end().ends_with(&format!("member  {state}")), "{listed:?}");
+    }
+    let told = bench.run("user moderation --limit 2");
+    assert!(told.out.contains("unlock") && told.out.contains("operator"), "{told:?}");
+    assert!(!told.out.contains("  lock"), "only so many were asked for: {told:?}");
+    assert!(bench.run_with("user create root --class admin", "secret password\n").ok);
+    let refused = bench.run("user lock root");
+    assert!(!refused.ok && refused.err.contains("admin"), "{refused:?}");
+}

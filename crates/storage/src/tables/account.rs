@@ -21,6 +21,8 @@ pub enum StoredAccountState {
     Locked,
     /// Gone; its name stays taken.
     Deactivated,
+    /// As locked; when it is unlocked, it is suspended.
+    LockedWhileSuspended,
 }
 
 /// An account of this server.
@@ -157,6 +159,9 @@ pub const DEVICE_BY_USER: Table<(OwnedUserId, OwnedDeviceId), StoredDevice> =
 /// When a device was last seen.
 pub const SEEN_BY_DEVICE: Table<(OwnedUserId, OwnedDeviceId), StoredSeen> =
     Table::new(0x0104, "seen_by_device");
+/// What the client of a device called itself when it was last seen.
+pub const AGENT_BY_DEVICE: Table<(OwnedUserId, OwnedDeviceId), String> =
+    Table::new(0x0982, "agent_by_device");
 /// Sessions by the digest of their access token.
 pub const SESSION_BY_TOKEN: Table<(TokenDigest,), StoredSession> =
     Table::new(0x0105, "session_by_token");

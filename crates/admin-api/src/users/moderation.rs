@@ -1,0 +1,30 @@
+//! `GET /moderation`: what was done to accounts, newest first.
+
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use vestibule_http::{MatrixError, OutgoingJson, internal};
+
+use crate::{AdminServices, ModerationAnswer, ModerationsAnswer};
+
+/// Acts in one answer, unless fewer are asked for.
+const ACTS: usize = 100;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Question {
+    limit: Option<usize>,
+}
+
+pub(crate) async fn handle(
+    State(services): State<AdminServices>,
+    Query(question): Query<Question>,
+) -> Result<OutgoingJson<ModerationsAnswer>, MatrixError> {
+    let limit = question.limit.unwrap_or(ACTS);
+    let found = services.accounts.moderation_acts(limit).await.map_err(|cause| internal(&cause))?;
+    let acts = found.into_iter().map(|act| ModerationAnswer {
+        at_ms: act.at,
+        by: act.by.map(|by| by.to_string()),
+        user_id: act.user_id.to_string(),
+        act: act.act.to_owned(),
+    });
+    Ok(OutgoingJson(ModerationsAnswer { acts: acts.collect() }))
+}

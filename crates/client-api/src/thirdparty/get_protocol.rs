@@ -1,0 +1,9 @@
+//! `GET /_matrix/client/v3/thirdparty/protocol/{protocol}`
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3thirdpartyprotocolprotocol>
+
+use vestibule_http::MatrixError;
+
+pub(crate) async fn handle() -> MatrixError {
+    super::unknown_protocol()
+}
