@@ -193,6 +193,10 @@ pub enum Action<'a> {
     LookupProfile { target: &'a UserId },
     /// Search the user directory.
     SearchUsers,
+    /// Search messages.
+    SearchMessages,
+    /// Have a preview of a web page made.
+    PreviewUrl,
     /// Upload media.
     Upload,
     /// Write account data or tags.
@@ -312,6 +316,8 @@ impl<'a> Action<'a> {
             Self::ToDevice { .. } => Ability::ToDevice,
             Self::LookupProfile { .. } => Ability::LookupProfile,
             Self::SearchUsers => Ability::SearchUsers,
+            Self::SearchMessages => Ability::SearchMessages,
+            Self::PreviewUrl => Ability::PreviewUrl,
             Self::Upload => Ability::UploadMedia,
             Self::AccountData => Ability::AccountData,
             Self::ResolveRemoteAlias { .. } => Ability::RemoteAlias,

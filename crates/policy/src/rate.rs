@@ -32,7 +32,7 @@ pub enum RateKey {
     ToDevice,
     /// Uploads.
     Upload,
-    /// Profiles looked up, users searched, aliases resolved elsewhere.
+    /// Profiles looked up, users and messages searched, aliases resolved elsewhere, previews.
     Lookup,
     /// Account data.
     AccountData,

@@ -92,6 +92,8 @@ pub enum Deed {
     Report,
     /// Search the user directory.
     SearchUsers,
+    /// Search messages.
+    SearchMessages,
 }
 
 impl Deed {
@@ -132,6 +134,7 @@ impl Deed {
             Self::ReadMarker(room) => Action::ReadMarker { room },
             Self::Report => Action::Report,
             Self::SearchUsers => Action::SearchUsers,
+            Self::SearchMessages => Action::SearchMessages,
         }
     }
 

@@ -30,6 +30,17 @@ impl<R: Read> RoomView<'_, R> {
         event: &LoggedEvent,
         showing: Showing<'_>,
     ) -> Result<Box<RawValue>, StorageError> {
+        self.show_with(viewer, event, showing, None)
+    }
+
+    /// Renders an event with what is summed up of the events that relate to it.
+    pub(crate) fn show_with(
+        &self,
+        viewer: &mut Viewer,
+        event: &LoggedEvent,
+        showing: Showing<'_>,
+        relations: Option<&RawValue>,
+    ) -> Result<Box<RawValue>, StorageError> {
         let pdu = &event.pdu;
         let replaced = self.replaced(event)?;
         let redaction = self.redaction_of(pdu.event_id())?;
@@ -52,6 +63,7 @@ impl<R: Read> RoomView<'_, R> {
             prev_sender: replaced.as_ref().map(|it| it.pdu.sender().as_str()),
             replaces_state: replaced.as_ref().map(|it| &**it.pdu.event_id()),
             redacted_because: because.as_deref(),
+            relations,
             ..Unsigned::default()
         };
         if redaction.is_none() {

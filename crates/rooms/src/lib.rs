@@ -9,6 +9,7 @@ mod acquaintance;
 mod append;
 mod ask;
 mod audit;
+mod bundle;
 mod client_event;
 mod content;
 mod create_room;
@@ -20,6 +21,7 @@ mod explain;
 mod facts;
 mod for_servers;
 mod handshake;
+mod ignored;
 mod import;
 mod log;
 mod membership;
@@ -45,6 +47,7 @@ pub use self::{
     append::{AppendError, Appended, Incoming, ReceiveError, Received, StagedEvent, Staging},
     ask::{AskError, Deed},
     audit::AuditedDenial,
+    bundle::ShownEvents,
     client_event::{Showing, name_of},
     create_room::{CreateRoom, CreateRoomError, CreatedRoom, InitialState, Preset},
     directory::{Administrator, DirectoryError, PublicRoomsPage, PublicRoomsQuery, RoomSummary},
@@ -63,6 +66,7 @@ pub use self::{
     handshake::{
         HandedIn, HandshakeError, JoinedState, MakeMembership, STRIPPED_TYPES, Template, Wanted,
     },
+    ignored::ignored_users,
     log::LoggedEvent,
     membership::{
         ForgetError, GuardNote, Invite, Join, Knock, Leave, MembershipError, RemoveMember, Unban,
@@ -74,7 +78,7 @@ pub use self::{
         Hierarchy, HierarchyQuery, InboundRoom, JoinedMember, MembersQuery, Messages,
         MessagesQuery, MutualRooms, MutualRoomsError, PolicyServer, ReadError, Relations,
         RelationsQuery, RoomAccountData, RoomPreview, RoomSnapshot, SpaceRoom, Threads,
-        ThreadsQuery,
+        ThreadsQuery, filter_wants,
     },
     report::{FiledReport, Report, ReportError, Reported},
     room_tx::UnknownRoom,

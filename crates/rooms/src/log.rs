@@ -6,7 +6,7 @@ use moka::sync::Cache;
 use vestibule_events::Pdu;
 use vestibule_storage::{
     Read, StorageError,
-    tables::room::{EVENT_BY_NO, StoredMembership},
+    tables::room::{EVENT_BY_NO, StoredEvent, StoredMembership},
 };
 use vestibule_types::{
     EventNo, RoomNo,
@@ -75,9 +75,42 @@ impl EventCache {
         {
             return Ok(Some(known));
         }
-        let Some(stored) = EVENT_BY_NO.get(reader, (room.no, no))? else {
-            return Ok(None);
+        match EVENT_BY_NO.get(reader, (room.no, no))? {
+            Some(stored) => self.parse(room, no, stored).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Several committed events, in the order of their numbers asked for. What is not remembered is
+    /// read at once.
+    pub(crate) fn events(
+        &self,
+        reader: &impl Read,
+        room: &OpenRoom,
+        nos: &[EventNo],
+    ) -> Result<Vec<Option<LoggedEvent>>, StorageError> {
+        let known = |no: &EventNo| {
+            if no.0 < room.committed { self.events.get(&(room.no, *no)) } else { None }
         };
+        let mut events: Vec<Option<LoggedEvent>> = nos.iter().map(known).collect();
+        let missing: Vec<(&EventNo, &mut Option<LoggedEvent>)> =
+            nos.iter().zip(&mut events).filter(|(_, event)| event.is_none()).collect();
+        let rows = EVENT_BY_NO.multi_get(reader, missing.iter().map(|(no, _)| (room.no, **no)))?;
+        for ((no, event), row) in missing.into_iter().zip(rows) {
+            if let Some(stored) = row {
+                *event = Some(self.parse(room, *no, stored)?);
+            }
+        }
+        Ok(events)
+    }
+
+    /// An event out of its row. It is remembered if it is committed.
+    fn parse(
+        &self,
+        room: &OpenRoom,
+        no: EventNo,
+        stored: StoredEvent,
+    ) -> Result<LoggedEvent, StorageError> {
         let pdu = Pdu::from_stored(stored.event_id, stored.json, room.version)
             .map_err(|error| StorageError::corrupt("event_by_no", error.to_string()))?;
         let event = LoggedEvent {
@@ -93,6 +126,6 @@ impl EventCache {
                 self.events.invalidate(&(room.no, no));
             }
         }
-        Ok(Some(event))
+        Ok(event)
     }
 }

@@ -113,6 +113,11 @@ impl<'a, R: Read> RoomView<'a, R> {
         self.rooms.inner.events.event(&self.reader, room, no)
     }
 
+    /// Several events of this room by number, read at once.
+    pub fn events(&self, nos: &[EventNo]) -> Result<Vec<Option<LoggedEvent>>, StorageError> {
+        self.rooms.inner.events.events(&self.reader, self.room, nos)
+    }
+
     /// The number of an event of this room.
     pub fn event_no(&self, id: &EventId) -> Result<Option<EventNo>, StorageError> {
         let place = EVENT_BY_ID.get(&self.reader, (id,))?;
@@ -139,6 +144,24 @@ impl<'a, R: Read> RoomView<'a, R> {
     /// timeline.
     pub fn around(&self, no: EventNo) -> Result<Option<Stamped<StoredEventState>>, StorageError> {
         EVENT_STATE.get(&self.reader, (self.room.no, no))
+    }
+
+    /// The state around several events, read at once.
+    pub(crate) fn around_all(
+        &self,
+        nos: impl IntoIterator<Item = EventNo>,
+    ) -> Result<Vec<Option<Stamped<StoredEventState>>>, StorageError> {
+        EVENT_STATE.multi_get(&self.reader, nos.into_iter().map(|no| (self.room.no, no)))
+    }
+
+    /// Which of some events a redaction took effect on, read at once.
+    pub(crate) fn redacted<'e>(
+        &self,
+        ids: impl IntoIterator<Item = &'e EventId>,
+    ) -> Result<Vec<bool>, StorageError> {
+        let keys = ids.into_iter().map(|id| (self.room.no, id));
+        let rows = REDACTION_BY_TARGET.multi_get(&self.reader, keys)?;
+        Ok(rows.into_iter().map(|row| row.is_some()).collect())
     }
 
     /// What a key of the current resolved state leads to.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use ruma::{OwnedUserId, UserId};
 use serde::Deserialize;
 use vestibule_storage::{
-    Read, Stamp, StorageError,
-    tables::room::{StateAt, StoredMembership},
+    Read, Stamp, Stamped, StorageError,
+    tables::room::{StateAt, StoredEventState, StoredMembership},
 };
 use vestibule_types::EventNo;
 
@@ -78,9 +78,19 @@ impl Viewer {
         view: &RoomView<'_, R>,
         no: EventNo,
     ) -> Result<bool, StorageError> {
-        let (Some(event), Some(around)) = (view.event(no)?, view.around(no)?) else {
-            return Ok(false);
-        };
+        match (view.event(no)?, view.around(no)?) {
+            (Some(event), Some(around)) => self.sees(view, &event, &around),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether the viewer may see an event that was read already, with the state around it.
+    pub(crate) fn sees<R: Read>(
+        &mut self,
+        view: &RoomView<'_, R>,
+        event: &LoggedEvent,
+        around: &Stamped<StoredEventState>,
+    ) -> Result<bool, StorageError> {
         if event.pdu.rejected() || around.value.soft_failed {
             return Ok(false);
         }
@@ -89,7 +99,7 @@ impl Viewer {
             return Ok(true);
         }
         // A change of visibility, and of the viewer's own membership, is seen from either side.
-        if !self.has_two_sides(&event) {
+        if !self.has_two_sides(event) {
             return Ok(false);
         }
         let after = self.moment(view, around.value.after)?;

@@ -198,6 +198,9 @@ pub struct Timeline {
     /// Where to page back from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_batch: Option<String>,
+    /// Whether events are shown with what relates to them, as this user sees it.
+    #[serde(skip)]
+    pub bundled: bool,
 }
 
 /// How much is unread.

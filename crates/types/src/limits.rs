@@ -6,6 +6,7 @@ mod key_ring;
 mod keys;
 mod media;
 mod membership;
+mod search;
 mod sender;
 mod sliding;
 mod told;
@@ -13,7 +14,8 @@ mod told;
 use std::time::Duration;
 
 pub use self::{
-    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, sender::*, sliding::*,
+    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, search::*, sender::*,
+    sliding::*,
     told::*,
 };
 
@@ -295,6 +297,12 @@ pub const THREAD_REPLIES_COUNTED_MAX: usize = 1_000;
 
 /// Threads looked at for one page of them.
 pub const THREADS_SCAN_MAX: usize = 500;
+
+/// Edits of one event that are compared to find the most recent one.
+pub const EDITS_COMPARED_MAX: usize = 500;
+
+/// References to one event that are told together with it.
+pub const REFERENCES_BUNDLED_MAX: usize = 250;
 
 /// Rooms on one page of a space's hierarchy.
 pub const HIERARCHY_PAGE_MAX: usize = 100;

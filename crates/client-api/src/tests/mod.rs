@@ -1,6 +1,7 @@
 //! Facts about the surface, asked over HTTP without a socket.
 
 mod accounts;
+mod bundles;
 mod discovery;
 mod endpoints;
 mod limits;
@@ -123,6 +124,7 @@ pub(crate) fn server_with(
         accounts,
         keys,
         media,
+        search: Search::new(SearchParts { rooms: rooms.clone(), environment: environment.clone() }),
         sync: Sync::new(SyncParts { rooms: rooms.clone(), environment }),
         rooms,
         policy,

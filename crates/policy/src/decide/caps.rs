@@ -161,6 +161,8 @@ fn rate_key(action: Action<'_>) -> Option<RateKey> {
         Action::Upload => RateKey::Upload,
         Action::LookupProfile { .. }
         | Action::SearchUsers
+        | Action::SearchMessages
+        | Action::PreviewUrl
         | Action::ResolveRemoteAlias { .. }
         | Action::BrowseRemoteDirectory { .. }
         | Action::Peek { .. } => RateKey::Lookup,

@@ -69,7 +69,14 @@ fn guests_make_no_rooms_upload_nothing_and_search_nobody() {
         assert_eq!(refused(&policy, &facts, &guest(), action), Some(Reason::NotInClass));
         assert_eq!(refused(&policy, &facts, &account("ada", "member"), action), None);
     }
-    for action in [Action::Upload, Action::SearchUsers, Action::AccountData, Action::SetAvatar] {
+    for action in [
+        Action::Upload,
+        Action::SearchUsers,
+        Action::SearchMessages,
+        Action::PreviewUrl,
+        Action::AccountData,
+        Action::SetAvatar,
+    ] {
         let reason = refused(&policy, &Facts::default(), &guest(), action);
         assert_eq!(reason, Some(Reason::NotInClass), "{action:?}");
     }

@@ -108,6 +108,8 @@ fn every_action_that_writes_has_a_kind_of_permit() {
         "peek",
         "lookup_profile",
         "search_users",
+        "search_messages",
+        "preview_url",
         "remote_alias",
         "remote_directory",
         "logout",

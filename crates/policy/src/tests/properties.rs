@@ -75,6 +75,8 @@ pub(super) fn every_action<'a>(
         Action::ToDevice { target: user },
         Action::LookupProfile { target: user },
         Action::SearchUsers,
+        Action::SearchMessages,
+        Action::PreviewUrl,
         Action::Upload,
         Action::AccountData,
         Action::ResolveRemoteAlias { alias },

@@ -1,13 +1,14 @@
 //! What follows from a change of the resolved state: who is in the room, and whose scope it
 //! touches. Runs for every change of resolved state, also those no new event made.
 
-use ruma::{OwnedUserId, ServerName, UserId};
+use ruma::{EventId, OwnedUserId, ServerName, UserId};
 use serde::Deserialize;
 use vestibule_events::Pdu;
 use vestibule_storage::{
     Stamp, Stamped,
     tables::{
         device_list::JOINED_ROOM_BY_USER,
+        relation::{AGGREGATED, RELATION_BY_TYPE},
         room::{
             ANNOTATION, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT, RELATION_BY_PARENT,
             ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo, StoredMember,
@@ -242,8 +243,27 @@ impl RoomTx<'_, '_> {
             let reply = StoredThreadReply { root: parent.clone(), event: no };
             THREAD_REPLY.put(self.tx, (room, stamp), &reply)?;
         }
+        self.index_aggregated(&parent, &rel_type)?;
+        RELATION_BY_TYPE.put(self.tx, (room, &parent, &rel_type, stamp), &StoredEventNo(no))?;
         let row = StoredRelation { rel_type, event: no };
         RELATION_BY_PARENT.put(self.tx, (room, &parent, stamp), &row)?;
+        Ok(())
+    }
+
+    /// Marks an event as one that relations lead to, so that others cost nothing when they are read.
+    fn index_aggregated(&mut self, parent: &EventId, rel_type: &str) -> Result<(), AppendError> {
+        let key = (self.known()?.no, parent);
+        let before = AGGREGATED.get(&self.tx.fixed(), key)?.unwrap_or_default();
+        let mut now = before;
+        match rel_type {
+            "m.thread" => now.thread = true,
+            "m.replace" => now.replaced = true,
+            "m.reference" => now.referenced = true,
+            _ => {}
+        }
+        if now != before {
+            AGGREGATED.put(self.tx, key, &now)?;
+        }
         Ok(())
     }
 }

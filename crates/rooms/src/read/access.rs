@@ -1,7 +1,7 @@
 //! Who may read a room at all, and up to which moment of its state.
 
 use vestibule_policy::RateFact;
-use vestibule_storage::{Read, Snapshot, tables::room::StoredMembership};
+use vestibule_storage::{Read, Snapshot, StorageError, tables::room::StoredMembership};
 use vestibule_types::Actor;
 
 use super::ReadError;
@@ -20,6 +20,11 @@ pub(crate) struct Access {
 }
 
 impl Rooms {
+    /// Whether somebody may search messages now. What they find is decided for each event.
+    pub async fn may_search_messages(&self, actor: &Actor) -> Result<(), AskError> {
+        self.ask(actor, &Deed::SearchMessages).await.map(drop)
+    }
+
     /// Reads a room for somebody who may.
     pub(crate) async fn read_as<T, F>(
         &self,
@@ -64,16 +69,22 @@ impl Rooms {
 impl<R: Read> RoomView<'_, R> {
     /// What somebody reads as a member, or as one who was.
     fn access_of_member(&self, user: &ruma::UserId) -> Result<Option<Access>, ReadError> {
+        let Some(at) = self.member_sees(user)? else { return Ok(None) };
+        Ok(Some(Access { viewer: Viewer::new(self, user)?, at }))
+    }
+
+    /// The moment of the state that a member sees: now, or when they left. `None` for those who
+    /// were never in, and those who forgot the room.
+    pub fn member_sees(&self, user: &ruma::UserId) -> Result<Option<StateAt>, StorageError> {
         let Some(member) = self.local_member(user)? else { return Ok(None) };
         let was_in = member.value.previous == Some(StoredMembership::Join);
-        let at = match member.value.membership {
-            StoredMembership::Join => self.room.head.state,
+        match member.value.membership {
+            StoredMembership::Join => Ok(Some(self.room.head.state)),
             _ if was_in && !member.value.forgotten => {
                 let left = self.around(member.value.event)?;
-                left.map_or(self.room.head.state, |around| around.value.after)
+                Ok(Some(left.map_or(self.room.head.state, |around| around.value.after)))
             }
-            _ => return Ok(None),
-        };
-        Ok(Some(Access { viewer: Viewer::new(self, user)?, at }))
+            _ => Ok(None),
+        }
     }
 }

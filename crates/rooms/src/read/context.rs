@@ -87,7 +87,7 @@ impl Rooms {
                 }
             }
             let context = Context {
-                event: view.show(viewer, &event, showing)?,
+                event: view.show_bundled(viewer, &event, showing)?,
                 before: shown(view, viewer, (&back, &query.filter), showing)?,
                 after: shown(view, viewer, (&forth, &query.filter), showing)?,
                 start: start.to_string(),
@@ -113,8 +113,8 @@ fn shown<R: Read>(
     for (_, no) in rows {
         let Some(event) = view.event(*no)? else { continue };
         if wanted(filter, &event) && viewer.may_see(view, *no)? {
-            events.push(view.show(viewer, &event, showing)?);
+            events.push(event);
         }
     }
-    Ok(events)
+    Ok(view.show_all(viewer, &events, showing)?.events)
 }

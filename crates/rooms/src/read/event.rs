@@ -22,7 +22,7 @@ impl Rooms {
                 return Err(ReadError::NotFound);
             }
             let showing = Showing { actor: Some(&actor_), with_room_id: true, now };
-            Ok(view.show(&mut access.viewer, &event, showing)?)
+            Ok(view.show_bundled(&mut access.viewer, &event, showing)?)
         });
         match read.await {
             // Whether the event exists is not told to those who may not see it.

@@ -160,10 +160,7 @@ impl Page<'_, '_, '_> {
             }
         }
         let state = self.senders(&found)?;
-        let mut chunk = Vec::with_capacity(found.len());
-        for event in &found {
-            chunk.push(self.view.show(&mut self.access.viewer, event, self.showing)?);
-        }
+        let chunk = self.view.show_all(&mut self.access.viewer, &found, self.showing)?.events;
         let start = from.map_or_else(|| self.outermost(), |position| position.to_string());
         let end = at.filter(|_| !exhausted).map(|position| position.to_string());
         Ok(Reached { page: Messages { start, end, chunk, state }, gap })
@@ -237,7 +234,7 @@ struct HasUrl {
 
 /// Whether a filter lets an event through.
 #[must_use]
-pub(crate) fn wanted(filter: &RoomEventFilter, event: &LoggedEvent) -> bool {
+pub fn wanted(filter: &RoomEventFilter, event: &LoggedEvent) -> bool {
     let kind = event.pdu.kind();
     let sender = event.pdu.sender();
     if filter.not_types.iter().any(|pattern| matches(pattern, kind))

@@ -1,20 +1,20 @@
 //! What relates to an event.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{EventId, OwnedEventId, OwnedRoomId};
 use serde_json::value::RawValue;
 use vestibule_storage::{
-    Read, Scan, Snapshot, Stamp, StorageError,
-    tables::room::{RELATION_BY_PARENT, StoredRelation},
+    Scan, Snapshot, Stamp, StorageError,
+    tables::{relation::RELATION_BY_TYPE, room::RELATION_BY_PARENT},
 };
 use vestibule_types::{
-    Actor,
+    Actor, EventNo,
     limits::{MESSAGES_PAGE_MAX, RELATION_DEPTH_MAX, RELATIONS_SCAN_MAX},
 };
 
-use super::{Direction, ReadError, access::Access};
-use crate::{LoggedEvent, RoomView, Rooms, Showing, TimelinePosition, append::LIVE};
+use super::{Direction, ReadError};
+use crate::{LoggedEvent, Rooms, Showing, TimelinePosition, append::LIVE, bundle::Bundler};
 
 /// Which relations are wanted.
 #[derive(Clone, Debug)]
@@ -52,8 +52,8 @@ pub struct Relations {
     pub recursion_depth: Option<u8>,
 }
 
-/// An event that relates to another, at its place in the stream.
-type Related = (Stamp, StoredRelation);
+/// An event that relates to another, by its place in the stream.
+type Related = (Stamp, EventNo);
 
 impl Rooms {
     /// A page of the events that relate to an event, as far as the reader may see them. What was
@@ -64,10 +64,10 @@ impl Rooms {
         query: RelationsQuery,
     ) -> Result<Relations, ReadError> {
         let slot = self.inner.store.slot_of_room(&query.room_id).0;
-        let token = |text: &Option<String>| {
+        let position = |text: &Option<String>| {
             text.as_deref().map(|text| TimelinePosition::of_token(text, slot)).transpose()
         };
-        let (from, to) = (token(&query.from)?, token(&query.to)?);
+        let (from, to) = (position(&query.from)?, position(&query.to)?);
         let (asker, now) = (actor.clone(), self.inner.env.now());
         let room_id = query.room_id.clone();
         let read = self.read_as(actor, &room_id, move |view, mut access| {
@@ -76,7 +76,15 @@ impl Rooms {
                 return Err(ReadError::NotFound);
             }
             let showing = Showing { actor: Some(&asker), with_room_id: true, now };
-            Page { view, access, showing, query: &query }.read((from, to))
+            let bundler = Bundler::new(view, &mut access.viewer, showing)?;
+            let Found { events, next } = Page { bundler, query: &query }.read((from, to))?;
+            let events: Vec<LoggedEvent> = events.into_iter().map(|(_, event)| event).collect();
+            Ok(Relations {
+                chunk: view.show_all(&mut access.viewer, &events, showing)?.events,
+                next: next.map(token),
+                previous: from.map(|from| from.to_string()),
+                recursion_depth: query.recurse.then_some(RELATION_DEPTH_MAX),
+            })
         });
         match read.await {
             // Whether the event exists is not told to those who may not see it.
@@ -87,113 +95,74 @@ impl Rooms {
 }
 
 /// One page while it is read.
-struct Page<'p, 'a, 's> {
-    view: &'p RoomView<'a, &'p Snapshot<'s>>,
-    access: Access,
-    showing: Showing<'p>,
+struct Page<'p, 'a, 's, 'r> {
+    bundler: Bundler<'p, 'a, &'r Snapshot<'s>>,
     query: &'p RelationsQuery,
 }
 
 type Bounds = (Option<TimelinePosition>, Option<TimelinePosition>);
 
-impl Page<'_, '_, '_> {
-    fn read(mut self, bounds: Bounds) -> Result<Relations, ReadError> {
-        let related = if self.query.recurse {
-            self.view.related_deeply(self.query, bounds)?
-        } else {
-            self.view.related(self.query, bounds)?
-        };
-        let limit = self.query.limit.clamp(1, MESSAGES_PAGE_MAX);
-        let mut found: Vec<(Stamp, LoggedEvent)> = Vec::new();
-        let mut next = (related.len() == RELATIONS_SCAN_MAX)
-            .then(|| related.last().map(|(stamp, _)| token(*stamp)))
-            .flatten();
-        for (stamp, relation) in &related {
-            let Some(event) = self.wanted(relation)? else { continue };
-            if found.len() == limit {
-                next = found.last().map(|(stamp, _)| token(*stamp));
-                break;
-            }
-            found.push((*stamp, event));
-        }
-        let mut chunk = Vec::with_capacity(found.len());
-        for (_, event) in &found {
-            chunk.push(self.view.show(&mut self.access.viewer, event, self.showing)?);
-        }
-        Ok(Relations {
-            chunk,
-            next,
-            previous: bounds.0.map(|from| from.to_string()),
-            recursion_depth: self.query.recurse.then_some(RELATION_DEPTH_MAX),
-        })
-    }
-
-    fn wanted(&mut self, relation: &StoredRelation) -> Result<Option<LoggedEvent>, ReadError> {
-        let of_type = self.query.rel_type.as_ref().is_none_or(|it| *it == relation.rel_type);
-        if !of_type {
-            return Ok(None);
-        }
-        let Some(event) = self.view.event(relation.event)? else { return Ok(None) };
-        let of_kind = self.query.event_type.as_ref().is_none_or(|it| it == event.pdu.kind());
-        let stands = of_kind
-            && self.view.redaction_of(event.pdu.event_id())?.is_none()
-            && self.access.viewer.may_see(self.view, event.no)?;
-        Ok(stands.then_some(event))
-    }
+/// What a page holds.
+#[derive(Default)]
+struct Found {
+    events: Vec<(Stamp, LoggedEvent)>,
+    /// The place the next page begins behind.
+    next: Option<Stamp>,
 }
 
-impl<R: Read> RoomView<'_, R> {
-    /// What relates to an event directly.
-    fn related(
-        &self,
-        query: &RelationsQuery,
-        (from, to): Bounds,
-    ) -> Result<Vec<Related>, StorageError> {
-        let (no, parent) = (self.room.no, &*query.event_id);
-        let mut scan = Scan::prefix((no, parent)).limit(RELATIONS_SCAN_MAX);
-        let (least, most) = match query.direction {
-            Direction::Forward => (from, to),
-            Direction::Backward => {
-                scan = scan.reverse();
-                (to, from)
-            }
-        };
-        if let Some(least) = least {
-            scan = scan.after((no, parent, least.stamp));
-        }
-        if let Some(most) = most {
-            scan = scan.before((no, parent, most.stamp));
-        }
-        let rows = RELATION_BY_PARENT.scan_with(&self.reader, scan)?;
-        Ok(rows.into_iter().map(|((_, _, stamp), relation)| (stamp, relation)).collect())
+impl Page<'_, '_, '_, '_> {
+    fn read(mut self, bounds: Bounds) -> Result<Found, StorageError> {
+        if self.query.recurse { self.read_deeply(bounds) } else { self.read_directly(bounds) }
     }
 
-    /// What relates to an event over a few steps, each event once.
-    fn related_deeply(
-        &self,
-        query: &RelationsQuery,
-        (from, to): Bounds,
-    ) -> Result<Vec<Related>, StorageError> {
-        let mut seen = BTreeSet::from([query.event_id.clone()]);
-        let mut parents = vec![query.event_id.clone()];
+    /// At most so many events.
+    fn limit(&self) -> usize {
+        self.query.limit.clamp(1, MESSAGES_PAGE_MAX)
+    }
+
+    /// What relates to the event itself.
+    fn read_directly(&mut self, bounds: Bounds) -> Result<Found, StorageError> {
+        let limit = self.limit();
+        let related = self.related(bounds)?;
+        let mut found = Found::default();
+        for stretch in related.chunks(limit) {
+            for event in self.wanted(stretch)? {
+                if found.events.len() == limit {
+                    found.next = found.events.last().map(|(stamp, _)| *stamp);
+                    return Ok(found);
+                }
+                found.events.push(event);
+            }
+        }
+        if related.len() == RELATIONS_SCAN_MAX {
+            found.next = related.last().map(|(stamp, _)| *stamp);
+        }
+        Ok(found)
+    }
+
+    /// What relates to the event over a few steps, each event once. A step is only taken over an
+    /// event that is wanted itself.
+    fn read_deeply(&mut self, (from, to): Bounds) -> Result<Found, StorageError> {
+        let mut seen = BTreeSet::from([self.query.event_id.clone()]);
+        let mut parents = vec![self.query.event_id.clone()];
         let mut all = Vec::new();
         for _ in 0..RELATION_DEPTH_MAX {
             let mut children = Vec::new();
             for parent in parents {
                 let left = RELATIONS_SCAN_MAX.saturating_sub(all.len());
-                for (stamp, relation) in self.relations_of(&parent, left)? {
-                    let Some(event) = self.event(relation.event)? else { continue };
+                let rows = self.relations_of(&parent, left)?;
+                for (stamp, event) in self.wanted(&rows)? {
                     let event_id = event.pdu.event_id().clone();
                     if seen.insert(event_id.clone()) {
                         children.push(event_id);
-                        all.push((stamp, relation));
+                        all.push((stamp, event));
                     }
                 }
             }
             parents = children;
         }
         let (from, to) = (from.map(|it| it.stamp), to.map(|it| it.stamp));
-        match query.direction {
+        match self.query.direction {
             Direction::Forward => {
                 all.sort_by_key(|(stamp, _)| *stamp);
                 all.retain(|(at, _)| {
@@ -207,14 +176,58 @@ impl<R: Read> RoomView<'_, R> {
                 });
             }
         }
-        Ok(all)
+        let more = all.len() > self.limit();
+        all.truncate(self.limit());
+        let next = all.last().map(|(stamp, _)| *stamp).filter(|_| more);
+        Ok(Found { events: all, next })
     }
 
+    /// Those of some related events that the reader wants and sees.
+    fn wanted(&mut self, related: &[Related]) -> Result<Vec<(Stamp, LoggedEvent)>, StorageError> {
+        let stamps: BTreeMap<EventNo, Stamp> = related.iter().map(|(at, no)| (*no, *at)).collect();
+        let nos: Vec<EventNo> = related.iter().map(|(_, no)| *no).collect();
+        let kind = self.query.event_type.as_deref();
+        let standing = self.bundler.standing(&nos)?.into_iter();
+        let wanted = standing.filter(|event| kind.is_none_or(|kind| kind == event.pdu.kind()));
+        Ok(wanted.filter_map(|event| Some((*stamps.get(&event.no)?, event))).collect())
+    }
+
+    /// What relates to the event, in the direction of reading.
+    fn related(&self, (from, to): Bounds) -> Result<Vec<Related>, StorageError> {
+        let (view, parent) = (self.bundler.view, &*self.query.event_id);
+        let (no, forward) = (view.room.no, self.query.direction == Direction::Forward);
+        let (least, most) = if forward { (from, to) } else { (to, from) };
+        let after = least.map(|it| it.stamp).unwrap_or_default();
+        let before = most.map_or(FOREVER, |it| it.stamp);
+        if let Some(kind) = self.query.rel_type.as_deref() {
+            let mut scan = Scan::prefix((no, parent, kind)).limit(RELATIONS_SCAN_MAX);
+            scan = scan.after((no, parent, kind, after)).before((no, parent, kind, before));
+            scan = if forward { scan } else { scan.reverse() };
+            let rows = RELATION_BY_TYPE.scan_with(&view.reader, scan)?;
+            return Ok(rows.into_iter().map(|((.., stamp), row)| (stamp, row.0)).collect());
+        }
+        let mut scan = Scan::prefix((no, parent)).limit(RELATIONS_SCAN_MAX);
+        scan = scan.after((no, parent, after)).before((no, parent, before));
+        scan = if forward { scan } else { scan.reverse() };
+        let rows = RELATION_BY_PARENT.scan_with(&view.reader, scan)?;
+        Ok(rows.into_iter().map(|((.., stamp), relation)| (stamp, relation.event)).collect())
+    }
+
+    /// What relates to some event by the wanted type, oldest first.
     fn relations_of(&self, parent: &EventId, limit: usize) -> Result<Vec<Related>, StorageError> {
-        let rows = RELATION_BY_PARENT.scan(&self.reader, (self.room.no, parent), limit)?;
-        Ok(rows.into_iter().map(|((_, _, stamp), relation)| (stamp, relation)).collect())
+        let view = self.bundler.view;
+        let no = view.room.no;
+        if let Some(kind) = self.query.rel_type.as_deref() {
+            let rows = RELATION_BY_TYPE.scan(&view.reader, (no, parent, kind), limit)?;
+            return Ok(rows.into_iter().map(|((.., stamp), row)| (stamp, row.0)).collect());
+        }
+        let rows = RELATION_BY_PARENT.scan(&view.reader, (no, parent), limit)?;
+        Ok(rows.into_iter().map(|((.., stamp), relation)| (stamp, relation.event)).collect())
     }
 }
+
+/// Later than every stamp.
+const FOREVER: Stamp = Stamp { commit: Stamp::PENDING, index: u16::MAX };
 
 /// A pagination token for the place of a relation.
 fn token(stamp: Stamp) -> String {

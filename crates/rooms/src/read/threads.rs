@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{EventId, OwnedEventId, OwnedRoomId, UserId};
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
-use vestibule_storage::{
-    Scan, Snapshot, Stamp, StorageError,
-    tables::room::{RELATION_BY_PARENT, THREAD_REPLY},
-};
+use ruma::{EventId, OwnedEventId, OwnedRoomId};
+use serde_json::value::RawValue;
+use vestibule_storage::{Scan, Snapshot, Stamp, StorageError, tables::room::THREAD_REPLY};
 use vestibule_types::{
     Actor, EventNo,
-    limits::{HISTORY_SCAN_MAX, MESSAGES_PAGE_MAX, THREAD_REPLIES_COUNTED_MAX, THREADS_SCAN_MAX},
+    limits::{HISTORY_SCAN_MAX, MESSAGES_PAGE_MAX, THREADS_SCAN_MAX},
 };
 
-use super::{ReadError, access::Access};
-use crate::{RoomView, Rooms, Showing, TimelinePosition, append::LIVE};
+use super::ReadError;
+use crate::{
+    LoggedEvent, Rooms, Showing, TimelinePosition,
+    append::LIVE,
+    bundle::{Bundler, Thread},
+};
 
 /// Which threads are wanted.
 #[derive(Clone, Debug)]
@@ -47,41 +47,34 @@ impl Rooms {
         let from = from.transpose()?.map(|position| position.stamp);
         let (asker, now) = (actor.clone(), self.inner.env.now());
         let room_id = query.room_id.clone();
-        self.read_as(actor, &room_id, move |view, access| {
+        self.read_as(actor, &room_id, move |view, mut access| {
             let showing = Showing { actor: Some(&asker), with_room_id: true, now };
-            let known = BTreeMap::new();
-            Page { view, access, showing, reader: asker.user_id(), known }.read(&query, from)
+            let bundler = Bundler::new(view, &mut access.viewer, showing)?;
+            Ok(Page { bundler, known: BTreeMap::new() }.read(&query, from)?)
         })
         .await
     }
 }
 
-/// What a reader sees of a thread.
-struct Thread {
-    latest: EventNo,
-    count: usize,
-    participated: bool,
-}
+/// A thread that was met: its root, and what the reader sees of it. It is taken out where it is shown.
+type Known = Option<(LoggedEvent, Thread)>;
 
 /// One page while it is read.
-struct Page<'p, 'a, 's> {
-    view: &'p RoomView<'a, &'p Snapshot<'s>>,
-    access: Access,
-    showing: Showing<'p>,
-    reader: &'p UserId,
-    /// Threads that were met, by their root; `None` for one that nothing is seen of.
-    known: BTreeMap<OwnedEventId, Option<Thread>>,
+struct Page<'p, 'a, 's, 'r> {
+    bundler: Bundler<'p, 'a, &'r Snapshot<'s>>,
+    /// Threads that were met, by their root; `None` for one that is shown already or never.
+    known: BTreeMap<OwnedEventId, Known>,
 }
 
-impl Page<'_, '_, '_> {
-    fn read(mut self, query: &ThreadsQuery, from: Option<Stamp>) -> Result<Threads, ReadError> {
+impl Page<'_, '_, '_, '_> {
+    fn read(mut self, query: &ThreadsQuery, from: Option<Stamp>) -> Result<Threads, StorageError> {
         let limit = query.limit.clamp(1, MESSAGES_PAGE_MAX);
-        let no = self.view.room.no;
+        let no = self.bundler.view.room.no;
         let mut scan = Scan::prefix((no,)).reverse().limit(HISTORY_SCAN_MAX);
         if let Some(from) = from {
             scan = scan.before((no, from));
         }
-        let replies = THREAD_REPLY.scan_with(&self.view.reader, scan)?;
+        let replies = THREAD_REPLY.scan_with(&self.bundler.view.reader, scan)?;
         let all_of_them = replies.len() < HISTORY_SCAN_MAX;
         let mut chunk = Vec::new();
         let mut last = None;
@@ -91,11 +84,11 @@ impl Page<'_, '_, '_> {
             }
             last = Some(stamp);
             // A thread is shown where its newest reply is: once, on whatever page that is.
-            if let Some(thread) = self.thread_whose_newest(&reply.root, reply.event)? {
-                let wanted = thread.participated || !query.participated;
-                if let (Some(root), true) = (self.shown(&reply.root, &thread)?, wanted) {
-                    chunk.push(root);
-                }
+            let Some((root, thread)) = self.thread_whose_newest(&reply.root, reply.event)? else {
+                continue;
+            };
+            if thread.participated || !query.participated {
+                chunk.push(self.bundler.show_root(&root, thread)?);
             }
         }
         let next = last.filter(|_| !all_of_them).map(token);
@@ -107,95 +100,27 @@ impl Page<'_, '_, '_> {
         &mut self,
         root: &EventId,
         reply: EventNo,
-    ) -> Result<Option<Thread>, ReadError> {
+    ) -> Result<Known, StorageError> {
         if !self.known.contains_key(root) {
             let thread = self.thread(root)?;
             self.known.insert(root.to_owned(), thread);
         }
         Ok(match self.known.get_mut(root) {
-            Some(known) if known.as_ref().is_some_and(|it| it.latest == reply) => known.take(),
+            Some(known) if known.as_ref().is_some_and(|(_, it)| it.latest.no == reply) => {
+                known.take()
+            }
             _ => None,
         })
     }
 
-    fn thread(&mut self, root: &EventId) -> Result<Option<Thread>, ReadError> {
-        let newest_first =
-            Scan::prefix((self.view.room.no, root)).reverse().limit(THREAD_REPLIES_COUNTED_MAX);
-        let rows = RELATION_BY_PARENT.scan_with(&self.view.reader, newest_first)?;
-        let mut thread: Option<Thread> = None;
-        for (_, relation) in rows.into_iter().filter(|(_, it)| it.rel_type == "m.thread") {
-            let Some(event) = self.view.event(relation.event)? else { continue };
-            let stands = self.view.redaction_of(event.pdu.event_id())?.is_none()
-                && self.access.viewer.may_see(self.view, event.no)?;
-            if stands {
-                let latest = event.no;
-                let thread = thread.get_or_insert(Thread { latest, count: 0, participated: false });
-                thread.count += 1;
-                thread.participated |= event.pdu.sender() == self.reader;
-            }
-        }
-        if let (Some(thread), Some(root)) = (&mut thread, self.view.event_by_id(root)?) {
-            thread.participated |= root.pdu.sender() == self.reader;
-        }
-        Ok(thread)
-    }
-
-    /// The root of a thread with the summary of it, if the reader may see the root.
-    fn shown(
-        &mut self,
-        root: &EventId,
-        thread: &Thread,
-    ) -> Result<Option<Box<RawValue>>, ReadError> {
-        let (Some(root), Some(latest)) =
-            (self.view.event_by_id(root)?, self.view.event(thread.latest)?)
-        else {
-            return Ok(None);
-        };
-        if !self.access.viewer.may_see(self.view, root.no)? {
+    /// The thread of a root, if the reader sees the root and a reply.
+    fn thread(&mut self, root: &EventId) -> Result<Known, StorageError> {
+        let Some(root) = self.bundler.view.event_by_id(root)? else { return Ok(None) };
+        if !self.bundler.viewer.may_see(self.bundler.view, root.no)? {
             return Ok(None);
         }
-        let latest_event = self.view.show(&mut self.access.viewer, &latest, self.showing)?;
-        let root = self.view.show(&mut self.access.viewer, &root, self.showing)?;
-        let summary = Relations {
-            thread: Summary {
-                latest_event,
-                count: thread.count,
-                current_user_participated: thread.participated,
-            },
-        };
-        let root = with_relations(&root, &summary);
-        let root = root.map_err(|error| StorageError::corrupt("event_by_no", error.to_string()))?;
-        Ok(Some(root))
+        Ok(self.bundler.thread(&root)?.map(|thread| (root, thread)))
     }
-}
-
-/// What `m.relations` of the root says.
-#[derive(Serialize)]
-struct Relations {
-    #[serde(rename = "m.thread")]
-    thread: Summary,
-}
-
-#[derive(Serialize)]
-struct Summary {
-    latest_event: Box<RawValue>,
-    count: usize,
-    current_user_participated: bool,
-}
-
-/// An event with `m.relations` among what the server adds to it. Nothing else of it is rewritten.
-fn with_relations(
-    event: &RawValue,
-    relations: &Relations,
-) -> Result<Box<RawValue>, serde_json::Error> {
-    let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(event.get())?;
-    let mut unsigned: BTreeMap<String, Box<RawValue>> = match fields.get("unsigned") {
-        Some(unsigned) => serde_json::from_str(unsigned.get())?,
-        None => BTreeMap::new(),
-    };
-    unsigned.insert("m.relations".to_owned(), to_raw_value(relations)?);
-    fields.insert("unsigned".to_owned(), to_raw_value(&unsigned)?);
-    to_raw_value(&fields)
 }
 
 /// A pagination token for the place of a reply.

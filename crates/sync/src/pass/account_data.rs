@@ -1,19 +1,17 @@
 //! What the user keeps here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, push::Ruleset};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use ruma::{OwnedRoomId, RoomId, push::Ruleset};
+use serde_json::json;
 use vestibule_storage::{
-    Scan, Snapshot, Stamp, StorageError,
+    Scan, Stamp, StorageError,
     tables::user_data::{ACCOUNT_DATA, StoredUserChange, USER_CHANGE},
 };
 
 use super::{Pass, bare_event};
 use crate::{SyncToken, response::RawEvent};
 
-const IGNORED_USERS: &str = "m.ignored_user_list";
 pub(super) const PUSH_RULES: &str = "m.push_rules";
 
 /// The items of account data to show: types by room, with no room for what belongs to none.
@@ -25,21 +23,6 @@ impl OwnChanges {
     pub(crate) fn rooms(&self) -> impl Iterator<Item = &RoomId> {
         self.0.keys().filter_map(Option::as_deref)
     }
-}
-
-#[derive(Deserialize)]
-struct IgnoredUsers {
-    ignored_users: BTreeMap<OwnedUserId, Value>,
-}
-
-/// Whose messages and invitations the user does not want to see.
-pub(super) fn ignored_users(
-    snapshot: &Snapshot<'_>,
-    user: &UserId,
-) -> Result<HashSet<OwnedUserId>, StorageError> {
-    let row = ACCOUNT_DATA.get(snapshot, (user, "", IGNORED_USERS))?;
-    let content = row.and_then(|row| serde_json::from_str::<IgnoredUsers>(&row.value).ok());
-    Ok(content.map(|content| content.ignored_users.into_keys().collect()).unwrap_or_default())
 }
 
 impl Pass<'_> {

@@ -111,7 +111,8 @@ impl Sight<'_> {
         let events = self.events_of(stretch)?;
         let section = self.timeline_section(&events)?;
         let told = Arc::new(SharedTimeline { events, section });
-        if let Some(key) = key.filter(|_| !told.is_by(self.pass.user())) {
+        let for_others = !told.is_by(self.pass.user()) && !told.section.bundled;
+        if let Some(key) = key.filter(|_| for_others) {
             inner.shared.put(key, Arc::clone(&told));
         }
         Ok(told)

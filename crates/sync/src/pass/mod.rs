@@ -25,7 +25,9 @@ use std::{
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};
 use serde_json::value::RawValue;
 use vestibule_events::{Pdu, PduError};
-use vestibule_rooms::{LoggedEvent, OpenRoom, RoomView, Showing, Viewer};
+use vestibule_rooms::{
+    LoggedEvent, OpenRoom, RoomView, Showing, ShownEvents, Viewer, ignored_users,
+};
 use vestibule_storage::{
     Positions, Scan, Snapshot, Stamp, Stamped, StorageError,
     tables::room::{
@@ -116,7 +118,7 @@ impl<'a> Pass<'a> {
     ) -> Result<(Self, u64), StorageError> {
         let now = snapshot.positions()?;
         let since = query.since.clone().map(|since| since.at_most(&now));
-        let ignored = account_data::ignored_users(snapshot, query.actor.user_id())?;
+        let ignored = ignored_users(snapshot, query.actor.user_id())?;
         let seen = since.as_ref().map_or(0, |since| since.typing);
         let (last_typing, typing) = inner.rooms.typing().since(seen);
         let typing = typing.into_iter().map(|here| (here.room, here.users)).collect();
@@ -212,12 +214,27 @@ impl<'b> Sight<'b> {
         if self.pass.query.filter.federation_format {
             return event.pdu.to_federation_json().map_err(|error| damaged(&error));
         }
-        let showing = Showing {
+        let showing = self.showing();
+        self.view.show(&mut self.viewer, event, showing)
+    }
+
+    /// Events as this client wants them, each with what relates to it.
+    pub(crate) fn show_all(&mut self, events: &[LoggedEvent]) -> Result<ShownEvents, StorageError> {
+        if self.pass.query.filter.federation_format {
+            let json = events.iter().map(|event| event.pdu.to_federation_json());
+            let events = json.collect::<Result<_, _>>().map_err(|error| damaged(&error))?;
+            return Ok(ShownEvents { events, bundled: false });
+        }
+        let showing = self.showing();
+        self.view.show_all(&mut self.viewer, events, showing)
+    }
+
+    fn showing(&self) -> Showing<'b> {
+        Showing {
             actor: Some(&self.pass.query.actor),
             with_room_id: false,
             now: self.pass.query.now,
-        };
-        self.view.show(&mut self.viewer, event, showing)
+        }
     }
 
     /// The resolved state right before a place in the log.

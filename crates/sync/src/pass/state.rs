@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{OwnedUserId, UserId};
-use vestibule_rooms::StateKey;
+use vestibule_rooms::{LoggedEvent, ShownEvents, StateKey};
 use vestibule_storage::{StorageError, tables::room::StateAt};
 use vestibule_types::EventNo;
 
@@ -137,17 +137,22 @@ impl Sight<'_> {
         Ok(())
     }
 
-    /// Renders the events of a timeline.
+    /// Renders the events of a timeline. Where the client does not get all that relates to them
+    /// along with them, they come with what is summed up of it.
     pub(crate) fn timeline_section(
         &mut self,
         found: &Events,
     ) -> Result<response::Timeline, StorageError> {
-        let mut events: Vec<RawEvent> = Vec::with_capacity(found.list.len());
-        for (_, event) in &found.list {
-            events.push(self.show(event)?);
-        }
+        let list: Vec<LoggedEvent> = found.list.iter().map(|(_, event)| event.clone()).collect();
+        let shown = if found.limited || found.fresh {
+            self.show_all(&list)?
+        } else {
+            let events = list.iter().map(|event| self.show(event)).collect::<Result<_, _>>()?;
+            ShownEvents { events, bundled: false }
+        };
+        let ShownEvents { events, bundled } = shown;
         let prev_batch = found.begins.map(|place| place.to_string());
-        Ok(response::Timeline { events, limited: found.limited, prev_batch })
+        Ok(response::Timeline { events, limited: found.limited, prev_batch, bundled })
     }
 }
 

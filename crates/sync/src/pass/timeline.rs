@@ -37,6 +37,8 @@ pub(crate) struct Events {
     pub(crate) list: Vec<(TimelinePosition, LoggedEvent)>,
     /// Whether there are more in the stretch, before the first.
     pub(crate) limited: bool,
+    /// Whether the client knows nothing of the room yet.
+    pub(crate) fresh: bool,
     /// Everything before this place is not in `list`.
     pub(crate) begins: Option<TimelinePosition>,
 }
@@ -62,7 +64,7 @@ impl Sight<'_> {
     pub(crate) fn events_of(&mut self, stretch: Stretch) -> Result<Events, StorageError> {
         let filter = &self.pass.query.filter.timeline;
         let limit = stretch.limit;
-        let mut found = Events::default();
+        let mut found = Events { fresh: stretch.after.is_none(), ..Events::default() };
         if !filter.admits_room(&self.view.room.room_id) {
             return Ok(found);
         }
