@@ -21,6 +21,7 @@ mod profile;
 mod relation;
 mod reporting;
 mod room;
+mod search;
 mod session;
 mod space;
 mod state;
@@ -73,6 +74,7 @@ pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
     let routes = space::routes(routes);
     let routes = reporting::routes(routes);
     let routes = user_directory::routes(routes);
+    let routes = search::routes(routes);
     let routes = directory::routes(routes);
     let routes = ephemeral::routes(routes);
     sync::routes(routes)

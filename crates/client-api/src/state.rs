@@ -10,6 +10,7 @@ use vestibule_keys::Keys;
 use vestibule_media::Media;
 use vestibule_policy::{AccountState, EndpointRule, PolicyHandle, Subject};
 use vestibule_rooms::Rooms;
+use vestibule_search::Search;
 use vestibule_sync::Sync;
 use vestibule_types::{Actor, BoxFuture};
 
@@ -28,6 +29,8 @@ pub struct ClientApi {
     pub media: Media,
     /// What is new.
     pub sync: Sync,
+    /// Finding messages.
+    pub search: Search,
     /// The policy in force.
     pub policy: PolicyHandle,
     /// What the operator decided about this surface.
@@ -84,6 +87,12 @@ impl FromRef<ClientApi> for Media {
 impl FromRef<ClientApi> for Sync {
     fn from_ref(api: &ClientApi) -> Self {
         api.sync.clone()
+    }
+}
+
+impl FromRef<ClientApi> for Search {
+    fn from_ref(api: &ClientApi) -> Self {
+        api.search.clone()
     }
 }
 

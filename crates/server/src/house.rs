@@ -20,6 +20,7 @@ use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_remote::Transport;
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
+use vestibule_search::{Search, SearchParts};
 use vestibule_storage::{Executor, Store, ThreadPool};
 use vestibule_sync::{Sync, SyncParts};
 use vestibule_types::{
@@ -43,6 +44,7 @@ pub(crate) struct House {
     pub(crate) keys: Keys,
     pub(crate) media: Media,
     pub(crate) sync: Sync,
+    pub(crate) search: Search,
     pub(crate) federation: Federation,
     pub(crate) job_bell: Arc<Notify>,
     settings: Arc<ClientApiSettings>,
@@ -90,6 +92,8 @@ impl House {
         };
         let AtHome { accounts, rooms, keys, media, job_bell } = AtHome::build(&ground, executor)?;
         let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
+        let search =
+            Search::new(SearchParts { rooms: rooms.clone(), environment: environment.clone() });
         let ours = (store.clone(), signing_key.clone());
         let remote = reaching::remote(&config, environment, ours, transport).await?;
         let federation = Federation::new(FederationParts {
@@ -118,6 +122,7 @@ impl House {
             keys,
             media,
             sync,
+            search,
             federation,
             job_bell,
             settings: client_settings(&config),
@@ -134,6 +139,7 @@ impl House {
             keys: self.keys.clone(),
             media: self.media.clone(),
             sync: self.sync.clone(),
+            search: self.search.clone(),
             policy: self.policy.clone(),
             settings: self.settings.clone(),
         })

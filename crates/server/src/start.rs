@@ -116,6 +116,7 @@ async fn assemble(
     house.accounts.start();
     house.keys.start();
     house.sync.start();
+    house.search.start();
     house.federation.start();
     let open = house.accounts.config().registration.mode == RegistrationMode::Open;
     let swept = (house.rooms.clone(), open);

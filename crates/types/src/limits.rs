@@ -15,8 +15,7 @@ use std::time::Duration;
 
 pub use self::{
     contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, search::*, sender::*,
-    sliding::*,
-    told::*,
+    sliding::*, told::*,
 };
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
