@@ -10,6 +10,7 @@
 
 mod error;
 mod m0001_baseline;
+mod m0002_room_indexes;
 mod step;
 
 use std::ops::ControlFlow;

@@ -1,10 +1,15 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use ruma::server_name;
+use ruma::{OwnedServerName, OwnedUserId, server_name};
 use vestibule_storage::{
     CommitMode, Durability, InlineExecutor, MemoryEngine, StorageError, StoreOptions,
-    tables::meta::StoredServer,
+    tables::{
+        device_list::JOINED_ROOM_BY_USER,
+        meta::StoredServer,
+        room::{MEMBER_BY_ROOM, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo, StoredMembership},
+    },
 };
+use vestibule_types::{EventNo, RoomNo};
 
 use super::*;
 
@@ -30,7 +35,7 @@ async fn server_of(store: &Store) -> Option<StoredServer> {
 async fn an_empty_database_becomes_this_servers_and_stays_as_it_is() {
     let store = store(&MemoryEngine::new(1));
     let name = server_name!("example.org");
-    assert_eq!(run(&store, name, 7).await.unwrap(), [1]);
+    assert_eq!(run(&store, name, 7).await.unwrap(), [1, 2]);
     assert_eq!(run(&store, name, 8).await.unwrap(), [0_u64; 0]);
     let server = server_of(&store).await.unwrap();
     assert_eq!(server, StoredServer { name: name.to_owned(), created_at: 7 });
@@ -51,7 +56,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     let store = store(&MemoryEngine::new(1));
     put_format(&store, newest_format() + 1).await;
     let error = run(&store, server_name!("example.org"), 7).await.unwrap_err();
-    assert!(matches!(error, MigrationError::UnknownFormat { found: 2, newest: 1 }), "{error}");
+    assert!(matches!(error, MigrationError::UnknownFormat { found: 3, newest: 2 }), "{error}");
     assert_eq!(server_of(&store).await, None);
 }
 
@@ -93,7 +98,7 @@ async fn an_interrupted_step_goes_on_where_it_stopped() {
     let store = store(&engine);
     assert!(!advance(&store, &COUNTS_TO_THREE, context()).await.unwrap());
     assert!(advance(&store, &COUNTS_TO_THREE, context()).await.unwrap());
-    assert_eq!(run(&store, server_name!("example.org"), 7).await.unwrap(), [0_u64; 0]);
+    assert_eq!(run(&store, server_name!("example.org"), 7).await.unwrap(), [2]);
 }
 
 #[test]
@@ -102,4 +107,91 @@ fn steps_are_numbered_without_gaps_and_named_after_their_files() {
         assert_eq!(step.number, number);
         assert!(step.name.starts_with(&format!("m{number:04}_")), "{}", step.name);
     }
+}
+
+/// The rows of the three indexes.
+#[derive(Debug, PartialEq)]
+struct Indexes {
+    servers: BTreeMap<(RoomNo, OwnedServerName), u64>,
+    rooms: Vec<(OwnedServerName, RoomNo)>,
+    joined: Vec<(OwnedUserId, RoomNo)>,
+}
+
+async fn indexes_of(store: &Store) -> Indexes {
+    let read = store.read::<_, StorageError, _>(|snapshot| {
+        let all = usize::MAX;
+        Ok(Indexes {
+            servers: SERVER_BY_ROOM.scan(snapshot, (), all)?.into_iter().collect(),
+            rooms: keys(ROOM_BY_SERVER.scan(snapshot, (), all)?),
+            joined: keys(JOINED_ROOM_BY_USER.scan(snapshot, (), all)?),
+        })
+    });
+    read.await.unwrap()
+}
+
+fn keys<K>(rows: Vec<(K, ())>) -> Vec<K> {
+    rows.into_iter().map(|(key, ())| key).collect()
+}
+
+fn user(number: usize) -> OwnedUserId {
+    OwnedUserId::try_from(format!("@u{number}:s{}.example", number % 3)).unwrap()
+}
+
+/// A database of the first format, with rows that a later server began to write.
+async fn first_format(store: &Store, members: usize) {
+    run(store, server_name!("s0.example"), 7).await.unwrap();
+    let write = store.write::<_, StorageError, _>(SlotNo(0), move |tx| {
+        FORMAT_VERSION.put(tx, (0_u8,), &1)?;
+        let joined = StoredMembership::Join.key();
+        for number in 0..members {
+            let event = StoredEventNo(EventNo(1));
+            MEMBER_BY_ROOM.put(tx, (RoomNo(1), joined, &user(number)), &event)?;
+            let left = StoredMembership::Leave.key();
+            MEMBER_BY_ROOM.put(tx, (RoomNo(2), left, &user(number)), &event)?;
+        }
+        MEMBER_BY_ROOM.put(tx, (RoomNo(2), joined, &user(0)), &StoredEventNo(EventNo(1)))?;
+        SERVER_BY_ROOM.put(tx, (RoomNo(1), server_name!("s1.example")), &1)?;
+        ROOM_BY_SERVER.put(tx, (server_name!("gone.example"), RoomNo(9)), &())?;
+        JOINED_ROOM_BY_USER.put(tx, (&user(0), RoomNo(9)), &())
+    });
+    write.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_second_step_indexes_everybody_who_is_joined_and_nobody_else() {
+    let store = store(&MemoryEngine::new(1));
+    // More than one transaction takes.
+    first_format(&store, 2_500).await;
+    assert_eq!(run(&store, server_name!("s0.example"), 8).await.unwrap(), [2]);
+    let found = indexes_of(&store).await;
+    let server = |number| OwnedServerName::try_from(format!("s{number}.example")).unwrap();
+    assert_eq!(
+        found.servers,
+        BTreeMap::from([
+            ((RoomNo(1), server(0)), 834),
+            ((RoomNo(1), server(1)), 833),
+            ((RoomNo(1), server(2)), 833),
+            ((RoomNo(2), server(0)), 1),
+        ])
+    );
+    let rooms = [(0, 1), (0, 2), (1, 1), (2, 1)].map(|(it, room)| (server(it), RoomNo(room)));
+    assert_eq!(found.rooms, rooms);
+    assert_eq!(found.joined.len(), 2_501);
+    assert!(!found.joined.contains(&(user(0), RoomNo(9))));
+}
+
+#[tokio::test]
+async fn the_second_step_counts_nobody_twice_when_it_is_interrupted() {
+    let (engine, context) = (MemoryEngine::new(1), || Context::new(server_name!("s0.example"), 7));
+    let step = &STEPS[1];
+    first_format(&store(&engine), 2_500).await;
+    for _ in 0..4 {
+        assert!(!advance(&store(&engine), step, context()).await.unwrap());
+    }
+    run(&store(&engine), server_name!("s0.example"), 8).await.unwrap();
+    let interrupted = indexes_of(&store(&engine)).await;
+    let whole = store(&MemoryEngine::new(1));
+    first_format(&whole, 2_500).await;
+    run(&whole, server_name!("s0.example"), 8).await.unwrap();
+    assert_eq!(interrupted, indexes_of(&whole).await);
 }

@@ -1,4 +1,6 @@
-//! Reads every row and says which ones are damaged.
+//! Reads every row and says which ones are damaged, and compares the rows that have to say the same.
+
+mod room_indexes;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -35,7 +37,16 @@ pub struct CheckReport {
     pub damaged: u64,
 }
 
-/// Decodes every row of every table.
+impl CheckReport {
+    fn add(&mut self, table: Option<&'static str>, key: String, detail: String) {
+        self.damaged += 1;
+        if self.problems.len() < CHECK_PROBLEMS_MAX {
+            self.problems.push(Problem { table, key, detail });
+        }
+    }
+}
+
+/// Decodes every row of every table, and holds the indexes of rooms against the memberships.
 pub fn check(reader: &(impl Read + ?Sized)) -> Result<CheckReport, StorageError> {
     let tables: HashMap<u16, &TableInfo> =
         REGISTERED.iter().map(|table| (table.id, table)).collect();
@@ -51,14 +62,11 @@ pub fn check(reader: &(impl Read + ?Sized)) -> Result<CheckReport, StorageError>
             None => Some("no table has this number".to_owned()),
         };
         if let Some(detail) = problem {
-            report.damaged += 1;
-            if report.problems.len() < CHECK_PROBLEMS_MAX {
-                let table = table.map(|table| table.name);
-                report.problems.push(Problem { table, key: Shown(key).to_string(), detail });
-            }
+            report.add(table.map(|table| table.name), Shown(key).to_string(), detail);
         }
         ControlFlow::Continue(())
     })?;
+    room_indexes::check(reader, &mut report)?;
     Ok(report)
 }
 

@@ -8,5 +8,6 @@
 
 mod history;
 mod lookups;
+mod migrated;
 mod telling;
 mod town;
