@@ -169,6 +169,21 @@ async fn resident_only_lets_a_guest_into_a_remote_room_while_a_host_of_ours_is_i
     assert_eq!(membership(&mona, &room, &guest.user_id).await, "join");
 }
 
+#[tokio::test]
+async fn where_a_host_is_needed_no_guest_comes_into_a_room_this_server_is_not_in() {
+    let pair = Pair::with(&FAR.replace("need_host = false", "need_host = true")).await;
+    let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);
+    let room = guest_room(&alice, json!({})).await;
+    pair.list(&[&room]).await;
+    let guest = pair.a.guest().await;
+    let before = pair.requests();
+    assert_eq!(guest.join(&room).await.reason(), Some("no_host"));
+    assert_eq!(pair.requests(), before, "nobody is asked");
+    join_via(&mona, &room, "b.example").await.ok();
+    guest.join(&room).await.ok();
+    guest.say(&room, "hello").await;
+}
+
 /// Case 3.
 #[tokio::test]
 async fn power_in_a_remote_room_opens_it_to_no_guest() {

@@ -335,11 +335,15 @@ fn residency(scope: &Scope, room: &RoomFacts, trail: &mut Trail) {
 
 fn host(scope: &Scope, room: &RoomFacts, trail: &mut Trail) {
     let at = (LAYER, "need_host");
-    if !scope.need_host || room.residency == Residency::Absent {
+    let absent = room.residency == Residency::Absent;
+    if !scope.need_host {
         trail.skip(LAYER, at.1, "no host is needed");
-    } else if room.has_host == Some(true) {
+    } else if room.has_host == Some(true) && !absent {
         trail.pass(LAYER, at.1, "a member of ours is in the room");
+    } else if absent && scope.federated_join != FederatedJoin::InScope {
+        trail.skip(LAYER, at.1, "this server is not in the room");
     } else {
+        // Where we are not in the room there is no host either: a guest could come in and never speak.
         let evidence = "no member of ours is known to be in the room";
         let what = "a local member that is not a guest in the room";
         trail.refuse(at, Reason::NoHost, evidence, what);

@@ -225,6 +225,14 @@ fn rooms_we_are_not_in_open_only_when_the_operator_says_so() {
     for (setting, expected) in [
         ("never", Some(Reason::NotResident)),
         ("resident-only", Some(Reason::NotResident)),
+        ("in-scope", Some(Reason::NoHost)),
+    ] {
+        assert_eq!(join(&policy(&toml(setting)), &absent, &guest()), expected, "{setting}");
+    }
+    let toml = |setting: &str| format!("{}\nneed_host = false", toml(setting));
+    for (setting, expected) in [
+        ("never", Some(Reason::NotResident)),
+        ("resident-only", Some(Reason::NotResident)),
         ("in-scope", None),
     ] {
         assert_eq!(join(&policy(&toml(setting)), &absent, &guest()), expected, "{setting}");
