@@ -87,7 +87,7 @@ const HEAD: &str = "\
 # Every key of Vestibule's configuration, with its default. Generated: `vestibule config example`.
 # A key behind `#` shows the default, or an example where there is none. Only [server] name must be set.
 # Each key can also be set by the environment: VESTIBULE_SERVER__NAME=example.org
-# After a change: `vestibule config check`, then SIGHUP (policy, log and TLS files) or a restart.
+# After a change: `vestibule config check`, then SIGHUP (policy, log, TLS files and lists of servers) or a restart.
 ";
 
 fn comment(text: &mut String, docs: &[&str]) {

@@ -59,7 +59,7 @@ impl Remote {
         R::Authentication: RemoteAuthentication,
         R::PathBuilder: RemotePath,
     {
-        let time_max = self.parts().config.call_time_max;
+        let time_max = self.call_time_max();
         let options = CallOptions { time_max, ..CallOptions::default() };
         self.call_with(server, request, options).await
     }

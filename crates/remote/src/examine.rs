@@ -48,7 +48,7 @@ impl Remote {
     fn why_not(&self, server: &ServerName) -> String {
         if server == self.server_name() {
             "this is our own name".to_owned()
-        } else if self.parts().config.enabled {
+        } else if self.is_enabled() {
             "federation.allowed_servers and federation.denied_servers forbid it".to_owned()
         } else {
             "federation is off: no listener serves it, and federation.enabled is not true"

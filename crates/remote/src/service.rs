@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use parking_lot::RwLock;
 use ruma::{OwnedServerName, ServerName};
 use tokio::sync::{Semaphore, SemaphorePermit, broadcast};
 use vestibule_events::SigningKey;
@@ -54,6 +55,8 @@ pub struct Remote {
 
 struct Inner {
     parts: RemoteParts,
+    /// What the operator decided, as of now.
+    config: RwLock<RemoteConfig>,
     back_offs: BackOffs,
     turns: Semaphore,
 }
@@ -70,7 +73,8 @@ impl Remote {
         let back_offs = BackOffs::new(parts.store.clone(), parts.environment.clone());
         back_offs.load().await?;
         let turns = Semaphore::new(REMOTE_CALLS_MAX);
-        Ok(Self { inner: Arc::new(Inner { parts, back_offs, turns }) })
+        let config = RwLock::new(parts.config.clone());
+        Ok(Self { inner: Arc::new(Inner { parts, config, back_offs, turns }) })
     }
 
     /// Our name.
@@ -85,10 +89,22 @@ impl Remote {
         self.inner.parts.config.enabled
     }
 
+    /// Takes over what the operator decided now. Whether other servers are talked to at all stays as
+    /// it was: what is built on it was built at the start.
+    pub fn reconfigure(&self, config: RemoteConfig) {
+        let enabled = self.is_enabled();
+        *self.inner.config.write() = RemoteConfig { enabled, ..config };
+    }
+
+    /// How long a call may take that has no bound of its own.
+    pub(crate) fn call_time_max(&self) -> Duration {
+        self.inner.config.read().call_time_max
+    }
+
     /// Whether the operator lets this one talk to that server; in both directions.
     #[must_use]
     pub fn permits(&self, server: &ServerName) -> bool {
-        let config = &self.inner.parts.config;
+        let config = self.inner.config.read();
         config.enabled && config.servers.permit(server)
     }
 

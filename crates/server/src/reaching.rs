@@ -40,7 +40,7 @@ fn wanted(config: &Config, own_network: bool) -> bool {
 }
 
 /// What the operator decided.
-fn decided(config: &Config, enabled: bool) -> RemoteConfig {
+pub(crate) fn decided(config: &Config, enabled: bool) -> RemoteConfig {
     let section = &config.federation;
     RemoteConfig {
         enabled,

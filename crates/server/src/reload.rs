@@ -1,4 +1,5 @@
-//! A new configuration for a running server: policy, log level and certificates, all or nothing.
+//! A new configuration for a running server: policy, log level, certificates and which other servers
+//! are talked to, all or nothing.
 
 use std::{
     fmt::{self, Write},
@@ -10,12 +11,14 @@ use anyhow::bail;
 use ruma::ServerName;
 use tokio::sync::Notify;
 use vestibule_config::{Config, LoadError, Loaded, load};
+use vestibule_federation::Federation;
 use vestibule_http::Certificates;
 use vestibule_policy::PolicyHandle;
 use vestibule_storage::Store;
 
 use crate::{
     identity::{next_policy_epoch, policy_epoch},
+    reaching,
     telemetry::{self, LogLevel},
 };
 
@@ -52,6 +55,7 @@ pub(crate) struct Reloadable {
     pub(crate) reload: Option<Reload>,
     pub(crate) store: Store,
     pub(crate) policy: PolicyHandle,
+    pub(crate) federation: Federation,
     pub(crate) certificates: parking_lot::Mutex<Vec<Arc<Certificates>>>,
     /// What the server was started with.
     pub(crate) config: Config,
@@ -82,6 +86,9 @@ impl Reloadable {
         self.policy.swap(loaded.policy.at_epoch(epoch));
         note_epoch(epoch);
         self.swapped.notify_one();
+        let remote = self.federation.remote();
+        remote.reconfigure(reaching::decided(&loaded.config, remote.is_enabled()));
+        self.federation.key_ring().set_notaries(loaded.config.federation.notaries.clone());
         for (new, current) in certificates {
             current.replace(new);
         }
@@ -108,6 +115,17 @@ fn same_server(old: &ServerName, new: &ServerName) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether the ways to other servers are not those they were: they were laid at the start.
+fn reached_otherwise(
+    old: &vestibule_config::Federation,
+    new: &vestibule_config::Federation,
+) -> bool {
+    let ways = |it: &vestibule_config::Federation| {
+        (it.enabled, it.ca_file.clone(), it.allowed_networks.clone(), it.resolve.clone())
+    };
+    ways(old) != ways(new)
+}
+
 /// What is in force now, and what waits for a restart.
 fn told(epoch: u64, old: &Config, new: &Config) -> String {
     let later = [
@@ -119,11 +137,13 @@ fn told(epoch: u64, old: &Config, new: &Config) -> String {
         ("support", old.support != new.support),
         ("rooms.default_version", old.rooms != new.rooms),
         ("limits", old.limits != new.limits),
+        ("federation", reached_otherwise(&old.federation, &new.federation)),
         ("log.format", old.log.format != new.log.format),
     ];
     let later = later.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name);
     let later = later.collect::<Vec<_>>();
-    let mut told = format!("policy epoch {epoch}, log level and certificates are in force");
+    let mut told =
+        format!("policy epoch {epoch}, log level, certificates and lists of servers are in force");
     if !later.is_empty() {
         let _infallible = write!(told, "; changed but waiting for a restart: {}", later.join(", "));
     }

@@ -7,7 +7,8 @@ use ruma::OwnedServerName;
 use crate::{Network, Period, section::section};
 
 section! {
-    /// Other servers: who may be talked to, and how they are reached.
+    /// Other servers: who may be talked to, and how they are reached. Both lists, `notaries` and
+    /// `request_timeout` are read again on SIGHUP.
     pub struct Federation {
         /// Whether other servers are talked to at all. Absent: if a listener serves "federation".
         pub enabled: Option<bool> = None, example "true";

@@ -17,6 +17,7 @@ mod turns;
 
 use std::{fmt, sync::Arc};
 
+use parking_lot::RwLock;
 use ruma::{OwnedServerName, ServerName};
 use tokio::sync::Semaphore;
 use vestibule_events::SigningKey;
@@ -54,7 +55,7 @@ struct Inner {
     signing_key: Arc<SigningKey>,
     remote: Remote,
     /// Whom to ask about servers that do not answer, in this order.
-    notaries: Vec<OwnedServerName>,
+    notaries: RwLock<Vec<OwnedServerName>>,
     kept: Kept,
     checks: Checks,
     turns: Turns,
@@ -82,7 +83,7 @@ impl KeyRing {
             server_name: parts.server_name.clone(),
             signing_key: Arc::clone(&parts.signing_key),
             remote: parts.remote.clone(),
-            notaries: parts.notaries.clone(),
+            notaries: RwLock::new(parts.notaries.clone()),
             turns: Turns::default(),
             attempts: Attempts::new(),
             notary_attempts: Attempts::new(),

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::json;
-use vestibule_testkit::server::{Blueprint, TestServer};
+use vestibule_testkit::server::{Blueprint, Network, PretendServer, TestServer};
 
 async fn epoch(server: &TestServer) -> u64 {
     let answer = server.operator("GET", "/policy/check", &json!(null)).await.ok();
@@ -42,6 +42,25 @@ async fn a_bad_configuration_changes_nothing_and_says_why() {
     assert_eq!(epoch(&server).await, first);
     let refused = server.operator("POST", "/reload", &json!({})).await;
     assert_eq!(refused.status, 400);
+}
+
+#[tokio::test]
+async fn a_reload_shuts_out_a_server_and_lets_it_in_again() {
+    let network = Network::new();
+    let server = Blueprint::default().on(&network, "a.example").start().await;
+    let other = PretendServer::on(&network, "b.example");
+    let path = "/_matrix/federation/v1/query/directory?room_alias=%23none%3Aa.example";
+    assert_eq!(other.get(&server, path).await.status, 404);
+    server.rewrite(|it| it.set("federation__denied_servers", "[\"b.*\"]"));
+    let told = server.running().reload().await.unwrap();
+    assert!(!told.contains("waiting"), "{told}");
+    assert_eq!(other.get(&server, path).await.status, 403);
+    server.rewrite(|it| it.set("federation__denied_servers", "[]"));
+    server.running().reload().await.unwrap();
+    assert_eq!(other.get(&server, path).await.status, 404);
+    server.rewrite(|it| it.set("federation__allowed_networks", "[\"10.0.0.0/8\"]"));
+    let told = server.running().reload().await.unwrap();
+    assert!(told.contains("waiting for a restart: federation"), "{told}");
 }
 
 #[tokio::test]
