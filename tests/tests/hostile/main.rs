@@ -7,5 +7,6 @@
 mod corpus;
 mod endpoints;
 mod events;
+mod joins;
 mod sockets;
 mod transactions;

@@ -182,3 +182,28 @@ async fn fifty_events_of_a_room_are_few_batches() {
         after.iter().zip(before.iter()).map(|(after, before)| after.1 - before.1).sum();
     assert!(commits <= 4, "{commits} commits for one transaction");
 }
+
+#[tokio::test]
+async fn a_number_that_no_event_may_hold_refuses_its_own_event_alone() {
+    let mut scene = scene().await;
+    let ends = scene.ends().await;
+    let good = scene.message(&ends, "good").await;
+    let last = scene.message(&ends.clone().after(&good), "last").await;
+    let strange = json_of(&scene.message(&ends, "strange").await);
+    let mut pdus = vec![json_of(&good)];
+    let (large, small) = (9_007_199_254_740_992_i64, -9_007_199_254_740_992_i64);
+    for number in [json!(large), json!(small), json!(u64::MAX), json!(1.5), json!(1e300)] {
+        for place in ["/content/body", "/depth", "/origin_server_ts"] {
+            let mut pdu = strange.clone();
+            *pdu.pointer_mut(place).unwrap() = number.clone();
+            pdus.push(pdu);
+        }
+    }
+    pdus.push(json_of(&last));
+    let answers = scene.send_json(pdus).await.ok()["pdus"].clone();
+    for pdu in [&good, &last] {
+        assert_eq!(error_of(&answers, pdu), None, "{answers}");
+    }
+    assert_eq!(scene.read().await, ["good", "last"]);
+    scene.still_works("after strange numbers").await;
+}

@@ -41,13 +41,14 @@ impl Parcel {
             Some(event) => cosigned(&join, event)?,
             None => join,
         };
+        let all = || answer.state.iter().chain(&answer.auth_chain);
+        if all().any(|event| event.pdu().room_id() != join.room_id()) {
+            return Err("an event of another room".to_owned());
+        }
         let state = places(&join, &answer.state)?;
         let mut kinds: BTreeMap<OwnedEventId, Verified> = BTreeMap::new();
         for event in answer.auth_chain.into_iter().chain(answer.state) {
             let id = event.pdu().event_id().clone();
-            if event.pdu().room_id() != join.room_id() {
-                return Err("an event of another room".to_owned());
-            }
             // Where the same event came whole and redacted, the whole one is kept.
             if event.is_whole() || !kinds.contains_key(&id) {
                 kinds.insert(id, event);
