@@ -168,6 +168,61 @@ async fn an_invitation_can_be_declined_when_nobody_can_be_told() {
 }
 
 #[tokio::test]
+async fn a_server_that_could_not_be_told_of_a_declined_invitation_is_told_later() {
+    let (network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    b.register("carol").await;
+    let room = private_room(&alice, "12").await;
+    alice.invite(&room, "@bob:b.example").await.ok();
+    network.cut("a.example");
+    bob.leave(&room).await.ok();
+    bob.in_room(&room, "forget", &json!({})).await.ok();
+    network.mend("a.example");
+    assert_eq!(members(&alice, &room, "invite").await, ["@bob:b.example"]);
+    // That it speaks again tells the other one that it answers again.
+    alice.invite(&room, "@carol:b.example").await.ok();
+    eventually(|| members(&alice, &room, "leave"), |it| *it == ["@bob:b.example"]).await;
+}
+
+#[tokio::test]
+async fn who_is_invited_again_is_not_taken_out_by_what_was_not_told_before() {
+    let (network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = private_room(&alice, "12").await;
+    alice.invite(&room, "@bob:b.example").await.ok();
+    network.cut("a.example");
+    bob.leave(&room).await.ok();
+    network.mend("a.example");
+    // As far as the room knows bob is invited still, and is invited once more.
+    alice.invite(&room, "@bob:b.example").await.ok();
+    assert_ne!(section(&bob, "", "invite", &room).await, Value::Null);
+    bob.join_by_id(&room).await.ok();
+    let store = b.running().rooms().store().clone();
+    let due = || async { store.read(|read| vestibule_storage::jobs::next_due(read)).await };
+    eventually(due, |due| *due == Ok(None)).await.expect("read");
+    assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", "@bob:b.example"]);
+}
+
+#[tokio::test]
+async fn a_server_without_anybody_in_the_room_hears_of_the_end_of_an_invitation_later() {
+    let (network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = private_room(&alice, "12").await;
+    alice.invite(&room, "@bob:b.example").await.ok();
+    network.cut("b.example");
+    alice.kick(&room, "@bob:b.example").await.ok();
+    let failing = || async {
+        a.operator("GET", "/federation/destinations", &json!(null)).await.ok().to_string()
+    };
+    eventually(failing, |it| it.contains("b.example")).await;
+    assert_ne!(section(&bob, "", "invite", &room).await, Value::Null);
+    network.mend("b.example");
+    let path = "/federation/destinations/b.example/retry";
+    a.operator("POST", path, &json!({})).await.ok();
+    eventually(|| section(&bob, "", "invite", &room), Value::is_null).await;
+}
+
+#[tokio::test]
 async fn an_invitation_is_taken_back_by_those_who_made_it() {
     let (_, a, b) = two().await;
     let (alice, bob) = (a.register("alice").await, b.register("bob").await);

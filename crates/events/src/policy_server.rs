@@ -18,6 +18,37 @@ pub fn is_recommended(pdu: &Pdu, via: &ServerName, ed25519: &str) -> bool {
     signatures::verify_policy_server_signature(&policy, &object, pdu.version().rules()).is_ok()
 }
 
+impl Pdu {
+    /// The event with the signature of a policy server, beside those it has. The event id does not
+    /// change.
+    pub fn with_policy_signature(
+        &self,
+        via: &ServerName,
+        signature: &str,
+    ) -> Result<Self, PduError> {
+        signed(self, via, signature)
+    }
+
+    /// The same with the signature that another copy of the event has. Without one it stays as it is.
+    pub fn with_policy_signature_of(
+        &self,
+        other: &Self,
+        via: &ServerName,
+    ) -> Result<Self, PduError> {
+        let object = other.to_object()?;
+        match object.get("signatures").and_then(|signatures| signature_of(signatures, via)) {
+            Some(signature) => self.with_policy_signature(via, signature),
+            None => Ok(self.clone()),
+        }
+    }
+}
+
+/// The signature of a policy server among those of an event.
+fn signature_of<'s>(signatures: &'s CanonicalJsonValue, via: &ServerName) -> Option<&'s str> {
+    let of_server = signatures.as_object()?.get(via.as_str())?.as_object()?;
+    of_server.get(POLICY_SERVER_ED25519_SIGNING_KEY_ID)?.as_str()
+}
+
 impl Verified {
     /// The event with the signature of a policy server, beside those it has. The event id does not
     /// change, nor what is known of its other signatures.

@@ -15,6 +15,7 @@ mod late;
 mod made;
 mod outlier;
 mod receive;
+mod recommend;
 mod record;
 mod relay;
 mod resolve;
@@ -31,7 +32,7 @@ use vestibule_types::{
     limits::{DEPTH_MAX, PREV_EVENTS_MAX},
 };
 
-use crate::{LoggedEvent, RoomTx, StateAt, UnknownRoom};
+use crate::{ElsewhereError, LoggedEvent, RoomTx, StateAt, UnknownRoom};
 
 pub(crate) use self::{
     authority::Authority,
@@ -39,6 +40,7 @@ pub(crate) use self::{
     index::membership_of,
     outlier::auth_events_first,
     receive::Case,
+    recommend::Desk,
     record::{LIVE, is_member},
 };
 pub use self::{
@@ -48,7 +50,7 @@ pub use self::{
 };
 
 /// An event as its sender meant it, before the room gives it a place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Draft {
     /// Who sends it.
     pub(crate) sender: OwnedUserId,
@@ -115,6 +117,9 @@ pub enum AppendError {
     /// The permission it came with was for something else, or is out of date.
     #[error("the permission does not cover this event")]
     PermitMismatch(PermitMismatch),
+    /// The room's policy server did not sign it.
+    #[error(transparent)]
+    NotRecommended(ElsewhereError),
     /// The database failed.
     #[error("could not store the event")]
     Storage(#[from] StorageError),
@@ -136,7 +141,14 @@ impl RoomTx<'_, '_> {
         authority: Authority<'_>,
         draft: Draft,
     ) -> Result<Appended, AppendError> {
+        // Nobody but its creator is in a room that is being made.
+        let begins = matches!(authority, Authority::Creation(_));
         self.spend(authority, &draft)?;
+        if let Some(server) = self.policy_server_for(&draft)?.filter(|_| !begins)
+            && let Some(appended) = self.append_recommended(server, &draft)?
+        {
+            return Ok(appended);
+        }
         let place = self.place_for(&draft)?;
         let version = self.known()?.version;
         let inner = &self.rooms.inner;

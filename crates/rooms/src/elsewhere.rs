@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use vestibule_events::{Pdu, RoomVersion, Verified};
 use vestibule_types::BoxFuture;
 
-use crate::{RoomSummary, Wanted};
+use crate::{PolicyServer, RoomSummary, Wanted};
 
 /// Why another server could not help.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -169,6 +169,16 @@ pub trait Elsewhere: Send + Sync + 'static {
 
     /// Brings an invitation to the invitee's server and returns it with that server's signature.
     fn invite(&self, invite: InviteAbroad) -> BoxFuture<'_, Result<Pdu, ElsewhereError>>;
+
+    /// Asks a room's policy server to sign an event of ours, and returns the event with what it
+    /// signed. Whether the signature holds is not checked.
+    fn recommend<'a>(
+        &'a self,
+        _server: &'a PolicyServer,
+        _pdu: &'a Pdu,
+    ) -> BoxFuture<'a, Result<Pdu, ElsewhereError>> {
+        Box::pin(async { Err(ElsewhereError::Alone) })
+    }
 
     /// Resolves an alias of another server.
     fn resolve_alias<'a>(

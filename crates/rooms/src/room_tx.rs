@@ -1,5 +1,8 @@
 //! A room inside a write: its growing end, loaded once for a whole batch.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use ruma::{OwnedRoomId, RoomId};
 use vestibule_events::RoomVersion;
 use vestibule_storage::{
@@ -13,7 +16,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{EventNo, RoomNo};
 
-use crate::{LoggedEvent, OpenRoom, RoomView, Rooms, state};
+use crate::{LoggedEvent, OpenRoom, RoomView, Rooms, append::Desk, state};
 
 /// The room a batch of work is about, inside its write transaction.
 pub(crate) struct RoomTx<'a, 'tx> {
@@ -21,6 +24,8 @@ pub(crate) struct RoomTx<'a, 'tx> {
     pub(crate) tx: &'a mut Tx<'tx>,
     pub(crate) room_id: OwnedRoomId,
     pub(crate) room: Option<OpenRoom>,
+    /// Where events that need the signature of a policy server are handed over.
+    pub(crate) desk: Option<Arc<Mutex<Desk>>>,
     changed: bool,
 }
 
@@ -40,7 +45,7 @@ impl<'a, 'tx> RoomTx<'a, 'tx> {
         room_id: &RoomId,
     ) -> Result<Self, StorageError> {
         let room = OpenRoom::load(&*tx, room_id)?;
-        Ok(Self { rooms, tx, room_id: room_id.to_owned(), room, changed: false })
+        Ok(Self { rooms, tx, room_id: room_id.to_owned(), room, desk: None, changed: false })
     }
 
     /// Opens a room that an earlier part of this very transaction wrote. Nothing of it is committed,

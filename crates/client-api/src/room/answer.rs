@@ -25,6 +25,7 @@ pub(crate) fn append(error: AppendError) -> MatrixError {
         AppendError::Forbidden(_) => MatrixError::forbidden(message),
         AppendError::TooLarge => MatrixError::too_large(message),
         AppendError::BadContent(_) => MatrixError::bad_json(message),
+        AppendError::NotRecommended(error) => not_recommended(error),
         AppendError::PermitMismatch(mismatch) => vestibule_policy::Denial::from(mismatch).into(),
         AppendError::Storage(cause) => failure::storage(cause),
     }
@@ -45,6 +46,20 @@ pub(crate) fn membership(error: MembershipError) -> MatrixError {
         }
         MembershipError::Invalid(_) => MatrixError::invalid_param(message),
         MembershipError::Elsewhere(error) => elsewhere(error),
+    }
+}
+
+/// What a policy server answers is passed on word for word (server-server API, "Validating Policy
+/// Server signatures"), but for what would be about the client's own session.
+fn not_recommended(error: ElsewhereError) -> MatrixError {
+    let ElsewhereError::Refused { status, errcode, message } = error else {
+        return elsewhere(error);
+    };
+    match StatusCode::from_u16(status) {
+        Ok(StatusCode::UNAUTHORIZED) | Err(_) => MatrixError::forbidden(message),
+        Ok(status) => {
+            MatrixError::new(status, ErrorKind::Unknown, message).with("errcode", errcode)
+        }
     }
 }
 

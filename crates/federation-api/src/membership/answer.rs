@@ -45,9 +45,9 @@ fn append(error: AppendError) -> MatrixError {
     let message = error.to_string();
     match error {
         AppendError::UnknownRoom(_) => MatrixError::not_found(message),
-        AppendError::Forbidden(_) | AppendError::PermitMismatch(_) => {
-            MatrixError::forbidden(message)
-        }
+        AppendError::Forbidden(_)
+        | AppendError::PermitMismatch(_)
+        | AppendError::NotRecommended(_) => MatrixError::forbidden(message),
         AppendError::TooLarge => MatrixError::too_large(message),
         AppendError::BadContent(_) => MatrixError::bad_json(message),
         AppendError::Storage(cause) => failure::storage(cause),

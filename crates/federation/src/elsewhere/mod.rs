@@ -8,6 +8,7 @@ mod invite;
 mod prepare;
 mod profile;
 mod public_rooms;
+mod recommend;
 mod resolve_alias;
 mod summary;
 
@@ -16,8 +17,8 @@ use std::sync::{Arc, Weak};
 use ruma::{OwnedEventId, RoomAliasId, RoomId, ServerName};
 use vestibule_events::Pdu;
 use vestibule_rooms::{
-    AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, Prepared,
-    RoomsElsewhere, RoomsElsewhereQuery, SpaceElsewhere, Wanted,
+    AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, PolicyServer,
+    Prepared, RoomsElsewhere, RoomsElsewhereQuery, SpaceElsewhere, Wanted,
 };
 use vestibule_types::BoxFuture;
 
@@ -68,6 +69,14 @@ impl Elsewhere for Abroad {
 
     fn invite(&self, invite: InviteAbroad) -> BoxFuture<'_, Result<Pdu, ElsewhereError>> {
         Box::pin(async move { self.federation()?.bring_invite(invite).await })
+    }
+
+    fn recommend<'a>(
+        &'a self,
+        server: &'a PolicyServer,
+        pdu: &'a Pdu,
+    ) -> BoxFuture<'a, Result<Pdu, ElsewhereError>> {
+        Box::pin(async move { self.federation()?.bring_to_policy_server(server, pdu).await })
     }
 
     fn resolve_alias<'a>(

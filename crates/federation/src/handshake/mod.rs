@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use vestibule_events::Pdu;
-use vestibule_rooms::{HandedIn, HandshakeError};
+use vestibule_rooms::{HandedIn, HandshakeError, Incoming};
 
 pub use self::invite::{BringInviteError, BroughtInvite};
 use crate::{Federation, VerifyEventError};
@@ -55,6 +55,11 @@ impl Federation {
         let verified = self.key_ring().verify_events(vec![pdu]).await.pop();
         let busy = || HandInError::Unverified("the signature was not checked".to_owned());
         let verified = verified.ok_or_else(busy)??;
-        Ok(rooms.accept_membership(handed_in, verified).await?)
+        let storage = |cause| HandInError::Handshake(HandshakeError::from(cause));
+        let room = rooms.inbound_room(&handed_in.room_id, &handed_in.origin).await;
+        let policy_server = room.map_err(storage)?.and_then(|room| room.policy_server);
+        let recommended = self.recommended(policy_server.as_ref(), vec![verified]).await.pop();
+        let (event, doubted) = recommended.ok_or_else(busy)?;
+        Ok(rooms.accept_membership(handed_in, Incoming { doubted, ..event.into() }).await?)
     }
 }

@@ -23,7 +23,12 @@ use vestibule_types::{
     },
 };
 
-use super::{cursor::Cursor, dispatch::Dispatch, hub::Line, servers::Stay};
+use super::{
+    cursor::Cursor,
+    dispatch::{Dispatch, turned_away},
+    hub::Line,
+    servers::Stay,
+};
 
 /// The side of the timeline that grows.
 const LIVE: u8 = 1;
@@ -116,8 +121,8 @@ impl Missed<'_, '_> {
         Ok(StoredCatchUp { to, room: RoomNo(0), after: Stamp::default() })
     }
 
-    /// The rooms from a number on that the server is in, or left in the meantime, and in which
-    /// something may have happened.
+    /// The rooms from a number on that the server is in, or left in the meantime, or that ended an
+    /// invitation or a knock of one of its users, and in which something may have happened.
     fn page(&self, cursor: &StoredCursor, from: RoomNo) -> Result<Page, StorageError> {
         let scan = Scan::prefix((self.server,)).from((self.server, from)).limit(ROOMS_READ_MAX);
         let there = ROOM_BY_SERVER.scan_with(self.snapshot, scan)?;
@@ -172,7 +177,11 @@ impl Missed<'_, '_> {
         let view = RoomView::new(self.dispatch.rooms, self.snapshot, &room);
         let told = |event: &LoggedEvent, stamp| -> Result<bool, StorageError> {
             let own = event.pdu.sender().server_name() == self.server;
-            Ok(!own && stay.covers(stamp) && self.dispatch.is_ours(self.snapshot, (no, event))?)
+            if own || !self.dispatch.is_ours(self.snapshot, (no, event))? {
+                return Ok(false);
+            }
+            Ok(stay.covers(stamp)
+                || turned_away(&view, event)?.is_some_and(|it| it == *self.server))
         };
 
         let span = Scan::prefix((no, LIVE)).after((no, LIVE, after)).to((no, LIVE, to));

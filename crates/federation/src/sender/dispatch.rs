@@ -143,7 +143,7 @@ impl Dispatch<'_> {
 /// The server of somebody whose invitation or knock an event ends: it need not have anybody else in
 /// the room, and would not hear of it. An invitation itself was brought to its server before it
 /// came into the room.
-fn turned_away<R: Read>(
+pub(super) fn turned_away<R: Read>(
     view: &RoomView<'_, R>,
     event: &LoggedEvent,
 ) -> Result<Option<ruma::OwnedServerName>, StorageError> {

@@ -52,6 +52,12 @@ pub(crate) fn membership_of(pdu: &Pdu) -> StoredMembership {
     }
 }
 
+/// Whether an invitation or a knock ended without anybody coming in.
+fn is_turned_away(old: Option<StoredMembership>, new: Option<StoredMembership>) -> bool {
+    matches!(old, Some(StoredMembership::Invite | StoredMembership::Knock))
+        && matches!(new, Some(StoredMembership::Leave | StoredMembership::Ban))
+}
+
 impl RoomTx<'_, '_> {
     /// Follows every changed key of the resolved state.
     pub(crate) fn index_changes(
@@ -115,6 +121,9 @@ impl RoomTx<'_, '_> {
             self.index_joined_room(&user, joined(new))?;
         }
         if user.server_name() != self.rooms.inner.server_name {
+            if is_turned_away(old, new) {
+                self.log_turned_away(user.server_name(), stamp)?;
+            }
             return Ok(false);
         }
         self.index_local_member(&user, (old, new), change.new, stamp)?;
@@ -162,6 +171,18 @@ impl RoomTx<'_, '_> {
             let slot = self.tx.slot().0;
             ROOM_LEFT_BY_SERVER.put(self.tx, (server, slot, stamp), &StoredRoomNo(room))?;
         }
+        Ok(())
+    }
+
+    /// Remembers when an invitation or a knock of a user of another server ended: should the server
+    /// have nobody in the room and be out of reach now, it looks for what it missed here too.
+    fn log_turned_away(&mut self, server: &ServerName, stamp: Stamp) -> Result<(), AppendError> {
+        let room = self.known()?.no;
+        if SERVER_BY_ROOM.contains(&self.tx.fixed(), (room, server))? {
+            return Ok(());
+        }
+        let slot = self.tx.slot().0;
+        ROOM_LEFT_BY_SERVER.put(self.tx, (server, slot, stamp), &StoredRoomNo(room))?;
         Ok(())
     }
 

@@ -23,6 +23,11 @@ impl RoomTx<'_, '_> {
         pdu: &Arc<Pdu>,
     ) -> Result<Appended, AppendError> {
         self.spend(authority, &draft_of(pdu)?)?;
+        self.append_laid_out(pdu)
+    }
+
+    /// Records an event of ours where it was laid out before.
+    pub(super) fn append_laid_out(&mut self, pdu: &Arc<Pdu>) -> Result<Appended, AppendError> {
         let (prev, auth) = (self.known_events(pdu.prev_events())?, self.auth_of(pdu)?);
         let before = self.state_after_all(&prev)?;
         self.authorize(pdu, &auth, before)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName};
-use vestibule_events::{Pdu, RoomVersion, Verified, cosign};
+use vestibule_events::{Pdu, RoomVersion, cosign};
 use vestibule_storage::tables::room::EVENT_STATE;
 
 use super::{HandshakeError, Wanted, check_shape};
@@ -52,16 +52,17 @@ impl Rooms {
             .map_err(|_| HandshakeError::Invalid("the event cannot be signed"))
     }
 
-    /// Lets a verified membership event into the room. Handing it in again changes nothing.
+    /// Lets a verified membership event into the room. Handing it in again changes nothing. One that
+    /// the room's policy server does not recommend is refused.
     pub async fn accept_membership(
         &self,
         handed_in: &HandedIn,
-        event: Verified,
+        incoming: Incoming,
     ) -> Result<Arc<Pdu>, HandshakeError> {
-        if !event.is_whole() {
+        if !incoming.event.is_whole() {
             return Err(HandshakeError::Invalid("the content hash does not match"));
         }
-        let (asked, case) = (handed_in.clone(), Case::from(Incoming::from(event)));
+        let (asked, case) = (handed_in.clone(), Case::from(incoming));
         let pdu = Arc::clone(&case.pdu);
         self.in_room(&handed_in.room_id, move |room| room.accept(&asked, &case)).await?;
         Ok(pdu)

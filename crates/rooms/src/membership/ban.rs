@@ -29,7 +29,7 @@ impl Rooms {
         let deed = Deed::Ban(command.room_id.clone(), command.user_id.clone());
         let ask = self.ask(actor, &deed).await?;
         let room_id = command.room_id.clone();
-        self.in_room(&room_id, move |room| {
+        self.in_room_recommended(&room_id, move |room| {
             room.ban(&ask, &command.user_id, command.reason.as_deref())
         })
         .await?;
@@ -41,7 +41,7 @@ impl Rooms {
         let deed = Deed::Unban(command.room_id.clone(), command.user_id.clone());
         let ask = self.ask(actor, &deed).await?;
         let room_id = command.room_id.clone();
-        self.in_room(&room_id, move |room| {
+        self.in_room_recommended(&room_id, move |room| {
             room.unban(&ask, &command.user_id, command.reason.as_deref())
         })
         .await?;

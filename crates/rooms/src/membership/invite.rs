@@ -32,7 +32,10 @@ impl Rooms {
             let abroad = Abroad { room_id, target: user_id, reason, is_direct: false };
             return self.invite_elsewhere(ask, abroad).await;
         }
-        self.in_room(&room_id, move |room| room.invite(&ask, &user_id, reason.as_deref())).await?;
+        self.in_room_recommended(&room_id, move |room| {
+            room.invite(&ask, &user_id, reason.as_deref())
+        })
+        .await?;
         Ok(())
     }
 }

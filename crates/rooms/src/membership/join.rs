@@ -40,7 +40,7 @@ impl Rooms {
     ) -> Result<OwnedRoomId, MembershipError> {
         let ask = self.ask(actor, &Deed::Join(command.room_id.clone())).await?;
         let (room_id, follower) = (command.room_id.clone(), ask.clone());
-        self.in_room(&room_id, move |room| room.join(&ask, &command)).await?;
+        self.in_room_recommended(&room_id, move |room| room.join(&ask, &command)).await?;
         self.follow_upgrade(&follower, &room_id).await?;
         Ok(room_id)
     }

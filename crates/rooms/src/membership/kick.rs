@@ -29,7 +29,7 @@ impl Rooms {
         let deed = Deed::Kick(command.room_id.clone(), command.user_id.clone());
         let ask = self.ask(actor, &deed).await?;
         let room_id = command.room_id.clone();
-        self.in_room(&room_id, move |room| {
+        self.in_room_recommended(&room_id, move |room| {
             room.kick(&ask, &command.user_id, command.reason.as_deref())
         })
         .await?;

@@ -31,7 +31,8 @@ impl Rooms {
         }
         let ask = self.ask(actor, &Deed::Knock(command.room_id.clone())).await?;
         let room_id = command.room_id.clone();
-        self.in_room(&room_id, move |room| room.knock(&ask, command.reason.as_deref())).await?;
+        self.in_room_recommended(&room_id, move |room| room.knock(&ask, command.reason.as_deref()))
+            .await?;
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ impl Rooms {
         }
         let ask = self.ask(actor, &Deed::Leave(command.room_id.clone())).await?;
         let room_id = command.room_id.clone();
-        let left = self.in_room(&room_id, move |room| {
+        let left = self.in_room_recommended(&room_id, move |room| {
             let note = room.guard_last_admin(&ask, None)?;
             room.leave(&ask, command.reason.as_deref())?;
             Ok::<_, MembershipError>(note)

@@ -22,7 +22,7 @@ use vestibule_storage::{Read, StorageError, tables::room::StoredMembership};
 
 pub use self::{abroad::pruned_state, invite_permission::blocks_invites};
 pub(crate) use self::{
-    abroad::{Abroad, Turns},
+    abroad::{Abroad, LEAVE_TOLD, Turns, UntoldLeave},
     last_admin::Refusals,
     vouching::Vouching,
 };

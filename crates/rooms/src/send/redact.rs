@@ -34,7 +34,7 @@ impl Rooms {
         let transaction = Transaction::new(actor, scope, command.transaction_id.as_deref());
         let room_id = command.room_id.clone();
         let sent = self
-            .in_room(&room_id, move |room| {
+            .in_room_recommended(&room_id, move |room| {
                 if let Some(known) = room.seen(transaction.as_ref())? {
                     return Ok(known);
                 }

@@ -46,8 +46,9 @@ impl Rooms {
             return self.set_invite(ask, (room_id, target), &command).await;
         }
         let room_id = command.room_id.clone();
-        let sent =
-            self.in_room(&room_id, move |room| room.set_state(&ask, &deed, &command)).await?;
+        let sent = self
+            .in_room_recommended(&room_id, move |room| room.set_state(&ask, &deed, &command))
+            .await?;
         Ok(sent.0)
     }
 }

@@ -13,7 +13,12 @@ use vestibule_storage::{
 use vestibule_types::{ClassName, limits::JOINED_ROOMS_MAX};
 
 use super::triggers::AboutRoom;
-use crate::{Leave, MembershipError, OutsideRoom, Rooms, ask::Ask, facts::guest_can_join};
+use crate::{
+    Leave, MembershipError, OutsideRoom, Rooms,
+    ask::Ask,
+    facts::guest_can_join,
+    membership::{LEAVE_TOLD, UntoldLeave},
+};
 
 /// Look at every scoped member of a room, or of all rooms below a space.
 pub(super) const SCOPE: &str = "room_scope";
@@ -21,7 +26,7 @@ pub(super) const SCOPE: &str = "room_scope";
 pub(super) const GUEST_ACCESS: &str = "room_guest_access";
 
 /// The kinds of jobs that [`Rooms::run_job`] knows.
-pub const JOB_KINDS: [&str; 4] = [SCOPE, GUEST_ACCESS, LEAVE_ALL, PROFILE_FAN_OUT];
+pub const JOB_KINDS: [&str; 5] = [SCOPE, GUEST_ACCESS, LEAVE_ALL, PROFILE_FAN_OUT, LEAVE_TOLD];
 
 /// Why a job has to be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,10 @@ impl Rooms {
                 let about: LeaveAll = read(payload)?;
                 self.leave_all(&about.user_id).await?;
                 Ok(None)
+            }
+            LEAVE_TOLD => {
+                let leave: UntoldLeave = read(payload)?;
+                Ok(self.tell_leave(&leave).await?)
             }
             PROFILE_FAN_OUT => {
                 let about: ProfileFanOut = read(payload)?;
@@ -160,7 +169,7 @@ impl Rooms {
                 Err(error) => Err(error.into()),
             };
         }
-        match self.in_room(room_id, move |room| room.leave(&ask, None)).await {
+        match self.in_room_recommended(room_id, move |room| room.leave(&ask, None)).await {
             Ok(_) | Err(MembershipError::WrongMembership(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -77,7 +77,7 @@ impl Rooms {
         user: &UserId,
     ) -> Result<Option<u64>, JobError> {
         let ask = Ask::unattended(user, self.inner.env.now());
-        let fate = self.in_room(room_id, move |room| room.judge(&ask)).await;
+        let fate = self.in_room_recommended(room_id, move |room| room.judge(&ask)).await;
         match fate {
             Ok((Fate::FrozenUntil(moment), _)) => Ok(Some(moment)),
             Ok((Fate::Stays | Fate::Left, _)) => Ok(None),
@@ -146,7 +146,8 @@ impl Rooms {
     pub(super) async fn carry_profile(&self, user: &UserId) -> Result<(), JobError> {
         for room_id in self.rooms_of(user, StoredMembership::Join).await? {
             let ask = Ask::unattended(user, self.inner.env.now());
-            let renamed = self.in_room(&room_id, move |room| room.carry_profile(&ask)).await;
+            let renamed =
+                self.in_room_recommended(&room_id, move |room| room.carry_profile(&ask)).await;
             match renamed {
                 // A room that does not let its member have this name keeps the old one.
                 Ok(_) | Err(MembershipError::Append(_) | MembershipError::WrongMembership(_)) => {}

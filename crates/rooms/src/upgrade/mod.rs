@@ -101,7 +101,7 @@ impl Rooms {
             create,
             no: self.new_room_no(),
         };
-        self.in_room(&old_id, move |room| room.succeed(&succession)).await?;
+        self.in_room_recommended(&old_id, move |room| room.succeed(&succession)).await?;
         Ok(new_id)
     }
 }

@@ -97,7 +97,8 @@ pub const EDU_OUT_COUNT: Counter<(OwnedServerName,)> = Counter::new(0x07A4, "edu
 /// Other servers coming into a room and leaving it.
 pub const SERVER_CHANGE: Table<(RoomNo, Stamp, OwnedServerName), StoredServerChange> =
     Table::new(0x07A5, "server_change");
-/// Rooms a server left: by slot and when.
+/// Rooms a server left, and rooms that ended an invitation or a knock of one of its users while it had
+/// nobody there: by slot and when.
 pub const ROOM_LEFT_BY_SERVER: Table<(OwnedServerName, u16, Stamp), StoredRoomNo> =
     Table::new(0x07A6, "room_left_by_server");
 /// Events that are brought to the rest of the room by another server than that of their sender:

@@ -125,6 +125,10 @@ pub const DIRECT_FORGOTTEN_AT_ONCE: usize = 4;
 /// How long a policy server may take to sign an event.
 pub const POLICY_SERVER_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Events of one act for which a policy server is asked for its signature: closing a room takes two, and
+/// each may be asked for again when the room changes meanwhile.
+pub const RECOMMENDED_EVENTS_MAX: usize = 4;
+
 /// Events a policy server is asked about at once.
 pub const POLICY_SERVER_AT_ONCE: usize = 4;
 

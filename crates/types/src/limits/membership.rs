@@ -28,3 +28,12 @@ pub const STRIPPED_STATE_MAX: usize = 64;
 
 /// Invitations, knocks and what became of them that are kept for one user and rooms this server is not in.
 pub const OUTSIDE_ROOMS_MAX: usize = 1_000;
+
+/// The first wait before a server is told once more of a leave that nobody could be told.
+pub const LEAVE_TOLD_WAIT_MS_MIN: u64 = 1_000;
+
+/// The longest such wait.
+pub const LEAVE_TOLD_WAIT_MS_MAX: u64 = 3_600_000;
+
+/// How long it is tried: a week.
+pub const LEAVE_TOLD_AGE_MS_MAX: u64 = 604_800_000;

@@ -9,7 +9,8 @@ use vestibule_policy::kind;
 use vestibule_storage::tables::room::StoredMembership;
 
 use crate::{
-    AppendError, InviteAbroad, MembershipError, RoomTx, Rooms, STRIPPED_TYPES,
+    AppendError, ElsewhereError, InviteAbroad, MembershipError, PolicyServer, RoomTx, Rooms,
+    STRIPPED_TYPES,
     append::Authority,
     ask::{Ask, Deed},
     membership::{member_content, member_draft},
@@ -35,8 +36,21 @@ impl Rooms {
             let room_id = invite.room_id.clone();
             let (draft, asked) = (invite.clone(), ask.clone());
             let laid_out = rooms.in_room(&room_id, move |room| room.lay_out_invite(&asked, &draft));
-            let laid_out = laid_out.await?.0;
-            let signed = Arc::new(rooms.elsewhere().invite(laid_out).await?);
+            let (mut laid_out, policy_server) = laid_out.await?.0;
+            if let Some(server) = &policy_server {
+                let recommended = rooms.recommend(server, &laid_out.pdu).await;
+                laid_out.pdu = recommended.map_err(AppendError::NotRecommended)?;
+            }
+            let recommended = Arc::clone(&laid_out.pdu);
+            let signed = rooms.elsewhere().invite(laid_out).await?;
+            // The invitee's server need not have kept the signature of the policy server.
+            let signed = match &policy_server {
+                Some(server) => signed
+                    .with_policy_signature_of(&recommended, &server.via)
+                    .map_err(|error| ElsewhereError::BadAnswer(error.to_string()))?,
+                None => signed,
+            };
+            let signed = Arc::new(signed);
             let work = move |room: &mut RoomTx<'_, '_>| {
                 room.append_invite_elsewhere(&ask, &invite, &signed)
             };
@@ -53,7 +67,7 @@ impl RoomTx<'_, '_> {
         &mut self,
         ask: &Ask,
         invite: &Abroad,
-    ) -> Result<InviteAbroad, MembershipError> {
+    ) -> Result<(InviteAbroad, Option<PolicyServer>), MembershipError> {
         drop(self.may_invite(ask, &invite.target)?);
         let version = self.known()?.version;
         let mut content = member_content("invite", invite.reason.as_deref());
@@ -63,13 +77,15 @@ impl RoomTx<'_, '_> {
         let draft =
             member_draft((&ask.user_id, &invite.target), content, self.rooms.inner.env.now());
         let place = self.place_for(&draft)?;
+        let policy_server = self.policy_server_for(&draft)?;
         let inner = &self.rooms.inner;
         let pdu = self
             .builder(draft, &place)
             .build_and_sign(version, &inner.signing_key, &inner.server_name)
             .map_err(AppendError::from)?;
         self.authorize(&pdu, &place.auth, place.before)?;
-        Ok(InviteAbroad { pdu: Arc::new(pdu), stripped: self.shown_to_invitee(ask)? })
+        let stripped = self.shown_to_invitee(ask)?;
+        Ok((InviteAbroad { pdu: Arc::new(pdu), stripped }, policy_server))
     }
 
     fn shown_to_invitee(&self, ask: &Ask) -> Result<Vec<Arc<Pdu>>, MembershipError> {

@@ -110,7 +110,7 @@ impl Rooms {
             Imported::AlreadyHere => {
                 let (ask, command) = (ask.clone(), command.clone());
                 let room_id = command.room_id.clone();
-                self.in_room(&room_id, move |room| room.join(&ask, &command)).await?;
+                self.in_room_recommended(&room_id, move |room| room.join(&ask, &command)).await?;
                 Ok(())
             }
         }

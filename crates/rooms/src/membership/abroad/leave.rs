@@ -1,7 +1,7 @@
 //! Leaving a room this server is not in: declining an invitation, taking back a knock.
 //!
 //! It always succeeds. A server in the room is told when one can be reached; when none can, the user is
-//! out all the same as far as this server is concerned.
+//! out all the same as far as this server is concerned, and somebody is told later.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use vestibule_storage::{
 };
 use vestibule_types::Actor;
 
+use super::tell_leave::UntoldLeave;
 use crate::{
     AppendError, GuardNote, Handshake, Leave, MembershipError, OpenRoom, RoomTx, RoomView, Rooms,
     UnknownRoom, Wanted,
@@ -64,8 +65,9 @@ impl Rooms {
         let keeps = !strips_reason(decision.obligations());
         let reason = command.reason.as_deref().filter(|_| keeps);
         let mut left = None;
-        for server in self.vias(ask, &command.room_id, Vec::new()).await? {
-            match self.leave_through(&server, ask, (&command.room_id, reason)).await {
+        let vias = self.vias(ask, &command.room_id, Vec::new()).await?;
+        for server in &vias {
+            match self.leave_through(server, ask, (&command.room_id, reason)).await {
                 Ok(event) => {
                     left = Some(event);
                     break;
@@ -75,12 +77,27 @@ impl Rooms {
                 }
             }
         }
-        let left = match left {
-            Some(left) => left,
-            None => self.leave_alone(ask, (&command.room_id, reason), standing.version)?,
+        let mut untold = None;
+        let left = if let Some(left) = left {
+            left
+        } else {
+            let left = self.leave_alone(ask, (&command.room_id, reason), standing.version)?;
+            untold = Some(UntoldLeave {
+                room_id: command.room_id.clone(),
+                user_id: ask.user_id.clone(),
+                event_id: left.event_id().clone(),
+                reason: reason.map(ToOwned::to_owned),
+                vias,
+                at: self.inner.env.now_ms(),
+            });
+            left
         };
         let ask = ask.clone();
-        self.in_room(&command.room_id, move |room| room.left_outside(&ask, &left)).await?;
+        let work = move |room: &mut RoomTx<'_, '_>| {
+            room.left_outside(&ask, &left)?;
+            untold.as_ref().map_or(Ok(()), |untold| Ok(room.leave_untold(untold)?))
+        };
+        self.in_room::<_, MembershipError, _>(&command.room_id, work).await?;
         Ok(())
     }
 
@@ -103,7 +120,7 @@ impl Rooms {
             .await
     }
 
-    async fn leave_through(
+    pub(super) async fn leave_through(
         &self,
         server: &OwnedServerName,
         ask: &Ask,

@@ -4,6 +4,7 @@ mod invite;
 mod join;
 mod knock;
 mod leave;
+mod tell_leave;
 mod turn;
 mod vias;
 
@@ -15,7 +16,11 @@ use vestibule_events::{EventBuilder, Pdu};
 use vestibule_storage::StorageError;
 
 pub use self::knock::pruned_state;
-pub(crate) use self::{invite::Abroad, turn::Turns};
+pub(crate) use self::{
+    invite::Abroad,
+    tell_leave::{LEAVE_TOLD, UntoldLeave},
+    turn::Turns,
+};
 use super::MembershipError;
 use crate::{AppendError, ElsewhereError, OpenRoom, Prepared, RoomView, Rooms, Wanted};
 
