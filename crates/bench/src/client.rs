@@ -122,12 +122,24 @@ pub fn write_request(
     token: Option<&str>,
     body: &[u8],
 ) {
+    let authorization = token.map(|token| format!("Bearer {token}"));
+    write_signed_request(out, method, path, authorization.as_deref(), body);
+}
+
+/// The same with any `Authorization`.
+pub fn write_signed_request(
+    out: &mut Vec<u8>,
+    method: &str,
+    path: &str,
+    authorization: Option<&str>,
+    body: &[u8],
+) {
     out.clear();
     for part in [method, " ", path, " HTTP/1.1\r\nHost: localhost\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    if let Some(token) = token {
-        for part in ["Authorization: Bearer ", token, "\r\n"] {
+    if let Some(authorization) = authorization {
+        for part in ["Authorization: ", authorization, "\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
     }

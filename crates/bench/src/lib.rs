@@ -15,6 +15,7 @@ pub mod clock;
 pub mod crash;
 pub mod load;
 pub mod matrix;
+pub mod peers;
 pub mod probe;
 pub mod process;
 pub mod rehearsal;

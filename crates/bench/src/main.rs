@@ -190,6 +190,7 @@ fn launch(arguments: &Arguments) -> Result<Launch> {
     if arguments.self_test {
         let mut launch = Launch::of(std::env::current_exe()?, "stand-in".to_owned());
         launch.leading.push("rehearse".to_owned());
+        launch.stands_in = true;
         return Ok(launch);
     }
     match &arguments.server_bin {

@@ -77,6 +77,12 @@ impl Api {
         self.json("POST", &path, &json!({})).await.map(drop)
     }
 
+    /// Joins a room of another server.
+    pub async fn join_via(&mut self, room: &str, via: &str) -> Result<()> {
+        let path = format!("/_matrix/client/v3/join/{}?via={}", encoded(room), encoded(via));
+        self.json("POST", &path, &json!({})).await.map(drop)
+    }
+
     /// Sends one message.
     pub async fn message(&mut self, room: &str, transaction: &str) -> Result<()> {
         let path = message_path(room, transaction);
@@ -128,7 +134,8 @@ impl Api {
         Ok(self.client.call(&self.request).await?.status)
     }
 
-    async fn json(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
+    /// A request with a body of JSON; its answer has to be a success.
+    pub async fn json(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let body = serde_json::to_vec(body)?;
         write_request(&mut self.request, method, path, self.token.as_deref(), &body);
         let answer = accepted(self.client.call(&self.request).await?, path)?;

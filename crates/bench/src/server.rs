@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::{clock, load::pause, matrix::Api};
+use crate::{clock, load::pause, matrix::Api, peers::Peers};
 
 /// A server that is not ready after this time will not become so.
 const START_MAX: Duration = Duration::from_mins(2);
@@ -32,6 +32,8 @@ pub struct Launch {
     pub environment: Vec<(String, String)>,
     /// How it was built, for the report.
     pub build: String,
+    /// Whether it is the stand-in of a rehearsal, which knows no other servers.
+    pub stands_in: bool,
 }
 
 /// When a write counts as done.
@@ -49,6 +51,8 @@ pub struct Home {
     folder: TempDir,
     /// Where clients reach the server.
     pub address: SocketAddr,
+    /// Where other servers reach it, if they do.
+    pub federation: Option<SocketAddr>,
 }
 
 /// A running server; it is killed when dropped.
@@ -69,7 +73,7 @@ impl Launch {
     /// A binary that takes the server's arguments.
     #[must_use]
     pub fn of(program: PathBuf, build: String) -> Self {
-        Self { program, leading: Vec::new(), environment: Vec::new(), build }
+        Self { program, leading: Vec::new(), environment: Vec::new(), build, stands_in: false }
     }
 
     /// Builds the server with cargo in the given profile.
@@ -117,7 +121,7 @@ impl Home {
     pub fn fresh(parent: &Path, durability: Durability) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("server-").tempdir_in(parent)?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let home = Self { folder, address };
+        let home = Self { folder, address, federation: None };
         fs::create_dir(home.data())?;
         fs::write(home.config(), configuration(&home.data(), address, durability))?;
         Ok(home)
@@ -127,6 +131,19 @@ impl Home {
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// The same with other servers, which reach it on a listener of its own: behind a proxy that ends
+    /// TLS, as far as it knows. It reaches them where `peers` says.
+    pub fn among_others(parent: &Path, durability: Durability, peers: &Peers) -> Result<Self> {
+        let mut home = Self::fresh(parent, durability)?;
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        home.federation = Some(address);
+        let sections = peers.sections(home.folder.path(), address)?;
+        let mut text = fs::read_to_string(home.config())?;
+        text.push_str(&sections);
+        fs::write(home.config(), text)?;
+        Ok(home)
     }
 
     /// Bytes in the write-ahead logs of the embedded database.

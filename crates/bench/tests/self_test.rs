@@ -41,6 +41,8 @@ fn every_row_has_its_samples_and_the_rows_with_bars_their_verdict() {
             "sync of one change, many/few rooms",
             "parked long-poll",
             "ready after a clean stop",
+            "resolve 100 joins, bans v11",
+            "resolve 100 joins, bans v12",
         ]
     );
     for row in rows {

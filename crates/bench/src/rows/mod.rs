@@ -11,13 +11,16 @@ use crate::{
     server::Launch,
 };
 
+pub mod dead_servers;
 pub mod idle;
+pub mod join;
 pub mod long_polls;
 pub mod ready;
 pub mod resolving;
 pub mod sending;
 pub mod store;
 pub mod sync_rooms;
+pub mod transactions;
 
 /// A row that can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -38,6 +41,12 @@ pub enum Name {
     LongPolls,
     /// Time until ready with many events on disk.
     Ready,
+    /// Events that come from many servers.
+    Transactions,
+    /// Joining a large room of another server.
+    Join,
+    /// What servers that do not answer cost.
+    DeadServers,
     /// State resolution in memory.
     Resolving,
     /// The store without a server.
@@ -82,6 +91,12 @@ pub struct Scale {
     pub polls: usize,
     /// Events on disk at the start.
     pub events: u64,
+    /// Other servers.
+    pub servers: usize,
+    /// Transactions of each of them in one sample.
+    pub transactions: usize,
+    /// Members of a room of another server.
+    pub members: u32,
 }
 
 impl Scale {
@@ -98,6 +113,9 @@ impl Scale {
         changes: 200,
         polls: 1_000,
         events: 1_000_000,
+        servers: 50,
+        transactions: 8,
+        members: 10_000,
     };
 
     /// Small sizes for a look while working; no claim.
@@ -110,6 +128,8 @@ impl Scale {
         changes: 50,
         polls: 300,
         events: 50_000,
+        transactions: 2,
+        members: 5_000,
         ..Self::FULL
     };
 
@@ -126,6 +146,9 @@ impl Scale {
         changes: 5,
         polls: 20,
         events: 500,
+        servers: 3,
+        transactions: 2,
+        members: 150,
     };
 }
 
@@ -166,6 +189,9 @@ impl Bench {
             progress("time until ready");
             rows.extend(ready::measure(self).await.context("time until ready")?);
         }
+        if !self.launch.stands_in {
+            self.run_among_others(progress, &mut rows).await?;
+        }
         if self.wants(Name::Resolving) {
             progress("state resolution");
             rows.extend(resolving::measure(self).context("state resolution")?);
@@ -175,6 +201,27 @@ impl Bench {
             rows.extend(store::measure(self).await.context("the store alone")?);
         }
         Ok((rows, probes))
+    }
+
+    /// The rows with other servers in them.
+    async fn run_among_others(
+        &self,
+        progress: &mut dyn FnMut(&str),
+        rows: &mut Vec<Row>,
+    ) -> Result<()> {
+        if self.wants(Name::Transactions) {
+            progress("events from other servers");
+            rows.extend(transactions::measure(self).await.context("events from other servers")?);
+        }
+        if self.wants(Name::Join) {
+            progress("joining a large room elsewhere");
+            rows.extend(join::measure(self).await.context("joining a large room elsewhere")?);
+        }
+        if self.wants(Name::DeadServers) {
+            progress("servers that do not answer");
+            rows.extend(dead_servers::measure(self).await.context("servers that do not answer")?);
+        }
+        Ok(())
     }
 }
 
