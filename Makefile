@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 help:
 	@echo "make run     set up, build and start a demo server on http://127.0.0.1:8008"
-	echo "make test    set up and run every test, foreign clients included"
+	echo "make test    set up and run every test, foreign clients and a foreign server included"
 	echo "make check   the quick loop: form, floor plan, workspace tests"
 	echo "make lint    form, floor plan and clippy"
 	echo "make ci      everything a change must pass, foreign clients excepted"

@@ -1,11 +1,14 @@
 """Facts a scenario states, and the plain HTTP it states some of them over."""
 
-import http.client
-import json
 import sys
 import traceback
 from contextlib import contextmanager
-from urllib.parse import quote, urlsplit
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
+from asking import path, say  # noqa: E402
+
+__all__ = ["Facts", "path", "plain", "refused", "say"]
 
 
 class Facts:
@@ -48,30 +51,6 @@ def plain(seen):
         return repr(seen)[:1500]
     said = {k: v for k, v in vars(seen).items() if v not in ("", None) and k != "transport_response"}
     return f"{transport.method} {transport.url} -> {transport.status} {type(seen).__name__} {said}"[:1500]
-
-
-def say(url, method, path, token=None, body=None):
-    """One request exactly as written: no client tidies the path. Answers (status, JSON or text)."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
-    headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    try:
-        connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
-        try:
-            return answer.status, json.loads(text)
-        except ValueError:
-            return answer.status, text
-    finally:
-        connection.close()
-
-
-def path(*parts):
-    """A client path with every part percent-encoded."""
-    return "/_matrix/client/v3/" + "/".join(quote(part, safe="") for part in parts)
 
 
 def refused(answer, errcode="M_GUEST_ACCESS_FORBIDDEN"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import scenarios
 from certificates import Authority
 from facts import Facts, line, not_yet, sum_up
+from identity import Identity
 from servers import Synapse, Understudy, Vestibule
 
 AT_ONCE = 4
@@ -21,8 +22,9 @@ class Stage:
 
     def __init__(self, folder, under_test):
         authority = Authority(folder)
-        self.vestibule = under_test(folder, "127.0.0.3", authority)
-        self.synapse = Synapse(folder, "127.0.0.2", authority)
+        self.identity = Identity("127.0.0.4", authority)
+        self.vestibule = under_test(folder, "127.0.0.3", authority, self.identity.name)
+        self.synapse = Synapse(folder, "127.0.0.2", authority, self.identity.name)
         self.both = (self.vestibule, self.synapse)
 
     def start(self):
@@ -40,6 +42,7 @@ class Stage:
         for server in self.both:
             codes[server.kind] = server.stop()
             server.wire.cut()
+        self.identity.stop()
         return codes
 
 

@@ -1,31 +1,18 @@
 """Somebody with a session on one of the servers, over the client API, which both of them speak."""
 
-import http.client
 import json
+import sys
 import time
-from urllib.parse import quote, urlencode, urlsplit
+from pathlib import Path
+from urllib.parse import urlencode
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
+from asking import fetch, path, say  # noqa: E402
+
+__all__ = ["Person", "eventually", "say"]
 
 # How long news may take from one server to the other on a busy machine.
 NEWS_S_MAX = 30
-
-
-def say(url, method, path, token=None, body=None, timeout=90):
-    """One request. Answers (status, JSON or text)."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
-    headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    try:
-        connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        text = answer.read().decode("utf-8", "replace")
-        try:
-            return answer.status, json.loads(text)
-        except ValueError:
-            return answer.status, text
-    finally:
-        connection.close()
 
 
 def eventually(look, seconds=NEWS_S_MAX):
@@ -36,6 +23,11 @@ def eventually(look, seconds=NEWS_S_MAX):
         if seen or time.monotonic() > until:
             return seen
         time.sleep(0.15)
+
+
+def target(parts, version, query):
+    """A client path with its query."""
+    return path(*parts, version=version) + (f"?{urlencode(query, doseq=True)}" if query else "")
 
 
 class Person:
@@ -50,18 +42,30 @@ class Person:
         self.transactions = 0
 
     def ask(self, method, *parts, body=None, version="v3", query=None):
-        path = f"/_matrix/client/{version}/" + "/".join(quote(part, safe="") for part in parts)
-        if query:
-            path += "?" + urlencode(query, doseq=True)
         if body is None and method in ("POST", "PUT"):
             body = {}
-        return say(self.server.url, method, path, self.token, body)
+        return say(self.server.url, method, target(parts, version, query), self.token, body)
 
     def must(self, method, *parts, body=None, version="v3", query=None):
         status, answer = self.ask(method, *parts, body=body, version=version, query=query)
         if status != 200:
             raise RuntimeError(f"{self}: {method} {parts} {query or ''} {body} answered {status} {answer}")
         return answer
+
+    # Files
+
+    def upload(self, content, kind, name):
+        """Uploads a file; answers with the server and the identifier of its address."""
+        where = "/_matrix/media/v3/upload?" + urlencode({"filename": name})
+        status, _, read = fetch(self.server.url, "POST", where, self.token, content, kind)
+        if status != 200:
+            raise RuntimeError(f"{self}: uploading {name} answered {status} {read}")
+        return json.loads(read)["content_uri"].removeprefix("mxc://").split("/", 1)
+
+    def download(self, *parts, query=None):
+        """A file: (status, headers, bytes)."""
+        where = target(("media", *parts), "v1", query)
+        return fetch(self.server.url, "GET", where, self.token)
 
     def another_device(self):
         """A second session of the same person."""

@@ -21,7 +21,7 @@ class Server:
 
     kind = ""
 
-    def __init__(self, folder, address, authority):
+    def __init__(self, folder, address, authority, identity):
         self.folder = folder / self.kind
         self.folder.mkdir()
         self.address = address
@@ -31,6 +31,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.client_port}"
         self.log = self.folder / "server.log"
         self.authority = authority
+        self.identity = identity
         self.certificate, self.private_key = authority.certificate(address)
         self.process = None
         self.numbers = itertools.count(1)
@@ -42,7 +43,9 @@ class Server:
         """Starts the process and waits until clients are answered."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
+                # Synapse believes an identity server that the system's authorities vouch for, and no other.
+                env={**os.environ, "SSL_CERT_FILE": str(self.authority.path)},
             )
         until = time.monotonic() + START_S_MAX
         while time.monotonic() < until:
@@ -112,10 +115,10 @@ class Vestibule(Server):
 
     kind = "vestibule"
 
-    def __init__(self, folder, address, authority):
-        super().__init__(folder, address, authority)
+    def __init__(self, folder, address, authority, identity):
+        super().__init__(folder, address, authority, identity)
         self.config = self.folder / "vestibule.toml"
-        self.listed = []
+        self.listed, self.spaces = [], []
         self.write()
 
     def command(self):
@@ -126,12 +129,15 @@ class Vestibule(Server):
         self.config.write_text(VESTIBULE.format(
             name=self.name, data=self.folder / "data", client=self.client_port,
             address=self.address, federation=self.wire.behind, listed=json.dumps(self.listed),
+            spaces=", ".join(self.spaces),
             certificate=self.certificate, private_key=self.private_key, authority=self.authority.path,
+            identity=self.identity,
         ))
 
-    def open_to_guests(self, *rooms):
+    def open_to_guests(self, *rooms, space=None):
         """Opens rooms to guests by policy, and nothing else. The policy is swapped while the server runs."""
         self.listed += rooms
+        self.spaces += [f'{{ id = "{space}", depth = 2, curators = ["{self.name}"] }}'] if space else []
         self.write()
         self.process.send_signal(signal.SIGHUP)
 
@@ -141,8 +147,8 @@ class Synapse(Server):
 
     kind = "synapse"
 
-    def __init__(self, folder, address, authority):
-        super().__init__(folder, address, authority)
+    def __init__(self, folder, address, authority, identity):
+        super().__init__(folder, address, authority, identity)
         self.config = self.folder / "homeserver.yaml"
         logging = self.folder / "logging.yaml"
         logging.write_text(LOGGING)
@@ -166,7 +172,7 @@ class Understudy(Synapse):
 
     kind = "understudy"
 
-    def open_to_guests(self, *rooms):
+    def open_to_guests(self, *rooms, space=None):
         """Synapse has no such policy."""
 
 
@@ -189,6 +195,9 @@ enabled = true
 ca_file = "{authority}"
 allowed_networks = ["127.0.0.0/8"]
 
+[identity]
+trusted_servers = ["{identity}"]
+
 [registration]
 mode = "open"
 
@@ -200,8 +209,9 @@ filter = "info,vestibule_federation=debug,vestibule_remote=debug,vestibule_feder
 
 [guests]
 enabled = true
-open_rooms_by = ["list"]
+open_rooms_by = ["list", "space"]
 list = {listed}
+space = [{spaces}]
 need_host = false
 federated_join = "in-scope"
 

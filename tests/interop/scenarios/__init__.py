@@ -1,6 +1,8 @@
 """What is played. Every scenario takes the stage and the facts it states."""
 
-from . import acl, directory, doors, guests, history, keys, membership, outage, people, rooms, upgrade
+from . import (
+    acl, addresses, directory, doors, guests, history, keys, media, membership, outage, people, rooms, upgrade,
+)
 
 # Played beside each other: what they wait for is mostly the other server.
 TOGETHER = {
@@ -14,6 +16,8 @@ TOGETHER = {
     "directory": directory.play,
     "acl": acl.play,
     "guests": guests.play,
+    "media": media.play,
+    "addresses": addresses.play,
 }
 # Played one after the other: they take servers away.
 ALONE = {"outage": outage.play}

@@ -9,16 +9,19 @@ REFUSED = (403, "M_GUEST_ACCESS_FORBIDDEN")
 def play(stage, facts):
     with facts.part("guests in rooms elsewhere"):
         elsewhere(stage.vestibule, stage.synapse, facts.check)
+    with facts.part("guests in a room of a space"):
+        curated(stage.vestibule, stage.synapse, facts.check)
     with facts.part("guests in a room we are in"):
         resident(stage.vestibule, stage.synapse, facts.check)
 
 
 def elsewhere(ours, theirs, check):
     host = theirs.person("host")
-    open_room = host.create_room("12", initial_state=[GUEST_ACCESS])
-    out_of_scope = host.create_room("12", initial_state=[GUEST_ACCESS])
+    # A guest is taken to no server but those the scope names: the one in the room's identifier, here.
+    open_room = host.create_room("11", initial_state=[GUEST_ACCESS])
+    out_of_scope = host.create_room("11", initial_state=[GUEST_ACCESS])
     # Synapse forbids nobody of ours by `guest_access`: it takes our guest for anybody. We have to look.
-    closed = host.create_room("12", preset="private_chat", initial_state=[
+    closed = host.create_room("11", preset="private_chat", initial_state=[
         {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "public"}},
         {**GUEST_ACCESS, "content": {"guest_access": "forbidden"}},
     ])
@@ -48,6 +51,20 @@ def elsewhere(ours, theirs, check):
 
     host.set_state(open_room, "m.room.guest_access", {"guest_access": "forbidden"})
     check("guests leave when the room closes to them", host.sees_membership(open_room, guest.user_id, "leave"))
+
+
+def curated(ours, theirs, check):
+    """A version 12 room names no server: whoever curates a space of ours says where it is."""
+    host, mona, guest = theirs.person("host"), ours.person("mona"), ours.guest()
+    room = host.create_room("12", initial_state=[GUEST_ACCESS])
+    space = mona.create_room("12", creation_content={"type": "m.space"})
+    ours.open_to_guests(space=space)
+    answer = guest.try_join(room, theirs.name)
+    check("refuses a guest a room that no space has yet", refusal(answer) == REFUSED, answer)
+    mona.set_state(space, "m.space.child", {"via": [theirs.name]}, room)
+    answer = eventually(lambda: entered(guest.try_join(room)), 15)
+    check("a guest joins a room elsewhere that a space of ours opens", answer, guest.try_join(room))
+    check("and their host sees that", host.sees_membership(room, guest.user_id, "join"))
 
 
 def resident(ours, theirs, check):
