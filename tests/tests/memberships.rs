@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vestibule_testkit::server::{Blueprint, Network, Person, TestServer, segment};
+use vestibule_testkit::server::{Blueprint, Network, Person, PretendServer, TestServer, segment};
 
 /// Two servers that know each other.
 async fn two() -> (Network, TestServer, TestServer) {
@@ -477,5 +477,34 @@ async fn rooms_cross_servers_with_several_slots_too() {
         for room in [&open, &closed] {
             assert_eq!(members(&bob, room, "join").await, ["@alice:a.example", "@bob:b.example"]);
         }
+    }
+}
+
+/// Such an invitation is to a room of version 1 or 2.
+#[tokio::test]
+async fn an_invitation_that_names_no_room_version_is_to_a_room_we_do_not_speak() {
+    let network = Network::new();
+    let server = Blueprint::default().on(&network, "a.example").start().await;
+    let away = PretendServer::on(&network, "away.example");
+    server.register("alice").await;
+    let invitation = json!({
+        "origin": "away.example", "origin_server_ts": 1, "type": "m.room.member",
+        "sender": "@mallory:away.example", "state_key": "@alice:a.example",
+        "content": { "membership": "invite" },
+    });
+    let path = "/_matrix/federation/v1/invite/%21room:away.example/%24event:away.example";
+    let refused = away.put(&server, path, &invitation).await;
+    assert_eq!(refused.refusal(), (400, "M_INCOMPATIBLE_ROOM_VERSION"));
+    assert_eq!(refused.body["room_version"], "1");
+    for (key, value) in [
+        ("type", json!("m.room.name")),
+        ("sender", json!("@bob:b.example")),
+        ("state_key", json!("@bob:b.example")),
+        ("content", json!({ "membership": "join" })),
+    ] {
+        let mut other = invitation.clone();
+        other[key] = value;
+        let refused = away.put(&server, path, &other).await;
+        assert_eq!(refused.refusal(), (400, "M_INVALID_PARAM"), "{key}");
     }
 }

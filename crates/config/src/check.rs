@@ -9,7 +9,10 @@ use ruma::RoomVersionId;
 use tracing_subscriber::EnvFilter;
 use vestibule_types::Secret;
 
-use self::{federation::federation, support::support};
+use self::{
+    federation::{federation, identity},
+    support::support,
+};
 use crate::{
     Engine, Limits, Listener, Log, Media, Problem, Registration, RegistrationMode, Surface,
     load::Sections,
@@ -40,6 +43,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
     rooms(&sections.rooms.default_version, &mut found);
     log(&sections.log, &mut found);
     federation(sections, &mut found);
+    identity(sections, &mut found);
     media(&sections.media, &mut found);
     limits(&sections.limits, &mut found);
     if sections.storage.cache_mib < CACHE_MIB_MIN {

@@ -6,8 +6,8 @@ use crate::{
     policy_example::POLICY_EXAMPLE,
     section::{Key, Section},
     sections::{
-        Federation, Limits, Listener, Log, Login, Media, Registration, Rooms, Server, Storage,
-        Support,
+        Federation, Identity, Limits, Listener, Log, Login, Media, Registration, Rooms, Server,
+        Storage, Support,
     },
     tree::Step,
 };
@@ -36,6 +36,7 @@ fn sections() -> Vec<Described> {
         described::<Support>("support", "[support]"),
         Described { more: ROOM_RULES, ..described::<Rooms>("rooms", "[rooms]") },
         described::<Federation>("federation", "[federation]"),
+        described::<Identity>("identity", "[identity]"),
         described::<Media>("media", "[media]"),
         described::<Limits>("limits", "[limits]"),
         described::<Log>("log", "[log]"),

@@ -12,8 +12,8 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Federation, Limits, Listener, Log, Login, Media, Problem, Problems, Registration, Rooms,
-    Server, Storage, Support, Surface,
+    Federation, Identity, Limits, Listener, Log, Login, Media, Problem, Problems, Registration,
+    Rooms, Server, Storage, Support, Surface,
     check::check,
     example::section_names,
     overlay::Overlay,
@@ -41,6 +41,8 @@ pub struct Config {
     pub rooms: Rooms,
     /// `[federation]`
     pub federation: Federation,
+    /// `[identity]`
+    pub identity: Identity,
     /// `[media]`
     pub media: Media,
     /// `[limits]`
@@ -163,6 +165,7 @@ pub(crate) struct Sections {
     pub(crate) support: Support,
     pub(crate) rooms: Rooms,
     pub(crate) federation: Federation,
+    pub(crate) identity: Identity,
     pub(crate) media: Media,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
@@ -180,6 +183,7 @@ impl Sections {
             support: self.support,
             rooms: self.rooms,
             federation: self.federation,
+            identity: self.identity,
             media: self.media,
             limits: self.limits,
             log: self.log,
@@ -201,6 +205,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     let login = own(reader, &mut root, "login");
     let support = own(reader, &mut root, "support");
     let federation = own(reader, &mut root, "federation");
+    let identity = own(reader, &mut root, "identity");
     let media = own(reader, &mut root, "media");
     let limits = own(reader, &mut root, "limits");
     let log = own(reader, &mut root, "log");
@@ -220,6 +225,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
         support,
         rooms,
         federation,
+        identity,
         media,
         limits,
         log,

@@ -7,6 +7,7 @@
 //! Deliberately absent: room versions 1 and 2 (see [`RoomVersion`]) and deciding whether an event
 //! is allowed, which is `vestibule-state-res`.
 
+mod address_invite;
 mod auth_types;
 mod build;
 mod canonical;
@@ -22,6 +23,7 @@ mod verify;
 mod version;
 
 pub use self::{
+    address_invite::{AddressKey, address_keys, address_keys_that_signed},
     auth_types::{AuthTypesError, auth_types, auth_types_of},
     build::{BuildError, EventBuilder},
     canonical::{ContentError, canonical_content, canonical_content_of},

@@ -18,12 +18,12 @@ pub use vestibule_remote::{FailingServer, Finding, Outcome};
 
 pub use self::{
     elsewhere::as_sent,
-    handshake::{BringInviteError, BroughtInvite, HandInError},
+    handshake::{BringInviteError, BroughtInvite, HandInError, OldInvite},
     inbound::{PduAnswers, PduOutcome, ReceiveTransactionError, Transaction},
     key_ring::{
         ChecksBusy, KeyRing, OwnKey, PublishKeysError, QueryKeysError, RequestKeys,
         RequestSignature, RotateKeyError, VerifyEventError, VerifyObjectError, VerifyRequestError,
     },
     service::{Federation, FederationParts},
-    third_party::{BoundInvite, ThirdPartyBoundError},
+    third_party::{BoundInvite, ExchangeError, ThirdPartyBoundError},
 };

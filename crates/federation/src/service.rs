@@ -20,6 +20,7 @@ use crate::{
     keys::KeysElsewhere,
     media::MediaElsewhere,
     sender::{Sender, SenderParts},
+    third_party::TrustedIdentityServers,
 };
 
 /// What [`Federation`] is made of.
@@ -96,6 +97,13 @@ impl Federation {
         parts.accounts.set_profiles_elsewhere(Arc::new(Abroad::of(self)));
         parts.keys.set_remote(KeysElsewhere::over(parts.remote.clone()));
         parts.media.set_remote(MediaElsewhere::over(parts.remote.clone()));
+    }
+
+    /// Tells rooms which identity servers the operator trusts; what they know is no matter of other
+    /// homeservers.
+    pub fn trust_identity_servers(&self, trusted: Vec<String>) {
+        let servers = TrustedIdentityServers::new(self.remote().clone(), trusted);
+        self.inner.parts.rooms.set_identity_servers(Arc::new(servers));
     }
 
     /// Our name.

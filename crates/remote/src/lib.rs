@@ -1,6 +1,7 @@
 //! Reaching other servers: discovery, TLS, request signing, address filtering, back-off.
 //!
-//! [`Remote::call`] is the one way out of this process to another homeserver. What comes back is
+//! [`Remote::call`] is the one way out of this process to another homeserver, [`Remote::fetch`] the one to
+//! anything else on the web. What comes back is
 //! hostile input: its size and time are bounded here, its meaning is checked by whoever asked.
 
 mod back_off;
@@ -13,6 +14,7 @@ mod permitted;
 mod service;
 mod sign;
 mod transport;
+mod web;
 
 pub use self::{
     back_off::FailingServer,
@@ -25,5 +27,5 @@ pub use self::{
     permitted::ServerLists,
     service::{Remote, RemoteConfig, RemoteParts},
     sign::RemoteAuthentication,
-    transport::{Exchange, NoTransport, Reply, Transport, TransportError},
+    transport::{Exchange, NoTransport, Reply, Transport, TransportError, WebRequest},
 };

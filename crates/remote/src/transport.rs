@@ -2,7 +2,7 @@
 //! the simulator bring another.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use ruma::{OwnedServerName, ServerName};
 use vestibule_types::BoxFuture;
 
@@ -18,6 +18,23 @@ pub struct Exchange {
     /// Path and query.
     pub path: String,
     /// Headers; authorization among them.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The largest answer that is read.
+    pub answer_bytes_max: usize,
+    /// How long everything together may take.
+    pub time_max: std::time::Duration,
+}
+
+/// A request to something on the web that is no homeserver, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct WebRequest {
+    /// The method.
+    pub method: Method,
+    /// Where to: a whole `https` or `http` address.
+    pub url: Uri,
+    /// Headers.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
@@ -68,6 +85,11 @@ impl TransportError {
 pub trait Transport: Send + Sync + 'static {
     /// Sends it and reads the answer.
     fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>>;
+
+    /// Sends a request to something on the web and reads the answer. A redirect is an answer.
+    fn fetch(&self, _request: WebRequest) -> BoxFuture<'_, Result<Reply, TransportError>> {
+        Box::pin(async { Err(TransportError::Refused) })
+    }
 
     /// Tells how the server is found, step by step, up to an open connection.
     fn examine(&self, _server: OwnedServerName) -> BoxFuture<'_, Vec<Finding>> {

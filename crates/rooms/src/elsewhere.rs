@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use ruma::{
-    OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomAliasId, RoomId, ServerName, UInt,
+    MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId,
+    RoomAliasId, RoomId, ServerName, UInt,
     directory::{Filter, PublicRoomsChunk, RoomNetwork},
 };
 use serde_json::value::RawValue;
 use vestibule_events::{Pdu, RoomVersion, Verified};
 use vestibule_types::BoxFuture;
 
-use crate::{PolicyServer, RoomSummary, Wanted};
+use crate::{Direction, EventAt, PolicyServer, RoomSummary, Wanted};
 
 /// Why another server could not help.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -202,6 +203,16 @@ pub trait Elsewhere: Send + Sync + 'static {
         _server: &'a ServerName,
         _query: RoomsElsewhereQuery,
     ) -> BoxFuture<'a, Result<RoomsElsewhere, ElsewhereError>> {
+        Box::pin(async { Err(ElsewhereError::Alone) })
+    }
+
+    /// The event of a room nearest to a moment, before or after it, as a server in the room says.
+    fn event_at<'a>(
+        &'a self,
+        _room_id: &'a RoomId,
+        _moment: MilliSecondsSinceUnixEpoch,
+        _direction: Direction,
+    ) -> BoxFuture<'a, Result<Option<EventAt>, ElsewhereError>> {
         Box::pin(async { Err(ElsewhereError::Alone) })
     }
 

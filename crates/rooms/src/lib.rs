@@ -69,8 +69,9 @@ pub use self::{
     ignored::ignored_users,
     log::LoggedEvent,
     membership::{
-        ForgetError, GuardNote, Invite, Join, Knock, Leave, MembershipError, RemoveMember, Unban,
-        blocks_invites, pruned_state,
+        Address, AddressInvite, ExchangeInvite, ExchangeInviteError, ForgetError, GuardNote,
+        IdentityAccess, IdentityError, IdentityServers, Invite, InviteByAddress, Join, KeptInvite,
+        Knock, Leave, MembershipError, RemoveMember, Unban, blocks_invites, pruned_state,
     },
     outside::{BeInvited, BeInvitedError, OutsideRoom},
     read::{

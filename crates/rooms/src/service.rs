@@ -13,11 +13,11 @@ use vestibule_storage::{Snapshot, StorageError, Store};
 use vestibule_types::{Environment, limits::STATE_READS_AT_ONCE_MAX};
 
 use crate::{
-    Elsewhere, OpenRoom, RoomView, Typing,
+    Elsewhere, IdentityServers, OpenRoom, RoomView, Typing,
     elsewhere::Alone,
     for_servers::AclAnswers,
     log::EventCache,
-    membership::{Refusals, Turns},
+    membership::{NoIdentityServers, Refusals, Turns},
     points::PointCache,
     queue::Queues,
     read::SpacesElsewhere,
@@ -83,6 +83,7 @@ pub(crate) struct Inner {
     pub(crate) typing: Typing,
     pub(crate) turns: Turns,
     elsewhere: OnceLock<Arc<dyn Elsewhere>>,
+    identity_servers: OnceLock<Arc<dyn IdentityServers>>,
 }
 
 impl fmt::Debug for Rooms {
@@ -117,6 +118,7 @@ impl Rooms {
                 typing,
                 turns: Turns::default(),
                 elsewhere: OnceLock::new(),
+                identity_servers: OnceLock::new(),
             }),
         }
     }
@@ -141,6 +143,16 @@ impl Rooms {
     /// The other servers.
     pub(crate) fn elsewhere(&self) -> &dyn Elsewhere {
         self.inner.elsewhere.get().map_or(&Alone, |it| &**it)
+    }
+
+    /// Plugs in the identity servers. Only the first call counts.
+    pub fn set_identity_servers(&self, servers: Arc<dyn IdentityServers>) {
+        drop(self.inner.identity_servers.set(servers));
+    }
+
+    /// The identity servers.
+    pub(crate) fn identity_servers(&self) -> &dyn IdentityServers {
+        self.inner.identity_servers.get().map_or(&NoIdentityServers, |it| &**it)
     }
 
     /// Where rooms are kept.

@@ -112,6 +112,7 @@ impl House {
         if federation.remote().is_enabled() {
             federation.plug_in();
         }
+        federation.trust_identity_servers(config.identity.trusted_servers.clone());
         let environment = environment.clone();
         let house = Self {
             store,

@@ -49,11 +49,8 @@ pub(crate) fn decided(config: &Config, enabled: bool) -> RemoteConfig {
     }
 }
 
-/// The network; nothing at all where no other server is talked to.
+/// The network. Where no other server is talked to it serves the web alone, and may be missing.
 fn network(config: &Config, environment: &Environment) -> anyhow::Result<Arc<dyn Transport>> {
-    if !config.federates() {
-        return Ok(Arc::new(NoTransport));
-    }
     let section = &config.federation;
     let options = NetworkOptions {
         ca_file: section.ca_file.clone(),
@@ -61,5 +58,12 @@ fn network(config: &Config, environment: &Environment) -> anyhow::Result<Arc<dyn
         known: section.resolve.clone(),
         ..NetworkOptions::new(environment.clone())
     };
-    Ok(Arc::new(Network::new(options)?))
+    match Network::new(options) {
+        Ok(network) => Ok(Arc::new(network)),
+        Err(error) if config.federates() => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, "nothing outside of this machine can be reached");
+            Ok(Arc::new(NoTransport))
+        }
+    }
 }

@@ -163,3 +163,36 @@ async fn the_surroundings_of_an_event_reach_across_a_gap() {
     .await;
     assert_eq!(texts(&context["events_before"]), ["9", "8", "7", "6"]);
 }
+
+#[tokio::test]
+async fn an_event_of_a_moment_before_our_time_is_found_and_fetched() {
+    let two = Two::new().await;
+    let room = two.alice.create_room(&json!({ "preset": "public_chat" })).await;
+    let early = two.alice.say(&room, "early").await;
+    let at = two.alice.of_room(&room, &format!("event/{early}")).await.ok()["origin_server_ts"]
+        .as_u64()
+        .expect("a time");
+    for number in 0..40 {
+        two.alice.say(&room, &number.to_string()).await;
+    }
+    join(&two.bob, &room, "a.example").await.ok();
+    two.in_room(&room, "@bob:b.example").await;
+    let moment = |person: &Person, at: u64, way: &str| {
+        let path = format!(
+            "/_matrix/client/v1/rooms/{}/timestamp_to_event?ts={at}&dir={way}",
+            segment(&room)
+        );
+        let http = person.http().clone();
+        async move { http.get(&path).await }
+    };
+    for way in ["f", "b"] {
+        let theirs = moment(&two.alice, at, way).await.ok();
+        assert_eq!(moment(&two.bob, at, way).await.ok(), theirs, "{way}");
+    }
+    let context = two.bob.of_room(&room, &format!("context/{early}?limit=2")).await.ok();
+    assert_eq!(context["event"]["event_id"], early.as_str());
+    let asked = two.requests("a.example", "/timestamp_to_event/");
+    moment(&two.bob, at, "f").await.ok();
+    assert_eq!(two.requests("a.example", "/timestamp_to_event/"), asked, "it is here now");
+    assert_eq!(moment(&two.bob, 1, "b").await.refusal(), (404, "M_NOT_FOUND"));
+}

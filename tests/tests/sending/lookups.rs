@@ -69,3 +69,41 @@ async fn the_public_rooms_of_another_server_are_shown_as_it_tells_them() {
     assert_eq!(page["chunk"], json!([]));
     assert_eq!(two.b.http().get(&path).await.status, 401, "somebody has to be logged in");
 }
+
+#[tokio::test]
+async fn a_room_of_another_server_is_summed_up_for_whoever_could_get_in() {
+    let two = Two::new().await;
+    let options = json!({ "preset": "public_chat", "name": "The hall", "room_alias_name": "hall" });
+    let hall = two.alice.create_room(&options).await;
+    let den = two.alice.create_room(&json!({ "preset": "private_chat", "name": "The den" })).await;
+    let path = |room: &str, via: &str| {
+        let via = if via.is_empty() { String::new() } else { format!("?via={via}") };
+        format!("/_matrix/client/v1/room_summary/{}{via}", segment(room))
+    };
+    // Who was asked and told nothing does not speak for the others.
+    let nowhere = two.bob.http().get(&path(&hall, "nowhere.example")).await;
+    assert_eq!(nowhere.refusal(), (404, "M_NOT_FOUND"));
+    let summary = two.bob.http().get(&path(&hall, "a.example")).await.ok();
+    assert_eq!((&summary["name"], &summary["join_rule"]), (&json!("The hall"), &json!("public")));
+    assert_eq!(
+        (&summary["num_joined_members"], &summary["membership"]),
+        (&json!(1), &json!("leave"))
+    );
+    let asked = two.requests("a.example", "/hierarchy/");
+    two.bob.http().get(&path(&hall, "a.example")).await.ok();
+    assert_eq!(two.requests("a.example", "/hierarchy/"), asked, "it was just told");
+    let by_name = two.bob.http().get(&path("#hall:a.example", "")).await.ok();
+    assert_eq!(by_name["room_id"], hall.as_str());
+    let closed = two.bob.http().get(&path(&den, "a.example")).await;
+    assert_eq!(closed.refusal(), (404, "M_NOT_FOUND"));
+    let sent = two.network.sent().len();
+    let stranger = two.b.http().get(&path(&hall, "a.example")).await;
+    assert_eq!(stranger.status, 401);
+    assert_eq!(two.network.sent().len(), sent, "strangers do not make us ask");
+    crate::town::join(&two.bob, &hall, "a.example").await.ok();
+    let summary = two.bob.http().get(&path(&hall, "")).await.ok();
+    assert_eq!(
+        (&summary["num_joined_members"], &summary["membership"]),
+        (&json!(2), &json!("join"))
+    );
+}

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test that called them"
 )]
 
+mod addresses;
 mod history;
 mod lookups;
 mod migrated;

@@ -5,7 +5,7 @@ use ruma::api::error::ErrorKind;
 use vestibule_http::MatrixError;
 use vestibule_rooms::{
     AppendError, AskError, CreateRoomError, DirectoryError, ElsewhereError, ForgetError,
-    MembershipError, ReadError, SendError, UpgradeRoomError,
+    IdentityError, MembershipError, ReadError, SendError, UpgradeRoomError,
 };
 
 use crate::failure;
@@ -46,6 +46,26 @@ pub(crate) fn membership(error: MembershipError) -> MatrixError {
         }
         MembershipError::Invalid(_) => MatrixError::invalid_param(message),
         MembershipError::Elsewhere(error) => elsewhere(error),
+        MembershipError::Identity(error) => identity(error),
+    }
+}
+
+/// What an identity server says of its own token is not about the client's token here.
+fn identity(error: IdentityError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        IdentityError::Untrusted => {
+            MatrixError::new(StatusCode::FORBIDDEN, ErrorKind::ServerNotTrusted, message)
+        }
+        IdentityError::Unreachable | IdentityError::BadAnswer(_) => {
+            MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::Unknown, message)
+        }
+        IdentityError::Refused { errcode, .. } => match errcode.as_str() {
+            "" | "M_UNAUTHORIZED" | "M_UNKNOWN_TOKEN" | "M_MISSING_TOKEN" => {
+                MatrixError::forbidden(message)
+            }
+            _ => MatrixError::forbidden(message).with("errcode", errcode),
+        },
     }
 }
 

@@ -10,7 +10,10 @@ use tracing::instrument;
 use vestibule_http::{Caller, IncomingJson, MatrixError, Outgoing};
 use vestibule_rooms::{CreateRoom, InitialState, Preset, Rooms};
 
-use super::{answer, body::content};
+use super::{
+    answer,
+    body::{AddressBody, content},
+};
 
 /// The body as the specification names it.
 #[derive(Debug, Deserialize)]
@@ -21,7 +24,7 @@ pub(crate) struct Body {
     #[serde(default)]
     invite: Vec<OwnedUserId>,
     #[serde(default)]
-    invite_3pid: Vec<serde_json::Value>,
+    invite_3pid: Vec<AddressBody>,
     #[serde(default)]
     is_direct: bool,
     name: Option<String>,
@@ -70,9 +73,6 @@ pub(crate) async fn handle(
 }
 
 fn command(body: Body) -> Result<CreateRoom, MatrixError> {
-    if !body.invite_3pid.is_empty() {
-        return Err(MatrixError::forbidden("this server has no identity server to ask"));
-    }
     let object = |raw: Option<Box<RawValue>>| -> Result<CanonicalJsonObject, MatrixError> {
         raw.map_or_else(|| Ok(CanonicalJsonObject::new()), |raw| content(&raw))
     };
@@ -88,6 +88,7 @@ fn command(body: Body) -> Result<CreateRoom, MatrixError> {
         creation_content: object(body.creation_content)?,
         initial_state,
         invite: body.invite,
+        invite_addresses: body.invite_3pid.into_iter().map(AddressBody::invited).collect(),
         is_direct: body.is_direct,
         name: body.name,
         topic: body.topic,

@@ -10,7 +10,10 @@ use vestibule_http::{MatrixError, MaybeCaller, OutgoingJson};
 use vestibule_rooms::{Rooms, name_of};
 
 use super::Summary;
-use crate::{extract::PathArgs, room::answer};
+use crate::{
+    extract::{PathArgs, Vias},
+    room::answer,
+};
 
 /// A room, and what the caller is to it.
 #[derive(Debug, Serialize)]
@@ -21,14 +24,15 @@ pub(super) struct Preview {
     membership: Option<&'static str>,
 }
 
-/// `via` is not read: this server asks no other one.
 #[instrument(name = "client_api.space.get_summary", skip_all)]
 pub(super) async fn handle(
     State(rooms): State<Rooms>,
     MaybeCaller(actor): MaybeCaller,
     PathArgs((room,)): PathArgs<(OwnedRoomOrAliasId,)>,
+    Vias(via): Vias,
 ) -> Result<OutgoingJson<Preview>, MatrixError> {
-    let preview = rooms.room_summary(actor.as_ref(), &room).await.map_err(answer::read)?;
+    let preview = rooms.room_summary(actor.as_ref(), &room, via).await;
+    let preview = preview.map_err(answer::read)?;
     let membership = actor.map(|_| name_of(preview.membership));
     Ok(OutgoingJson(Preview { summary: preview.summary.into(), membership }))
 }

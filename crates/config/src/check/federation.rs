@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use ruma::ServerName;
+
 use super::{Checked, readable};
 use crate::{Federation, Period, Problem, Surface, load::Sections};
 
@@ -30,6 +32,22 @@ pub(super) fn federation(sections: &Sections, found: &mut Checked) {
             )
             .with_value(format!("\"{}\"", federation.request_timeout)),
         );
+    }
+}
+
+/// Identity servers are named as other servers are.
+pub(super) fn identity(sections: &Sections, found: &mut Checked) {
+    for (index, server) in sections.identity.trusted_servers.iter().enumerate() {
+        if ServerName::parse(server).is_err() {
+            found.problems.push(
+                Problem::new(
+                    &format!("identity.trusted_servers[{index}]"),
+                    "no server is named like this",
+                    "write a host, for example \"id.example.org\" or \"id.example.org:8443\"",
+                )
+                .with_value(format!("\"{server}\"")),
+            );
+        }
     }
 }
 

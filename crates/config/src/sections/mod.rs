@@ -1,6 +1,7 @@
 //! The sections of the file, one module each. Those of the policy live in `vestibule-policy`.
 
 mod federation;
+mod identity;
 mod limits;
 mod listener;
 mod log;
@@ -14,6 +15,7 @@ mod support;
 
 pub use self::{
     federation::Federation,
+    identity::Identity,
     limits::Limits,
     listener::{Listener, Network, Surface, Tls},
     log::{Log, LogFormat},

@@ -20,7 +20,7 @@ pub(super) fn hand_in(error: HandInError) -> MatrixError {
     }
 }
 
-pub(super) fn handshake(error: HandshakeError) -> MatrixError {
+pub(crate) fn handshake(error: HandshakeError) -> MatrixError {
     let message = error.to_string();
     let bad_request = |kind| MatrixError::new(StatusCode::BAD_REQUEST, kind, message.clone());
     match error {

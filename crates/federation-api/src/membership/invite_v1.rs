@@ -4,12 +4,10 @@
 //!
 //! Names no room version, so it is for rooms of versions 1 and 2, which this server does not speak.
 
-use ruma::{
-    RoomVersionId,
-    api::federation::membership::create_invite::v1::{Request, Response},
-};
+use axum::extract::State;
+use ruma::api::federation::membership::create_invite::v1::{Request, Response};
 use tracing::instrument;
-use vestibule_federation::BringInviteError;
+use vestibule_federation::{Federation, OldInvite};
 use vestibule_http::{Incoming, MatrixError, Outgoing};
 
 use super::answer;
@@ -17,8 +15,16 @@ use crate::guard::Origin;
 
 #[instrument(name = "federation_api.membership.invite_v1", skip_all)]
 pub(crate) async fn handle(
-    Origin(_): Origin,
-    Incoming(_): Incoming<Request>,
+    State(federation): State<Federation>,
+    Origin(origin): Origin,
+    Incoming(request): Incoming<Request>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    Err(answer::invite(BringInviteError::UnknownVersion(RoomVersionId::V1)))
+    let invite = OldInvite {
+        origin,
+        kind: request.kind.to_string(),
+        membership: request.content.membership.to_string(),
+        sender: request.sender,
+        invitee: request.state_key,
+    };
+    Err(answer::invite(federation.refuse_old_invite(&invite)))
 }

@@ -15,6 +15,7 @@ use ruma::api::federation::membership::{
     prepare_knock_event, prepare_leave_event,
 };
 
+pub(crate) use self::answer::handshake;
 use crate::{BodySize::Usual, FederationRoutes};
 
 pub(crate) fn routes(routes: FederationRoutes) -> FederationRoutes {

@@ -17,7 +17,10 @@ use super::server;
 use crate::routes;
 
 /// Operations that are not mounted yet. The list only shrinks; a mounted one must leave it.
-const NOT_MOUNTED: &[&str] = &["PUT /_matrix/federation/v1/exchange_third_party_invite/{}"];
+const NOT_MOUNTED: &[&str] = &[];
+
+/// What older identity servers ask for beside them.
+const BESIDE: &[&str] = &["POST /_matrix/federation/v1/3pid/onbind"];
 
 /// Method, path with nameless parameters, and whether it is signed.
 type Operation = (String, bool);
@@ -93,8 +96,9 @@ async fn every_operation_is_mounted_but_for_a_list_that_shrinks() {
     let missing: BTreeSet<&str> =
         known.difference(&mounted).map(|(operation, _)| operation.as_str()).collect();
     assert_eq!(missing, NOT_MOUNTED.iter().copied().collect());
-    let unknown: Vec<_> = mounted.difference(&known).collect();
-    assert!(unknown.is_empty(), "no operation of the specification: {unknown:?}");
+    let unknown: BTreeSet<&str> =
+        mounted.difference(&known).map(|(operation, _)| operation.as_str()).collect();
+    assert_eq!(unknown, BESIDE.iter().copied().collect());
 }
 
 #[test]

@@ -56,6 +56,8 @@ async fn the_server_of_each_inviter_is_asked_to_invite() {
     ];
     let answer = us.ask(Method::PUT, ONBIND, bound(alice, &invites)).await;
     assert_eq!(answer, (200, json!({})));
+    let by_old_servers = us.ask(Method::POST, ONBIND, bound(alice, &[])).await;
+    assert_eq!(by_old_servers, (200, json!({})));
     let mut asked = us.internet.asked();
     asked.sort();
     let path = "/_matrix/federation/v1/exchange_third_party_invite/!room:them.example";
@@ -68,6 +70,7 @@ async fn the_server_of_each_inviter_is_asked_to_invite() {
         expected.iter().map(plain).collect::<Vec<_>>()
     );
     let sent = seen.lock().unwrap().clone().unwrap();
+    assert_eq!(sent["room_id"], "!room:them.example");
     assert_eq!((&sent["sender"], &sent["state_key"]), (&json!("@bob:them.example"), &json!(alice)));
     assert_eq!(sent["content"]["membership"], "invite");
     let signed = &sent["content"]["third_party_invite"]["signed"];

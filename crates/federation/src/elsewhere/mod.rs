@@ -1,6 +1,7 @@
 //! What is asked of other servers because somebody here wants something that lies elsewhere.
 
 mod backfill;
+mod event_at;
 mod failure;
 mod hand_in;
 mod hierarchy;
@@ -14,11 +15,11 @@ mod summary;
 
 use std::sync::{Arc, Weak};
 
-use ruma::{OwnedEventId, RoomAliasId, RoomId, ServerName};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, RoomAliasId, RoomId, ServerName};
 use vestibule_events::Pdu;
 use vestibule_rooms::{
-    AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, PolicyServer,
-    Prepared, RoomsElsewhere, RoomsElsewhereQuery, SpaceElsewhere, Wanted,
+    AliasElsewhere, Answer, Direction, Elsewhere, ElsewhereError, EventAt, Handshake, InviteAbroad,
+    PolicyServer, Prepared, RoomsElsewhere, RoomsElsewhereQuery, SpaceElsewhere, Wanted,
 };
 use vestibule_types::BoxFuture;
 
@@ -100,6 +101,17 @@ impl Elsewhere for Abroad {
         query: RoomsElsewhereQuery,
     ) -> BoxFuture<'a, Result<RoomsElsewhere, ElsewhereError>> {
         Box::pin(async move { self.federation()?.ask_for_public_rooms(server, query).await })
+    }
+
+    fn event_at<'a>(
+        &'a self,
+        room_id: &'a RoomId,
+        moment: MilliSecondsSinceUnixEpoch,
+        direction: Direction,
+    ) -> BoxFuture<'a, Result<Option<EventAt>, ElsewhereError>> {
+        Box::pin(
+            async move { self.federation()?.ask_for_event_at(room_id, moment, direction).await },
+        )
     }
 
     fn backfill<'a>(

@@ -1,6 +1,6 @@
 //! Invitations that other servers bring for users of ours.
 
-use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, RoomVersionId};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId};
 use serde_json::value::RawValue;
 use vestibule_events::{Pdu, RoomVersion, Verified};
 use vestibule_rooms::{BeInvited, BeInvitedError, pruned_state};
@@ -23,6 +23,21 @@ pub struct BroughtInvite {
     pub event: Box<RawValue>,
     /// What may be known of the room.
     pub state: Vec<Box<RawValue>>,
+}
+
+/// An invitation to a room whose version is not named.
+#[derive(Clone, Debug)]
+pub struct OldInvite {
+    /// Whose request it is.
+    pub origin: OwnedServerName,
+    /// The type of the event.
+    pub kind: String,
+    /// Its `membership`.
+    pub membership: String,
+    /// Who invites.
+    pub sender: OwnedUserId,
+    /// Who is invited.
+    pub invitee: OwnedUserId,
 }
 
 /// Why an invitation was not signed.
@@ -59,6 +74,26 @@ impl From<VerifyEventError> for BringInviteError {
 }
 
 impl Federation {
+    /// Why an invitation is not signed that names no room version: it is to a room of version 1 or 2
+    /// (server-server API, `PUT /v1/invite`), which this server does not speak.
+    #[must_use]
+    pub fn refuse_old_invite(&self, invite: &OldInvite) -> BringInviteError {
+        let invalid = |what| BringInviteError::Refused(BeInvitedError::Invalid(what));
+        if invite.kind != "m.room.member" {
+            return invalid("the event is not a membership");
+        }
+        if invite.membership != "invite" {
+            return invalid("`membership` is another one");
+        }
+        if invite.sender.server_name() != invite.origin {
+            return invalid("the sender is not a user of the asking server");
+        }
+        if invite.invitee.server_name() != self.server_name() {
+            return invalid("`state_key` is not a user of this server");
+        }
+        BringInviteError::UnknownVersion(RoomVersionId::V1)
+    }
+
     /// Checks an invitation and returns it with our signature.
     pub async fn take_invite(&self, invite: BroughtInvite) -> Result<Pdu, BringInviteError> {
         let version = RoomVersion::try_from(&invite.room_version)

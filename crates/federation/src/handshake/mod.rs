@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use vestibule_events::Pdu;
 use vestibule_rooms::{HandedIn, HandshakeError, Incoming};
 
-pub use self::invite::{BringInviteError, BroughtInvite};
+pub use self::invite::{BringInviteError, BroughtInvite, OldInvite};
 use crate::{Federation, VerifyEventError};
 
 /// Why a membership event was not let in.

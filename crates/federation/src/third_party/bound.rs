@@ -2,16 +2,19 @@
 
 use futures_util::{StreamExt, stream};
 use ruma::{
-    OwnedRoomId, OwnedUserId, UserId,
+    OwnedRoomId, OwnedUserId, ServerName, UserId,
     api::federation::thirdparty::exchange_invite::v1::Request,
     events::room::member::{SignedContent, ThirdPartyInvite},
     serde::Raw,
 };
 use tracing::{debug, instrument};
 use vestibule_accounts::{AccountState, StorageError};
+use vestibule_events::canonical_content;
 use vestibule_remote::CallOptions;
+use vestibule_rooms::ExchangeInvite;
 use vestibule_types::limits::{BOUND_INVITES_MAX, EXCHANGE_TIME_MAX, EXCHANGES_AT_ONCE};
 
+use super::wire;
 use crate::Federation;
 
 /// An invitation that waited for the address to be somebody's.
@@ -64,15 +67,41 @@ impl Federation {
     }
 
     async fn exchange(&self, user_id: &UserId, invite: BoundInvite) {
+        let server = invite.sender.server_name().to_owned();
+        let outcome = if server == self.server_name() {
+            self.exchange_here(user_id, invite).await
+        } else {
+            self.exchange_there(&server, user_id, invite).await
+        };
+        if let Err(reason) = outcome {
+            debug!(%server, reason, "an invitation by address was not exchanged");
+        }
+    }
+
+    /// The inviter is ours as well.
+    async fn exchange_here(&self, user_id: &UserId, invite: BoundInvite) -> Result<(), String> {
         let BoundInvite { room_id, sender, signed } = invite;
-        let server = sender.server_name().to_owned();
+        let signed = canonical_content(signed.json()).map_err(|error| error.to_string())?;
+        let origin = self.server_name().to_owned();
+        let command =
+            ExchangeInvite { origin, room_id, sender, invitee: user_id.to_owned(), signed };
+        self.exchange_invite(command).await.map_err(|error| error.to_string())
+    }
+
+    async fn exchange_there(
+        &self,
+        server: &ServerName,
+        user_id: &UserId,
+        invite: BoundInvite,
+    ) -> Result<(), String> {
+        let BoundInvite { room_id, sender, signed } = invite;
         // The name the address is shown by is in the room; its servers fill it in.
         let signed = ThirdPartyInvite::new(String::new(), signed);
-        let request = Request::with_third_party_invite(room_id, sender, user_id.to_owned(), signed);
-        let Ok(request) = request else { return };
+        let invitee = user_id.to_owned();
+        let request = Request::with_third_party_invite(room_id, sender, invitee, signed);
+        let request = wire::Exchange(request.map_err(|error| error.to_string())?);
         let options = CallOptions { time_max: EXCHANGE_TIME_MAX, ..CallOptions::default() };
-        if let Err(error) = self.inner.parts.remote.call_with(&server, request, options).await {
-            debug!(%server, %error, "an invitation by address was not exchanged");
-        }
+        let asked = self.inner.parts.remote.call_with(server, request, options).await;
+        asked.map(drop).map_err(|error| error.to_string())
     }
 }

@@ -1,5 +1,12 @@
 //! Invitations by addresses that identity servers know (server-server API, "Third-party invites").
 
 mod bound;
+mod exchange;
+mod identity;
+mod wire;
 
-pub use self::bound::{BoundInvite, ThirdPartyBoundError};
+pub(crate) use self::identity::TrustedIdentityServers;
+pub use self::{
+    bound::{BoundInvite, ThirdPartyBoundError},
+    exchange::ExchangeError,
+};

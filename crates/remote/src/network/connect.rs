@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use http::Uri;
+use http::{Uri, uri::Scheme};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::{
     client::legacy::connect::{Connected, Connection},
@@ -33,6 +33,9 @@ use super::{
 };
 use crate::TransportError;
 
+/// The port of `http`.
+const PLAIN_PORT: u16 = 80;
+
 /// Makes connections for the HTTP client, which keeps one pool per authority: whatever is told
 /// apart by `Host` header or certificate is told apart there.
 #[derive(Clone)]
@@ -50,11 +53,7 @@ impl Connector {
         trace: &Trace,
     ) -> Result<TlsStream<TcpStream>, TransportError> {
         let name = certificate_name(&authority.host)?;
-        let sockets = self.router.sockets(authority, self.purpose, trace).await?;
-        let (tcp, socket) = self.dial(sockets).await.inspect_err(|error| {
-            trace.failed("connect", error.to_string());
-        })?;
-        trace.fine("connect", format!("connected to {socket}"));
+        let (tcp, socket) = self.reach(authority, trace).await?;
         let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp);
         let late = self.router.environment.clock.sleep(REMOTE_HANDSHAKE_MAX);
         let done = tokio::select! {
@@ -68,6 +67,27 @@ impl Connector {
         })?;
         trace.fine("tls", secured(authority, &stream));
         Ok(stream)
+    }
+
+    /// A connection to the socket of an authority, before anything is said on it.
+    async fn reach(
+        &self,
+        authority: &Authority,
+        trace: &Trace,
+    ) -> Result<(TcpStream, SocketAddr), TransportError> {
+        let sockets = self.router.sockets(authority, self.purpose, trace).await?;
+        let (tcp, socket) = self.dial(sockets).await.inspect_err(|error| {
+            trace.failed("connect", error.to_string());
+        })?;
+        trace.fine("connect", format!("connected to {socket}"));
+        Ok((tcp, socket))
+    }
+
+    /// A connection without TLS, for addresses on the web that ask for none.
+    async fn connect_plainly(&self, authority: Authority) -> Result<TcpStream, TransportError> {
+        let port = authority.port.or(Some(PLAIN_PORT));
+        let (tcp, _) = self.reach(&Authority { port, ..authority }, &Trace::none()).await?;
+        Ok(tcp)
     }
 
     /// Tries the addresses in order, each with a head start, and takes the first that answers.
@@ -133,46 +153,70 @@ impl Service<Uri> for Connector {
                 .authority()
                 .and_then(Authority::of_uri)
                 .ok_or_else(|| TransportError::Unreachable("the address has no host".to_owned()))?;
+            if uri.scheme() == Some(&Scheme::HTTP) && connector.purpose == Purpose::Web {
+                let stream = connector.connect_plainly(authority).await?;
+                return Ok(Stream::Plain(TokioIo::new(stream)));
+            }
             let stream = connector.connect(&authority, &Trace::none()).await?;
-            Ok(Stream(TokioIo::new(stream)))
+            Ok(Stream::Secured(Box::new(TokioIo::new(stream))))
         })
     }
 }
 
 /// An open connection.
-pub(crate) struct Stream(TokioIo<TlsStream<TcpStream>>);
+pub(crate) enum Stream {
+    /// With TLS.
+    Secured(Box<TokioIo<TlsStream<TcpStream>>>),
+    /// Without.
+    Plain(TokioIo<TcpStream>),
+}
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         let connected = Connected::new();
-        if speaks_http2(self.0.inner()) { connected.negotiated_h2() } else { connected }
+        match self {
+            Self::Secured(stream) if speaks_http2(stream.inner()) => connected.negotiated_h2(),
+            Self::Secured(_) | Self::Plain(_) => connected,
+        }
     }
 }
 
 impl Read for Stream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        match self.get_mut() {
+            Self::Secured(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
     }
 }
 
 impl Write for Stream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        match self.get_mut() {
+            Self::Secured(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Secured(stream) => Pin::new(stream).poll_flush(context),
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+        }
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Secured(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+        }
     }
 }

@@ -36,7 +36,7 @@ pub use self::{
     names::{Names, ServiceRecord, SystemNames},
     trace::{Finding, Outcome},
 };
-use crate::{Exchange, Reply, Transport, TransportError};
+use crate::{Exchange, Reply, Transport, TransportError, WebRequest};
 
 /// What the network is reached with.
 pub struct NetworkOptions {
@@ -98,6 +98,7 @@ pub enum NetworkError {
 pub struct Network {
     connector: Connector,
     client: HttpClient,
+    web: HttpClient,
     delegations: Delegations,
 }
 
@@ -130,7 +131,8 @@ impl Network {
         let web = HttpClient::new(web, environment.clone());
         Ok(Self {
             client: HttpClient::new(connector.clone(), environment.clone()),
-            delegations: Delegations::new(web, environment),
+            delegations: Delegations::new(web.clone(), environment),
+            web,
             connector,
         })
     }
@@ -172,6 +174,15 @@ impl Network {
 impl Transport for Network {
     fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>> {
         Box::pin(self.send(exchange))
+    }
+
+    fn fetch(&self, request: WebRequest) -> BoxFuture<'_, Result<Reply, TransportError>> {
+        let answer_bytes_max = request.answer_bytes_max;
+        let mut sent = Request::new(Full::new(request.body));
+        *sent.method_mut() = request.method;
+        *sent.uri_mut() = request.url;
+        *sent.headers_mut() = request.headers;
+        Box::pin(self.web.send(sent, answer_bytes_max))
     }
 
     fn examine(&self, server: OwnedServerName) -> BoxFuture<'_, Vec<Finding>> {

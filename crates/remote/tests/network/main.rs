@@ -12,3 +12,4 @@ mod examined;
 mod peer;
 mod scene;
 mod walls;
+mod web;

@@ -17,7 +17,7 @@ use super::{
     plan::{Plan, Step, plan},
 };
 use crate::{
-    MembershipError, RoomTx, Rooms,
+    Address, IdentityAccess, InviteByAddress, MembershipError, RoomTx, Rooms,
     append::{Authority, Draft},
     ask::{Ask, Deed},
     membership::{Abroad, blocks_invites, member_content_with_profile},
@@ -30,8 +30,11 @@ impl Rooms {
         actor: &Actor,
         command: CreateRoom,
     ) -> Result<CreatedRoom, CreateRoomError> {
-        if command.invite.len() > CREATE_INVITES_MAX {
+        if command.invite.len() + command.invite_addresses.len() > CREATE_INVITES_MAX {
             return Err(CreateRoomError::TooMany("invitees"));
+        }
+        for (_, identity) in &command.invite_addresses {
+            self.trusts_identity_server(&identity.server).map_err(MembershipError::Identity)?;
         }
         if command.initial_state.len() > CREATE_INITIAL_STATE_MAX {
             return Err(CreateRoomError::TooMany("state events"));
@@ -62,6 +65,7 @@ impl Rooms {
                     born?;
                     self.invite_from_elsewhere(&ask, &room_id, (&laid_out, command.is_direct))
                         .await;
+                    self.invite_addresses(actor, &room_id, command.invite_addresses).await;
                     return Ok(CreatedRoom { room_id, version });
                 }
             }
@@ -78,8 +82,23 @@ impl Rooms {
     ) {
         for target in plan.invites.iter().filter(|user| self.is_elsewhere(user)) {
             let (room_id, target) = (room_id.to_owned(), target.clone());
-            let abroad = Abroad { room_id, target, reason: None, is_direct };
+            let abroad = Abroad { room_id, target, reason: None, is_direct, by_address: None };
             if let Err(error) = self.invite_elsewhere(ask.clone(), abroad).await {
+                tracing::info!(error = &error as &dyn std::error::Error, "nobody was invited");
+            }
+        }
+    }
+
+    /// Invites owners of addresses, as far as identity servers help: the room is there already.
+    async fn invite_addresses(
+        &self,
+        actor: &Actor,
+        room_id: &RoomId,
+        addresses: Vec<(Address, IdentityAccess)>,
+    ) {
+        for (address, identity) in addresses {
+            let invite = InviteByAddress { room_id: room_id.to_owned(), address, identity };
+            if let Err(error) = self.invite_by_address(actor, invite).await {
                 tracing::info!(error = &error as &dyn std::error::Error, "nobody was invited");
             }
         }

@@ -12,7 +12,7 @@ use vestibule_events::{BuildError, RoomVersion, RoomVersionError};
 use vestibule_policy::RoomKind;
 use vestibule_storage::StorageError;
 
-use crate::{AppendError, DirectoryError, MembershipError, ask::AskError};
+use crate::{Address, AppendError, DirectoryError, IdentityAccess, MembershipError, ask::AskError};
 
 /// What a new room is like before its own state says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct CreateRoom {
     pub initial_state: Vec<InitialState>,
     /// Whom to invite.
     pub invite: Vec<OwnedUserId>,
+    /// Whose addresses to invite, each with the identity server that knows it.
+    pub invite_addresses: Vec<(Address, IdentityAccess)>,
     /// Whether the invitations are to a direct chat.
     pub is_direct: bool,
     /// The room's name.

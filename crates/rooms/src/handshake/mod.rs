@@ -159,7 +159,7 @@ fn check_shape(
 
 impl RoomTx<'_, '_> {
     /// Checks that this server may answer a server about this room.
-    fn answers_to(&self, origin: &ServerName) -> Result<(), HandshakeError> {
+    pub(crate) fn answers_to(&self, origin: &ServerName) -> Result<(), HandshakeError> {
         let view = self.view()?;
         if view.room.blocked || !view.is_resident()? {
             return Err(HandshakeError::UnknownRoom);

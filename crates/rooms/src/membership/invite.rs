@@ -29,7 +29,8 @@ impl Rooms {
         let ask = self.ask(actor, &deed).await?;
         let Invite { room_id, user_id, reason } = command;
         if user_id.server_name() != self.inner.server_name {
-            let abroad = Abroad { room_id, target: user_id, reason, is_direct: false };
+            let abroad =
+                Abroad { room_id, target: user_id, reason, is_direct: false, by_address: None };
             return self.invite_elsewhere(ask, abroad).await;
         }
         self.in_room_recommended(&room_id, move |room| {

@@ -4,6 +4,7 @@
 
 mod abroad;
 mod ban;
+mod by_address;
 mod forget;
 mod invite;
 mod invite_permission;
@@ -20,7 +21,15 @@ use vestibule_accounts::facts::member_profile;
 use vestibule_policy::with_suffix;
 use vestibule_storage::{Read, StorageError, tables::room::StoredMembership};
 
-pub use self::{abroad::pruned_state, invite_permission::blocks_invites};
+pub(crate) use self::by_address::NoIdentityServers;
+pub use self::{
+    abroad::pruned_state,
+    by_address::{
+        Address, AddressInvite, ExchangeInvite, ExchangeInviteError, IdentityAccess, IdentityError,
+        IdentityServers, InviteByAddress, KeptInvite,
+    },
+    invite_permission::blocks_invites,
+};
 pub(crate) use self::{
     abroad::{Abroad, LEAVE_TOLD, Turns, UntoldLeave},
     last_admin::Refusals,
@@ -69,6 +78,9 @@ pub enum MembershipError {
     /// No other server could help.
     #[error(transparent)]
     Elsewhere(#[from] ElsewhereError),
+    /// No identity server could help.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
 }
 
 impl From<StorageError> for MembershipError {

@@ -2,9 +2,15 @@
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId};
 use vestibule_storage::{Read, Stamp, StorageError};
-use vestibule_types::{Actor, EventNo, limits::MOMENT_SCAN_MAX};
+use vestibule_types::{
+    Actor, EventNo,
+    limits::{HISTORY_FETCHES_MAX, MOMENT_SCAN_MAX},
+};
 
-use super::{Direction, ReadError};
+use super::{
+    Direction, EventKnown, ReadError,
+    gaps::{Filled, Gaps},
+};
 use crate::{LoggedEvent, RoomView, Rooms, TimelinePosition, append::LIVE};
 
 /// An event and its time.
@@ -16,12 +22,21 @@ pub struct EventAt {
     pub at: MilliSecondsSinceUnixEpoch,
 }
 
+/// What is known here around a moment.
+struct Near {
+    /// The nearest event that is here.
+    found: Option<EventAt>,
+    /// Where a nearer one may be missing: the parents that lie in the gap.
+    gap: Option<Vec<OwnedEventId>>,
+}
+
 impl Rooms {
     /// The event nearest to a moment, before or after it, that the reader may see.
     ///
     /// The order of a room is not that of its clocks. A room with a short history is looked through
     /// from end to end; in a long one the search goes to where the clocks pass the moment, and
-    /// looks at a bounded stretch from there.
+    /// looks at a bounded stretch from there. Where a nearer event may lie in a gap of our history,
+    /// other servers are asked, and what they have is fetched as far as that is worth a wait.
     pub async fn event_at(
         &self,
         actor: &Actor,
@@ -29,11 +44,80 @@ impl Rooms {
         moment: MilliSecondsSinceUnixEpoch,
         direction: Direction,
     ) -> Result<EventAt, ReadError> {
+        let wanted = (moment, direction);
+        let mut near = self.near(actor, room_id, wanted).await?;
+        let told = match near.gap {
+            Some(_) => self.told_event_at(room_id, wanted).await,
+            None => None,
+        };
+        let nearer = |told: &EventAt| near.found.as_ref().is_none_or(|it| told.beats(it, wanted));
+        let Some(told) = told.filter(nearer) else {
+            return near.found.ok_or(ReadError::NotFound);
+        };
+        for _ in 0..HISTORY_FETCHES_MAX {
+            let Some(missing) = near.gap else { break };
+            let filled = self.fill_gap(room_id, missing).await;
+            near = self.near(actor, room_id, wanted).await?;
+            if filled != Filled::Some || self.has_event(room_id, &told.event_id).await? {
+                break;
+            }
+        }
+        if near.gap.is_none() || self.has_event(room_id, &told.event_id).await? {
+            return near.found.ok_or(ReadError::NotFound);
+        }
+        Ok(told)
+    }
+
+    async fn near(
+        &self,
+        actor: &Actor,
+        room_id: &RoomId,
+        wanted: (MilliSecondsSinceUnixEpoch, Direction),
+    ) -> Result<Near, ReadError> {
+        let (asker, policy) = (actor.user_id().to_owned(), self.inner.policy.current());
         self.read_as(actor, room_id, move |view, mut access| {
             let seen = |event: &LoggedEvent| access.viewer.may_see(view, event.no);
-            nearest(view, (moment, direction), seen)?.ok_or(ReadError::NotFound)
+            let found = nearest(view, wanted, seen)?;
+            let gaps = view.gaps_to_fill(&policy, &asker)?;
+            let gap = view.gap_nearer_than(found.as_ref(), wanted, &gaps)?;
+            Ok(Near { found, gap })
         })
         .await
+    }
+
+    /// What other servers say is nearest to a moment. What lies on the wrong side of it is no answer.
+    async fn told_event_at(
+        &self,
+        room_id: &RoomId,
+        (moment, direction): (MilliSecondsSinceUnixEpoch, Direction),
+    ) -> Option<EventAt> {
+        let told = self.elsewhere().event_at(room_id, moment, direction).await;
+        told.ok().flatten().filter(|told| direction.leads(moment, told.at))
+    }
+
+    async fn has_event(&self, room_id: &RoomId, id: &OwnedEventId) -> Result<bool, ReadError> {
+        let known = self.known_events(room_id, vec![id.clone()]).await?;
+        Ok(known.get(id) == Some(&EventKnown::Judged))
+    }
+}
+
+impl EventAt {
+    /// Whether this one is nearer to the moment than another on the same side of it.
+    fn beats(&self, other: &Self, (_, way): (MilliSecondsSinceUnixEpoch, Direction)) -> bool {
+        match way {
+            Direction::Forward => self.at < other.at,
+            Direction::Backward => self.at > other.at,
+        }
+    }
+}
+
+impl Direction {
+    /// Whether going this way from a moment leads to another.
+    fn leads(self, from: MilliSecondsSinceUnixEpoch, to: MilliSecondsSinceUnixEpoch) -> bool {
+        match self {
+            Self::Forward => to >= from,
+            Self::Backward => to <= from,
+        }
     }
 }
 
@@ -47,18 +131,63 @@ pub(crate) fn nearest<R: Read>(
     for no in view.stretch_around(moment, direction)? {
         let Some(event) = view.event(no)? else { continue };
         let at = event.pdu.origin_server_ts();
-        let better = match direction {
-            Direction::Forward => at >= moment && nearest.as_ref().is_none_or(|it| at < it.at),
-            Direction::Backward => at <= moment && nearest.as_ref().is_none_or(|it| at > it.at),
-        };
-        if better && seen(&event)? {
-            nearest = Some(EventAt { event_id: event.pdu.event_id().to_owned(), at });
+        let candidate = EventAt { event_id: event.pdu.event_id().to_owned(), at };
+        let better = nearest.as_ref().is_none_or(|it| candidate.beats(it, (moment, direction)));
+        if direction.leads(moment, at) && better && seen(&event)? {
+            nearest = Some(candidate);
         }
     }
     Ok(nearest)
 }
 
 impl<R: Read> RoomView<'_, R> {
+    /// The gap in which an event nearer to a moment than the one that was found may lie. What a gap
+    /// hides was made between what comes before it and what comes after it, if clocks agree.
+    fn gap_nearer_than(
+        &self,
+        found: Option<&EventAt>,
+        (moment, direction): (MilliSecondsSinceUnixEpoch, Direction),
+        gaps: &Gaps,
+    ) -> Result<Option<Vec<OwnedEventId>>, StorageError> {
+        let mut chosen: Option<(MilliSecondsSinceUnixEpoch, &[OwnedEventId])> = None;
+        for (no, missing) in gaps.iter() {
+            let Some((early, late)) = self.gap_bounds(no)? else { continue };
+            let may_hide = match direction {
+                Direction::Forward => late >= moment && found.is_none_or(|it| early < it.at),
+                Direction::Backward => early <= moment && found.is_none_or(|it| late > it.at),
+            };
+            let better = chosen.is_none_or(|(before, _)| match direction {
+                Direction::Forward => late < before,
+                Direction::Backward => late > before,
+            });
+            if may_hide && better {
+                chosen = Some((late, missing));
+            }
+        }
+        Ok(chosen.map(|(_, missing)| missing.to_vec()))
+    }
+
+    /// The times of what comes before a gap, and of the event it lies before.
+    fn gap_bounds(
+        &self,
+        no: EventNo,
+    ) -> Result<Option<(MilliSecondsSinceUnixEpoch, MilliSecondsSinceUnixEpoch)>, StorageError>
+    {
+        let (Some(event), Some(around)) = (self.event(no)?, self.around(no)?) else {
+            return Ok(None);
+        };
+        let at = TimelinePosition { side: LIVE, stamp: around.stamp };
+        let before = match self.timeline_back(Some(at), None, 1)?.first() {
+            Some((_, no)) => self.event(*no)?,
+            None => None,
+        };
+        let early = before.map_or_else(
+            || MilliSecondsSinceUnixEpoch(0_u32.into()),
+            |event| event.pdu.origin_server_ts(),
+        );
+        Ok(Some((early, event.pdu.origin_server_ts())))
+    }
+
     /// A bounded stretch of the timeline that holds the event nearest to a moment. Of events at the
     /// same moment, the one that is to be found comes first.
     fn stretch_around(

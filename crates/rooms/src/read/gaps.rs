@@ -43,6 +43,11 @@ impl Gaps {
     pub fn before(&self, no: EventNo) -> Option<&[OwnedEventId]> {
         self.0.get(&no).map(|missing| &**missing)
     }
+
+    /// The events with missing parents, and those parents.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (EventNo, &[OwnedEventId])> {
+        self.0.iter().map(|(no, missing)| (*no, &**missing))
+    }
 }
 
 impl<R: Read> RoomView<'_, R> {

@@ -190,7 +190,7 @@ impl Walk<'_, '_> {
 
     /// A room with its children in their order. `None` for one that is not for the asker, or of
     /// which nothing is known.
-    fn look(
+    pub(super) fn look(
         &mut self,
         room_id: &RoomId,
         via: Vec<OwnedServerName>,

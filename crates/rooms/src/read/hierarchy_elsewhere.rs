@@ -11,7 +11,10 @@ use ruma::{OwnedRoomId, OwnedServerName, RoomId, UserId};
 use serde_json::value::RawValue;
 use vestibule_storage::{
     Snapshot, StorageError,
-    tables::room::{ROOM_BY_MEMBER, StoredMembership},
+    tables::{
+        handshake::OUTSIDE_BY_USER,
+        room::{ROOM_BY_MEMBER, StoredMembership},
+    },
 };
 use vestibule_types::limits::{
     CHILDREN_TOLD_MAX, RESTRICTED_ROOMS_MAX, SPACE_FRESH_MAX, SPACE_VIA_ASKED_MAX,
@@ -36,6 +39,13 @@ pub(super) struct WantedSpace {
     via: Vec<OwnedServerName>,
 }
 
+impl WantedSpace {
+    /// The server that is asked first.
+    pub(super) fn first_server(&self) -> Option<&OwnedServerName> {
+        self.via.first()
+    }
+}
+
 /// What was told of a room.
 #[derive(Debug)]
 struct Told {
@@ -56,6 +66,12 @@ impl Told {
     fn is_enough(&self) -> bool {
         let is_space = |room: &RoomSummary| room.room_type.as_deref() == Some("m.space");
         self.asked || self.summary.as_ref().is_some_and(|room| !is_space(room))
+    }
+
+    /// The same for somebody who names servers: those who told nothing do not speak for the others.
+    fn is_enough_of(&self, via: &[OwnedServerName]) -> bool {
+        let others = || via.iter().take(SPACE_VIA_ASKED_MAX).any(|it| !self.via.contains(it));
+        self.is_enough() && (self.summary.is_some() || !others())
     }
 }
 
@@ -138,9 +154,9 @@ impl Walk<'_, '_> {
             return Ok(None);
         }
         let told = self.rooms.told(room_id);
-        if told.as_ref().is_none_or(|told| !told.is_enough()) {
+        if told.as_ref().is_none_or(|told| !told.is_enough_of(&via)) {
             let via = self.askable(room_id, via)?;
-            if !via.is_empty() {
+            if !told.as_ref().is_some_and(|told| told.is_enough_of(&via)) && !via.is_empty() {
                 self.wanted.push(WantedSpace { room_id: room_id.to_owned(), via });
             }
         }
@@ -190,7 +206,8 @@ impl Walk<'_, '_> {
             Some(here) => ROOM_BY_MEMBER.get(self.reader, (user, here.no))?,
             None => None,
         };
-        let membership = member.map(|member| member.value.membership);
+        let outside = outside_membership(self.reader, user, &room.room_id)?;
+        let membership = outside.or(member.map(|member| member.value.membership));
         if membership == Some(StoredMembership::Ban) {
             return Ok(false);
         }
@@ -210,4 +227,14 @@ impl Walk<'_, '_> {
         let nowhere = None::<&RoomView<'_, &Snapshot<'_>>>;
         Ok(decide(self.policy, self.reader, nowhere, (self.ask, &deed))?.is_allowed())
     }
+}
+
+/// What one of our users is to a room that nobody here is in.
+pub(super) fn outside_membership(
+    reader: &Snapshot<'_>,
+    user: &UserId,
+    room_id: &RoomId,
+) -> Result<Option<StoredMembership>, StorageError> {
+    let row = OUTSIDE_BY_USER.get(reader, (user, room_id))?;
+    Ok(row.map(|row| row.value.membership))
 }

@@ -68,7 +68,8 @@ impl Rooms {
         let is_direct =
             matches!(command.content.get("is_direct"), Some(CanonicalJsonValue::Bool(true)));
         let (room_id, target) = (room_id.clone(), target.clone());
-        let abroad = Abroad { room_id: room_id.clone(), target: target.clone(), reason, is_direct };
+        let (room, who) = (room_id.clone(), target.clone());
+        let abroad = Abroad { room_id: room, target: who, reason, is_direct, by_address: None };
         self.invite_elsewhere(ask, abroad).await?;
         let member = self.with_view(&room_id, move |view| {
             Ok::<_, SendError>(view.state_event("m.room.member", target.as_str())?)

@@ -58,9 +58,11 @@ async fn a_guest_is_shown_the_rooms_of_its_scope_and_no_others() {
     assert_eq!(found(house.rooms.hierarchy(&guest, of(&space)).await), [space, open.clone()]);
     let refused = house.rooms.hierarchy(&guest, of(&closed)).await;
     assert!(matches!(refused, Err(ReadError::NotMember)), "{refused:?}");
-    let summary = house.rooms.room_summary(Some(&guest), <&RoomOrAliasId>::from(&*open)).await;
+    let summary =
+        house.rooms.room_summary(Some(&guest), <&RoomOrAliasId>::from(&*open), vec![]).await;
     assert_eq!(summary.expect("shown").membership, None);
-    let hidden = house.rooms.room_summary(Some(&guest), <&RoomOrAliasId>::from(&*closed)).await;
+    let hidden =
+        house.rooms.room_summary(Some(&guest), <&RoomOrAliasId>::from(&*closed), vec![]).await;
     assert!(matches!(hidden, Err(ReadError::NotFound)), "{hidden:?}");
 }
 

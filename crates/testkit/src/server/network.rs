@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Limited};
 use parking_lot::Mutex;
 use ruma::{OwnedServerName, ServerName};
 use tower::ServiceExt;
-use vestibule_remote::{Exchange, Reply, Transport, TransportError};
+use vestibule_remote::{Exchange, Reply, Transport, TransportError, WebRequest};
 use vestibule_types::BoxFuture;
 
 /// A request that went out.
@@ -70,30 +70,52 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Notes a request and finds who answers it.
+    fn answerer(&self, name: &str, line: String) -> Option<Router> {
+        let name: &ServerName = name.try_into().ok()?;
+        let mut inside = self.0.lock();
+        inside.sent.push(Sent { to: name.to_owned(), line });
+        let cut = inside.unreachable.iter().any(|it| it == name);
+        inside.routers.get(name).filter(|_| !cut).cloned()
+    }
+}
+
+/// Has a router answer.
+async fn answered(
+    router: Option<Router>,
+    request: http::Request<Body>,
+    bytes_max: usize,
+) -> Result<Reply, TransportError> {
+    let Some(router) = router else {
+        return Err(TransportError::Unreachable("no such server".to_owned()));
+    };
+    let Ok(response) = router.oneshot(request).await;
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, bytes_max).collect().await;
+    let body = body.map_err(|error| TransportError::BadAnswer(error.to_string()))?;
+    Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+}
+
 impl Transport for Network {
     fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>> {
-        let router = {
-            let mut inside = self.0.lock();
-            let line = format!("{} {}", exchange.method, exchange.path);
-            inside.sent.push(Sent { to: exchange.server.clone(), line });
-            let cut = inside.unreachable.contains(&exchange.server);
-            inside.routers.get(&exchange.server).filter(|_| !cut).cloned()
-        };
-        Box::pin(async move {
-            let Some(router) = router else {
-                return Err(TransportError::Unreachable("no such server".to_owned()));
-            };
-            let mut request = http::Request::builder()
-                .method(exchange.method)
-                .uri(exchange.path)
-                .body(Body::from(exchange.body))
-                .map_err(|error| TransportError::Unreachable(error.to_string()))?;
-            *request.headers_mut() = exchange.headers;
-            let Ok(response) = router.oneshot(request).await;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, exchange.answer_bytes_max).collect().await;
-            let body = body.map_err(|error| TransportError::BadAnswer(error.to_string()))?;
-            Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
-        })
+        let line = format!("{} {}", exchange.method, exchange.path);
+        let router = self.answerer(exchange.server.as_str(), line);
+        let mut request = http::Request::new(Body::from(exchange.body));
+        *request.method_mut() = exchange.method;
+        *request.uri_mut() = exchange.path.parse().expect("a path");
+        *request.headers_mut() = exchange.headers;
+        Box::pin(answered(router, request, exchange.answer_bytes_max))
+    }
+
+    fn fetch(&self, request: WebRequest) -> BoxFuture<'_, Result<Reply, TransportError>> {
+        let path = request.url.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let authority = request.url.authority().map_or("", |authority| authority.as_str());
+        let router = self.answerer(authority, format!("{} {path}", request.method));
+        let mut sent = http::Request::new(Body::from(request.body));
+        *sent.method_mut() = request.method;
+        *sent.uri_mut() = path.parse().expect("a path");
+        *sent.headers_mut() = request.headers;
+        Box::pin(answered(router, sent, request.answer_bytes_max))
     }
 }

@@ -24,6 +24,21 @@ pub const EXCHANGES_AT_ONCE: usize = 4;
 /// How long a server may take to exchange an invitation of an address.
 pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Keys of an identity server that the invitation of an address may name.
+pub const ADDRESS_INVITE_KEYS_MAX: usize = 10;
+
+/// Signatures looked at that an identity server made for the owner of an address.
+pub const ADDRESS_SIGNATURES_MAX: usize = 10;
+
+/// The largest answer of an identity server, in bytes.
+pub const IDENTITY_ANSWER_BYTES_MAX: usize = 65_536;
+
+/// How long an identity server may take to answer.
+pub const IDENTITY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The longest address that is invited, and the longest token of an identity server, in bytes.
+pub const ADDRESS_BYTES_MAX: usize = 500;
+
 /// How long an `OpenID` token works.
 pub const OPENID_TOKEN_LIFE: Duration = Duration::from_hours(1);
 

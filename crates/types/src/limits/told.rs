@@ -59,3 +59,9 @@ pub const SPACE_FRESH_MAX: Duration = Duration::from_mins(5);
 
 /// What other servers told of spaces, kept in memory, in bytes.
 pub const SPACES_ELSEWHERE_BYTES_MAX: u64 = 16 * 1_048_576;
+
+/// Servers that are asked which event of a room lies nearest to a moment.
+pub const MOMENT_SERVERS_MAX: usize = 3;
+
+/// How long one of them may take to answer.
+pub const MOMENT_ASKED_MAX: Duration = Duration::from_secs(8);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ruma::{CanonicalJsonValue, OwnedRoomId, OwnedUserId};
+use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomId, OwnedUserId};
 use vestibule_events::Pdu;
 use vestibule_policy::kind;
 use vestibule_storage::tables::room::StoredMembership;
@@ -23,6 +23,23 @@ pub(crate) struct Abroad {
     pub(crate) target: OwnedUserId,
     pub(crate) reason: Option<String>,
     pub(crate) is_direct: bool,
+    /// What an identity server signed, where the invitation was of an address.
+    pub(crate) by_address: Option<CanonicalJsonObject>,
+}
+
+impl Abroad {
+    /// The content of the membership event.
+    pub(crate) fn content(&self) -> CanonicalJsonObject {
+        let mut content = member_content("invite", self.reason.as_deref());
+        if self.is_direct {
+            content.insert("is_direct".to_owned(), CanonicalJsonValue::Bool(true));
+        }
+        if let Some(proof) = &self.by_address {
+            let proof = CanonicalJsonValue::Object(proof.clone());
+            content.insert("third_party_invite".to_owned(), proof);
+        }
+        content
+    }
 }
 
 impl Rooms {
@@ -70,12 +87,8 @@ impl RoomTx<'_, '_> {
     ) -> Result<(InviteAbroad, Option<PolicyServer>), MembershipError> {
         drop(self.may_invite(ask, &invite.target)?);
         let version = self.known()?.version;
-        let mut content = member_content("invite", invite.reason.as_deref());
-        if invite.is_direct {
-            content.insert("is_direct".to_owned(), CanonicalJsonValue::Bool(true));
-        }
-        let draft =
-            member_draft((&ask.user_id, &invite.target), content, self.rooms.inner.env.now());
+        let now = self.rooms.inner.env.now();
+        let draft = member_draft((&ask.user_id, &invite.target), invite.content(), now);
         let place = self.place_for(&draft)?;
         let policy_server = self.policy_server_for(&draft)?;
         let inner = &self.rooms.inner;
