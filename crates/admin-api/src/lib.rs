@@ -32,7 +32,8 @@ pub use self::{
         DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, LockChange, ModerationAnswer,
         ModerationsAnswer, NewToken, NewUser, OpenRoom, OpenRoomsAnswer, PasswordChange,
         PolicyAnswer, ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer, SigningKeyAnswer,
-        SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer, UserAnswer, UsersAnswer,
+        SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer, UnmanagedRoom,
+        UnmanagedRoomsAnswer, UserAnswer, UsersAnswer,
     },
     segment::segment,
     services::{AdminServices, Maintenance, MaintenanceError},
@@ -58,6 +59,7 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
         .mount_at(Method::GET, &at("/policy/check"), OPERATOR, policy::check::handle)
         .mount_at(Method::GET, &at("/policy/explain"), OPERATOR, policy::explain::handle)
         .mount_at(Method::GET, &at("/policy/rooms"), OPERATOR, policy::rooms::handle)
+        .mount_at(Method::GET, &at("/policy/unmanaged"), OPERATOR, policy::unmanaged::handle)
         .mount_at(Method::GET, &at("/policy/denials"), OPERATOR, policy::denials::handle)
         .mount_at(Method::POST, &at("/aliases/{alias}/adopt"), OPERATOR, doors::adopt::handle)
         .mount_at(

@@ -155,6 +155,24 @@ pub struct OpenRoom {
     pub because: Vec<String>,
 }
 
+/// `GET /policy/unmanaged`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UnmanagedRoomsAnswer {
+    /// The rooms in which nobody is left who can change the power levels.
+    pub rooms: Vec<UnmanagedRoom>,
+}
+
+/// A room in which nobody is left who can change its power levels.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UnmanagedRoom {
+    /// The room.
+    pub room_id: String,
+    /// Our names for it.
+    pub aliases: Vec<String>,
+    /// How many users are joined.
+    pub joined: u64,
+}
+
 /// `GET /policy/denials`
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DenialsAnswer {

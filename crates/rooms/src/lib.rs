@@ -71,7 +71,8 @@ pub use self::{
     membership::{
         Address, AddressInvite, ExchangeInvite, ExchangeInviteError, ForgetError, GuardNote,
         IdentityAccess, IdentityError, IdentityServers, Invite, InviteByAddress, Join, KeptInvite,
-        Knock, Leave, MembershipError, RemoveMember, Unban, blocks_invites, pruned_state,
+        Knock, Leave, MembershipError, RemoveMember, Unban, UnmanagedRoom, blocks_invites,
+        pruned_state,
     },
     outside::{BeInvited, BeInvitedError, OutsideRoom},
     read::{

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, RoomId};
 use tokio::sync::oneshot;
-use vestibule_storage::StorageError;
+use vestibule_storage::{StorageError, Tx};
 use vestibule_types::limits::{ROOM_BATCH_MAX, ROOM_QUEUE_MAX};
 
 use crate::{RoomTx, Rooms};
@@ -139,57 +139,42 @@ impl Rooms {
             drop(open);
             break Arc::clone(line);
         };
-        let (rooms, room_id) = (self.clone(), room_id.to_owned());
-        let serving = async move { rooms.serve(room_id, line).await };
-        self.inner.env.spawner.spawn("rooms.queue", Box::pin(serving));
+        self.clone().serve(room_id.to_owned(), line);
         Ok(())
     }
 
-    /// Works the line off, batch after batch, and leaves when nobody waits.
-    async fn serve(&self, room_id: OwnedRoomId, line: Arc<Mutex<Line>>) {
-        loop {
-            let batch: Vec<Box<dyn Job>> = {
-                let mut line = line.lock();
-                let take = line.waiting.len().min(ROOM_BATCH_MAX);
-                if take == 0 {
-                    line.closed = true;
-                    self.inner.queues.0.pin().remove(&room_id);
-                    return;
-                }
-                line.waiting.drain(..take).collect()
-            };
-            self.run_batch(&room_id, batch).await;
-        }
-    }
-
-    async fn run_batch(&self, room_id: &RoomId, batch: Vec<Box<dyn Job>>) {
+    /// Begins the line's next batch, or leaves when nobody waits. Whoever the batch was made of is
+    /// answered where it was committed, and the next one begins there: no task runs in between, and
+    /// a client that hangs up takes nothing away.
+    fn serve(self, room_id: OwnedRoomId, line: Arc<Mutex<Line>>) {
+        let batch: Vec<Box<dyn Job>> = {
+            let mut open = line.lock();
+            let take = open.waiting.len().min(ROOM_BATCH_MAX);
+            if take == 0 {
+                open.closed = true;
+                self.inner.queues.0.pin().remove(&room_id);
+                return;
+            }
+            open.waiting.drain(..take).collect()
+        };
         let jobs = Arc::new(Mutex::new(batch));
-        let (rooms, id, at_work) = (self.clone(), room_id.to_owned(), Arc::clone(&jobs));
-        let slot = self.inner.store.slot_of_room(room_id);
-        let stored: Result<_, StorageError> = self
-            .inner
-            .store
-            .write(slot, move |tx| {
-                let mut room = RoomTx::open(&rooms, tx, &id)?;
-                for job in at_work.lock().iter_mut() {
-                    job.run(&mut room);
-                }
-                room.close()
-            })
-            .await;
-
-        let jobs = std::mem::take(&mut *jobs.lock());
-        match stored {
-            Ok(committed) => {
-                for job in jobs {
-                    job.answer(Ok(committed.position));
-                }
+        let (rooms, id, at_work) = (self.clone(), room_id.clone(), Arc::clone(&jobs));
+        let slot = self.inner.store.slot_of_room(&room_id);
+        let work = move |tx: &mut Tx<'_>| {
+            let mut room = RoomTx::open(&rooms, tx, &id)?;
+            for job in at_work.lock().iter_mut() {
+                job.run(&mut room);
             }
-            Err(failed) => {
-                for job in jobs {
-                    job.answer(Err(failed.clone()));
-                }
+            room.close()
+        };
+        let store = self.inner.store.clone();
+        store.write_then(slot, work, move |stored: Result<_, StorageError>| {
+            let jobs = std::mem::take(&mut *jobs.lock());
+            let stored = stored.map(|committed| committed.position);
+            for job in jobs {
+                job.answer(stored.clone());
             }
-        }
+            self.serve(room_id, line);
+        });
     }
 }

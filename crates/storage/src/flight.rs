@@ -36,14 +36,20 @@ impl Flights {
 impl Flight {
     /// Runs the job; what it holds is dropped before it counts as done.
     pub(crate) fn run(self, job: impl FnOnce()) {
-        let leaving = Leaving(IN_JOB.replace(true));
+        let leaving = in_job();
         job();
         drop(leaving);
         drop(self);
     }
 }
 
-struct Leaving(bool);
+/// Until the guard is dropped, this thread runs a job of the store.
+pub(crate) fn in_job() -> Leaving {
+    Leaving(IN_JOB.replace(true))
+}
+
+/// Sets back what was before.
+pub(crate) struct Leaving(bool);
 
 impl Drop for Leaving {
     fn drop(&mut self) {

@@ -31,6 +31,7 @@ mod table;
 pub mod tables;
 mod tx;
 mod value;
+mod writing;
 
 pub use self::{
     check::{CheckReport, Problem, check},

@@ -2,23 +2,19 @@
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use parking_lot::Mutex;
 use ruma::{RoomId, UserId};
 use tokio::sync::{oneshot, watch};
-use vestibule_types::limits::WRITE_ATTEMPTS_MAX;
 
 use crate::{
     Engine, Executor, Positions, SlotNo, Snapshot, StorageError, Tx,
-    commit::{Batch, CommitThread, Committer, Done, Outcome, Request, Shared},
+    commit::{CommitThread, Committer, Outcome, Request, Shared},
     flight::{Flights, Handle},
     stamp::{slot_of_room, slot_of_user},
+    writing::{Reply, Writing},
 };
 
 /// What an acknowledged write is safe from.
@@ -82,12 +78,12 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    flights: Arc<Flights>,
-    engine: Arc<dyn Engine>,
-    executor: Arc<dyn Executor>,
+pub(crate) struct Inner {
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) executor: Arc<dyn Executor>,
     slots: u16,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     positions: watch::Receiver<Positions>,
     lane: Lane,
 }
@@ -97,15 +93,6 @@ enum Lane {
     Thread(CommitThread),
     Inline(Mutex<Option<Committer>>),
 }
-
-/// What came of one run of a closure.
-enum Attempt<T, F> {
-    Done(Committed<T>),
-    /// It conflicted; here is the closure back.
-    Conflict(F),
-}
-
-type Answer<T, E, F> = oneshot::Sender<Result<Attempt<T, F>, E>>;
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,25 +165,32 @@ impl Store {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        if slot.0 >= self.inner.slots {
-            return Err(StorageError::engine(format_args!("there is no slot {}", slot.0)).into());
-        }
-        let mut f = f;
-        for _ in 0..WRITE_ATTEMPTS_MAX {
-            let (answer, heard) = oneshot::channel();
-            let inner = Arc::clone(&self.inner);
-            self.inner.execute(move || inner.attempt(slot, f, answer))?;
-            match heard.await.map_err(|_| abandoned())?? {
-                Attempt::Done(committed) => return Ok(committed),
-                Attempt::Conflict(back) => f = back,
-            }
-        }
         let (answer, heard) = oneshot::channel();
-        self.inner.attempt_alone(slot, f, answer);
-        match heard.await.map_err(|_| abandoned())?? {
-            Attempt::Done(committed) => Ok(committed),
-            Attempt::Conflict(_) => Err(StorageError::Contended.into()),
+        self.write_then(slot, f, move |written| {
+            // Whoever asked may have gone away.
+            let _: Result<(), _> = answer.send(written);
+        });
+        heard.await.map_err(|_| abandoned())?
+    }
+
+    /// The same for a caller that does not wait: `then` is told once, on the thread where the write
+    /// ended or failed. It only passes the word on; it may ask for the next write.
+    pub fn write_then<T, E, F>(
+        &self,
+        slot: SlotNo,
+        f: F,
+        then: impl FnOnce(Result<Committed<T>, E>) + Send + 'static,
+    ) where
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let reply = Reply::new(then);
+        if slot.0 >= self.inner.slots {
+            let unknown = StorageError::engine(format_args!("there is no slot {}", slot.0));
+            return reply.say(Err(unknown.into()));
         }
+        Writing::new(&self.inner, slot, f, reply).begin();
     }
 
     /// Runs the closure on the pool, on one consistent moment of the store.
@@ -272,7 +266,7 @@ impl Store {
 }
 
 /// The answer was dropped: the closure panicked, or the store was closed under it.
-fn abandoned() -> StorageError {
+pub(crate) fn abandoned() -> StorageError {
     StorageError::engine("the closure was abandoned")
 }
 
@@ -283,112 +277,28 @@ impl Inner {
         self.executor.execute(Box::new(job)).map_err(StorageError::unavailable)
     }
 
-    /// One run of a closure beside others.
-    fn attempt<T, E, F>(&self, slot: SlotNo, f: F, answer: Answer<T, E, F>)
-    where
-        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-    {
-        // The number first, the snapshot after it: the snapshot shows at least that much.
-        let snapshot = self.shared.applied.load(Ordering::Acquire);
-        if let Some((batch, done)) = run(&*self.engine, (slot, snapshot), f, answer) {
-            self.submit(Request::Batch(batch, done));
-        }
-    }
-
-    /// One run of a closure on the committing thread.
-    fn attempt_alone<T, E, F>(&self, slot: SlotNo, f: F, answer: Answer<T, E, F>)
-    where
-        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<StorageError> + Send + 'static,
-    {
-        let engine = Arc::clone(&self.engine);
-        self.submit(Request::Serial(Box::new(move |snapshot| {
-            let attempt = AssertUnwindSafe(|| run(&*engine, (slot, snapshot), f, answer));
-            catch_unwind(attempt).unwrap_or_else(|_| {
-                tracing::error!("a storage closure panicked");
-                None
-            })
-        })));
-    }
-
-    fn submit(&self, request: Request) {
+    pub(crate) fn submit(&self, request: Request) {
         let refused = match &self.lane {
             Lane::Thread(thread) => thread.submit(request).err(),
-            Lane::Inline(committer) => match &mut *committer.lock() {
-                Some(committer) => {
-                    committer.commit(&mut [request].into());
-                    None
-                }
-                None => Some((request, StorageError::Closed)),
-            },
+            Lane::Inline(committer) => Self::commit_here(committer, request),
         };
         if let Some((Request::Batch(_, done), error)) = refused {
             done(Outcome::Failed(error));
         }
     }
-}
 
-/// Runs a closure on the newest snapshot. Answers at once when there is nothing to commit.
-fn run<T, E, F>(
-    engine: &dyn Engine,
-    (slot, number): (SlotNo, u64),
-    mut f: F,
-    answer: Answer<T, E, F>,
-) -> Option<(Batch, Done)>
-where
-    F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
-    T: Send + 'static,
-    E: From<StorageError> + Send + 'static,
-{
-    let staged = staged(engine, (slot, number), &mut f);
-    let (value, batch) = match staged {
-        Ok((value, Staged::Batch(batch))) => (value, batch),
-        Ok((value, Staged::Nothing { position })) => {
-            let done = Attempt::Done(Committed { value, position, slot });
-            let _: Result<(), _> = answer.send(Ok(done));
-            return None;
-        }
-        Err(error) => {
-            let _: Result<(), _> = answer.send(Err(error));
-            return None;
-        }
-    };
-    let done: Done = Box::new(move |outcome| {
-        // What the closure holds, a handle of the store perhaps, is gone before the answer is heard.
-        let again = matches!(outcome, Outcome::Conflict).then_some(f);
-        let said = match (outcome, again) {
-            (Outcome::Conflict, Some(f)) => Ok(Attempt::Conflict(f)),
-            (Outcome::Failed(error), _) => Err(error.into()),
-            (Outcome::Committed(position), _) => {
-                Ok(Attempt::Done(Committed { value, position, slot }))
-            }
-            (Outcome::Conflict, None) => Err(abandoned().into()),
+    fn commit_here(
+        committer: &Mutex<Option<Committer>>,
+        request: Request,
+    ) -> Option<(Request, StorageError)> {
+        let answers = match &mut *committer.lock() {
+            Some(committer) => committer.commit(&mut [request].into()),
+            None => return Some((request, StorageError::Closed)),
         };
-        // Whoever asked may have gone away.
-        let _: Result<(), _> = answer.send(said);
-    });
-    Some((batch, done))
-}
-
-/// What a closure left to commit.
-enum Staged {
-    Batch(Batch),
-    Nothing { position: u64 },
-}
-
-fn staged<T, E: From<StorageError>>(
-    engine: &dyn Engine,
-    (slot, number): (SlotNo, u64),
-    f: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
-) -> Result<(T, Staged), E> {
-    let snapshot = engine.snapshot()?;
-    let mut tx = Tx::new(&*snapshot, slot);
-    let value = f(&mut tx)?;
-    if tx.is_empty() {
-        return Ok((value, Staged::Nothing { position: tx.position()? }));
+        answers.tell();
+        if let Some(committer) = &*committer.lock() {
+            committer.announce();
+        }
+        None
     }
-    Ok((value, Staged::Batch(tx.into_batch(number)?)))
 }

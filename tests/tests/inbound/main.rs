@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test that called them"
 )]
 
+mod aliases;
 mod gaps;
 mod hostile;
 mod messages;

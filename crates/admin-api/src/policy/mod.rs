@@ -4,3 +4,4 @@ pub(crate) mod check;
 pub(crate) mod denials;
 pub(crate) mod explain;
 pub(crate) mod rooms;
+pub(crate) mod unmanaged;

@@ -22,6 +22,9 @@ use super::{
     work::{SLOT, Work},
 };
 
+/// How long the log may grow before it is read: what is sent together costs one transaction.
+const GATHER: Duration = Duration::from_millis(4);
+
 /// How long to wait after a failed read or write.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -66,7 +69,14 @@ impl Sender {
             let until = until.into_iter().flatten().min();
             let pause = until.map(|until| until.saturating_sub(clock.monotonic()));
             tokio::select! {
-                changed = published.changed() => if changed.is_err() { return },
+                // In order, so that a simulation does the same twice.
+                biased;
+                changed = published.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    clock.sleep(GATHER).await;
+                }
                 changed = typed.changed() => if changed.is_err() { return },
                 server = recovered.recv() => match server {
                     Ok(server) => self.wake(&server),

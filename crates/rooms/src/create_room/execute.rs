@@ -1,5 +1,7 @@
 //! Turning a plan into a room.
 
+use std::sync::Arc;
+
 use ruma::{
     CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId,
     RoomAliasId, RoomId, UserId, uint,
@@ -19,7 +21,7 @@ use super::{
 use crate::{
     Address, IdentityAccess, InviteByAddress, MembershipError, RoomTx, Rooms,
     append::{Authority, Draft},
-    ask::{Ask, Deed},
+    ask::{Ask, AskError, Deed},
     membership::{Abroad, blocks_invites, member_content_with_profile},
 };
 
@@ -50,18 +52,22 @@ impl Rooms {
             let (found, create) = self.find_room_id(ask, version, &laid_out).await?;
             ask = found;
             let room_id = create.room_id().to_owned();
-            let birth = Birth {
+            let birth = Arc::new(Birth {
                 ask: ask.clone(),
                 create,
                 plan: laid_out.clone(),
                 alias: alias.clone(),
                 command: command.clone(),
                 no: self.new_room_no(),
-            };
-            match self.in_room(&room_id, move |room| room.be_born(&birth)).await {
+            });
+            let bearing = Arc::clone(&birth);
+            match self.in_room(&room_id, move |room| room.be_born(&bearing)).await {
                 // Somebody took the identifier since it was looked for: it is looked for again.
                 Err(CreateRoomError::SameMoment) => {}
                 born => {
+                    if let Err(CreateRoomError::Ask(AskError::Denied(_))) = &born {
+                        self.note_refused_birth(&birth, &room_id).await?;
+                    }
                     born?;
                     self.invite_from_elsewhere(&ask, &room_id, (&laid_out, command.is_direct))
                         .await;
@@ -70,6 +76,23 @@ impl Rooms {
                 }
             }
         }
+    }
+
+    /// Writes into the audit ring which of the decisions refused a room. They are made again here: the ring is
+    /// no part of the batch, which left nothing behind.
+    async fn note_refused_birth(
+        &self,
+        birth: &Birth,
+        room_id: &RoomId,
+    ) -> Result<(), CreateRoomError> {
+        for deed in birth.deeds(room_id) {
+            let decision = self.decide_now(birth.ask.clone(), deed).await?;
+            if decision.denial().is_some() {
+                self.note_denial(&decision, birth.ask.address).await;
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Invites those of other servers: their servers have to sign. The room is there already, so one
@@ -187,6 +210,19 @@ struct Birth {
     alias: Option<OwnedRoomAliasId>,
     command: CreateRoom,
     no: RoomNo,
+}
+
+impl Birth {
+    /// What is decided before there is a room, in order.
+    fn deeds(&self, room_id: &RoomId) -> Vec<Deed> {
+        let room_id = || room_id.to_owned();
+        let mut deeds = vec![Deed::CreateRoom(self.command.kind())];
+        deeds.extend(self.alias.clone().map(|alias| Deed::CreateAlias(alias, room_id())));
+        deeds.extend(self.command.published.then(|| Deed::Publish(room_id())));
+        let invitees = self.plan.invites.iter();
+        deeds.extend(invitees.map(|user| Deed::Invite(room_id(), user.clone())));
+        deeds
+    }
 }
 
 impl RoomTx<'_, '_> {

@@ -8,16 +8,19 @@ use serde::Deserialize;
 use vestibule_policy::{AccountState, GuardAnswer, PowerFacts};
 use vestibule_state_res::{Power, PowerLevels};
 use vestibule_storage::{
-    Read, StorageError,
-    tables::room::{MEMBER_BY_ROOM, MEMBER_COUNT, StoredMembership},
+    Read, Scan, StorageError,
+    tables::room::{MEMBER_BY_ROOM, MEMBER_COUNT, ROOM_BY_NO, StoredMembership, StoredRoom},
 };
-use vestibule_types::limits::{LAST_ADMIN_REFUSALS_MAX, POWERFUL_USERS_MAX};
+use vestibule_types::limits::{
+    LAST_ADMIN_REFUSALS_MAX, POWERFUL_USERS_MAX, PUBLIC_ROOMS_SEARCH_MAX,
+};
 
 use super::MembershipError;
 use crate::{
-    RoomTx, RoomView,
+    OpenRoom, RoomTx, RoomView, Rooms,
     append::power_levels,
     ask::{Ask, subject},
+    facts::aliases_of,
 };
 
 /// The state event that decides about power.
@@ -104,6 +107,66 @@ impl RoomTx<'_, '_> {
         })
     }
 }
+
+/// A room in which nobody is left who can change its power levels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnmanagedRoom {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// Our names for it.
+    pub aliases: Vec<String>,
+    /// How many users are joined.
+    pub joined: u64,
+}
+
+impl Rooms {
+    /// The rooms whose joined users can no longer change the power levels: what the guard told of, and what
+    /// was so before. Looks at no more than a bounded number of rooms.
+    pub async fn unmanaged_rooms(&self) -> Result<Vec<UnmanagedRoom>, StorageError> {
+        let rooms = self.clone();
+        let read = self.inner.store.read(move |snapshot| {
+            let mut found = Vec::new();
+            let all = Scan::prefix(()).limit(PUBLIC_ROOMS_SEARCH_MAX);
+            for ((no,), StoredRoom { room_id, .. }) in ROOM_BY_NO.scan_with(snapshot, all)? {
+                let Some(room) = OpenRoom::load_no(snapshot, no)? else { continue };
+                let view = RoomView::new(&rooms, snapshot, &room);
+                let joined = MEMBER_COUNT.get(snapshot, (no, StoredMembership::Join.key()))?;
+                if joined > 0 && !is_managed(&view)? {
+                    let aliases = aliases_of(snapshot, &room_id)?.into_iter();
+                    let aliases = aliases.map(|fact| fact.alias.to_string()).collect();
+                    found.push(UnmanagedRoom { room_id, aliases, joined });
+                }
+            }
+            Ok(found)
+        });
+        read.await
+    }
+
+    /// Counts what the guard let happen.
+    pub(crate) fn note_unmanaged(note: GuardNote) {
+        if note == GuardNote::NobodyLeft {
+            metrics::counter!("vestibule_rooms_left_unmanaged_total").increment(1);
+        }
+    }
+}
+
+/// Whether a joined user can change the power levels. Of those the levels do not name, a few are asked: they
+/// all have the default.
+fn is_managed<R: Read>(view: &RoomView<'_, R>) -> Result<bool, StorageError> {
+    let Ok(power) = power_levels(view, view.room.head.state) else { return Ok(true) };
+    let joined = StoredMembership::Join.key();
+    for user in powerful(view, &power)? {
+        let place = (view.room.no, joined, &user);
+        if able(&power, &user) && MEMBER_BY_ROOM.get(&view.reader, place)?.is_some() {
+            return Ok(true);
+        }
+    }
+    let some = MEMBER_BY_ROOM.scan(&view.reader, (view.room.no, joined), UNNAMED_ASKED)?;
+    Ok(some.into_iter().any(|((_, _, user), _)| able(&power, &user)))
+}
+
+/// How many joined users are asked whether the default level suffices.
+const UNNAMED_ASKED: usize = 16;
 
 /// Whoever the power levels name, and the creators where those stand above them.
 fn powerful<R: Read>(

@@ -34,7 +34,9 @@ impl Rooms {
             room.leave(&ask, command.reason.as_deref())?;
             Ok::<_, MembershipError>(note)
         });
-        Ok(left.await?.0)
+        let (note, _) = left.await?;
+        Self::note_unmanaged(note);
+        Ok(note)
     }
 }
 

@@ -36,8 +36,14 @@ pub(crate) use self::{
     vouching::Vouching,
 };
 pub use self::{
-    ban::Unban, forget::ForgetError, invite::Invite, join::Join, kick::RemoveMember, knock::Knock,
-    last_admin::GuardNote, leave::Leave,
+    ban::Unban,
+    forget::ForgetError,
+    invite::Invite,
+    join::Join,
+    kick::RemoveMember,
+    knock::Knock,
+    last_admin::{GuardNote, UnmanagedRoom},
+    leave::Leave,
 };
 use crate::{
     AppendError, ElsewhereError, LoggedEvent, RoomTx, UnknownRoom,

@@ -12,7 +12,7 @@ use crate::{
     RoomTx, Rooms,
     append::{Authority, Draft},
     ask::{Ask, Deed},
-    membership::Abroad,
+    membership::{Abroad, GuardNote},
 };
 
 /// Set a key of a room's state.
@@ -46,10 +46,14 @@ impl Rooms {
             return self.set_invite(ask, (room_id, target), &command).await;
         }
         let room_id = command.room_id.clone();
-        let sent = self
-            .in_room_recommended(&room_id, move |room| room.set_state(&ask, &deed, &command))
-            .await?;
-        Ok(sent.0)
+        let sent = self.in_room_recommended(&room_id, move |room| {
+            let note = room.guard_demotion(&ask, &command)?;
+            let event_id = room.set_state(&ask, &deed, &command)?;
+            Ok::<_, SendError>((event_id, note))
+        });
+        let ((event_id, note), _) = sent.await?;
+        Self::note_unmanaged(note);
+        Ok(event_id)
     }
 }
 
@@ -103,6 +107,16 @@ fn deed_of(actor: &Actor, command: &SendState) -> Deed {
 }
 
 impl RoomTx<'_, '_> {
+    /// Asks before somebody gives their own power away. What it says beside a refusal, a client can see
+    /// for itself: it wrote the levels.
+    fn guard_demotion(&self, ask: &Ask, command: &SendState) -> Result<GuardNote, SendError> {
+        if command.event_type != "m.room.power_levels" {
+            return Ok(GuardNote::None);
+        }
+        self.known()?;
+        Ok(self.guard_last_admin(ask, Some(&command.content))?)
+    }
+
     fn set_state(
         &mut self,
         ask: &Ask,
@@ -122,10 +136,6 @@ impl RoomTx<'_, '_> {
         }
         if event_type == "m.room.canonical_alias" {
             self.check_aliases(command)?;
-        }
-        if event_type == "m.room.power_levels" {
-            // What it says beside a refusal, a client can see for itself: it wrote the levels.
-            self.guard_last_admin(ask, Some(&command.content))?;
         }
         let at = command.timestamp.unwrap_or(ask.now);
         let content = command.content.clone();

@@ -1,7 +1,7 @@
 //! The last one who can change a room's power levels is told before the room is left without any.
 
 use serde_json::json;
-use vestibule_rooms::{GuardNote, Leave, MembershipError};
+use vestibule_rooms::{GuardNote, Leave, MembershipError, UnmanagedRoom};
 
 use crate::support::{House, policy};
 
@@ -27,8 +27,11 @@ async fn leaving_as_the_last_admin_is_refused_once_and_then_goes_through() {
 
     assert!(matches!(leave(&house, &alice, &room).await, Err(MembershipError::LastAdmin)));
     assert_eq!(house.membership(&room, &alice).await.as_deref(), Some("join"));
+    assert_eq!(house.rooms.unmanaged_rooms().await.expect("listed"), []);
     assert!(matches!(leave(&house, &alice, &room).await, Ok(GuardNote::NobodyLeft)));
     assert_eq!(house.membership(&room, &alice).await.as_deref(), Some("leave"));
+    let unmanaged = UnmanagedRoom { room_id: room, aliases: Vec::new(), joined: 1 };
+    assert_eq!(house.rooms.unmanaged_rooms().await.expect("listed"), [unmanaged]);
 }
 
 #[tokio::test]

@@ -197,6 +197,8 @@ pub(super) enum PolicyCommand {
         #[arg(long, default_value = "guest")]
         class: String,
     },
+    /// List the rooms in which nobody is left who can change the power levels.
+    Unmanaged,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,9 @@
 use std::{path::Path, process::ExitCode};
 
 use serde_json::Value;
-use vestibule_admin_api::{DenialAnswer, DenialsAnswer, OpenRoomsAnswer, PolicyAnswer, segment};
+use vestibule_admin_api::{
+    DenialAnswer, DenialsAnswer, OpenRoomsAnswer, PolicyAnswer, UnmanagedRoomsAnswer, segment,
+};
 
 use super::{
     arguments::PolicyCommand,
@@ -41,6 +43,17 @@ pub(super) fn run(file: &Path, command: &PolicyCommand) -> anyhow::Result<ExitCo
                     .rooms
                     .into_iter()
                     .map(|room| vec![room.room_id, room.aliases.join(" "), doors(&room.because)]),
+            );
+            say(&table(&rows));
+            Ok(ExitCode::SUCCESS)
+        }
+        PolicyCommand::Unmanaged => {
+            let answer: UnmanagedRoomsAnswer = ask(file, Question::get("/policy/unmanaged"))?;
+            let mut rows = vec![["room", "aliases", "joined"].map(str::to_owned).to_vec()];
+            rows.extend(
+                answer.rooms.into_iter().map(|room| {
+                    vec![room.room_id, room.aliases.join(" "), room.joined.to_string()]
+                }),
             );
             say(&table(&rows));
             Ok(ExitCode::SUCCESS)

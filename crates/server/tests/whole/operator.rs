@@ -144,6 +144,34 @@ async fn explaining_says_what_deciding_does() {
 }
 
 #[tokio::test]
+async fn a_room_refused_because_of_its_alias_reaches_the_operators() {
+    let server = Blueprint::default().with("[aliases]\ncreate = \"moderator\"\n").start().await;
+    let alice = server.register("alice").await;
+    let wanted = json!({ "preset": "public_chat", "room_alias_name": "tea" });
+    let refused = alice.http().post("/_matrix/client/v3/createRoom", &wanted).await;
+    assert_eq!(refused.status, 403);
+    let denials = server.operator("GET", "/policy/denials?limit=9", &json!(null)).await.ok();
+    let denials = denials["denials"].as_array().unwrap();
+    assert_eq!(denials.len(), 1);
+    assert_eq!(denials[0]["user_id"], alice.user_id);
+    assert_eq!(denials[0]["reason"], refused.reason().unwrap());
+    assert_eq!(denials[0]["action"], "create_alias");
+}
+
+#[tokio::test]
+async fn a_room_that_lost_its_last_admin_is_shown_to_the_operators() {
+    let server = TestServer::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let room = alice.create_room(&json!({ "preset": "public_chat" })).await;
+    bob.join(&room).await.ok();
+    let unmanaged = || server.operator("GET", "/policy/unmanaged", &json!(null));
+    assert_eq!(unmanaged().await.ok()["rooms"], json!([]));
+    alice.leave(&room).await.ok();
+    let shown = unmanaged().await.ok();
+    assert_eq!(shown["rooms"], json!([{ "room_id": room, "aliases": [], "joined": 1 }]));
+}
+
+#[tokio::test]
 async fn what_people_report_reaches_the_operators() {
     let server = TestServer::start().await;
     let (alice, bob) = (server.register("alice").await, server.register("bob").await);

@@ -59,8 +59,12 @@ pub(crate) enum Outcome {
 pub(crate) type Done = Box<dyn FnOnce(Outcome) + Send>;
 
 /// A closure that runs on the committing thread, where nobody can commit in between. It is given
-/// the number its batch's snapshot will have, and answers with a batch, if there is one.
-pub(crate) type Serial = Box<dyn FnOnce(u64) -> Option<(Batch, Done)> + Send>;
+/// the number its batch's snapshot will have, and answers with a batch, or with what is to be said
+/// when there is none.
+pub(crate) type Serial = Box<dyn FnOnce(u64) -> Result<(Batch, Done), Say> + Send>;
+
+/// Tells whoever waits that nothing had to be committed, or that the closure failed.
+pub(crate) type Say = Box<dyn FnOnce() + Send>;
 
 /// Work for the committer.
 pub(crate) enum Request {

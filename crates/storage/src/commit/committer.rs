@@ -27,6 +27,24 @@ pub(crate) struct Shared {
     pub(crate) health: Mutex<Health>,
 }
 
+/// What a group came to, for those who wait for it.
+pub(crate) struct Answers {
+    applied: Result<(), StorageError>,
+    answers: Vec<(Done, Outcome)>,
+}
+
+impl Answers {
+    /// Tells everybody. What is told may write again, so nothing of the committer is held meanwhile.
+    pub(crate) fn tell(self) {
+        for (done, outcome) in self.answers {
+            match (&self.applied, outcome) {
+                (Err(error), Outcome::Committed(_)) => done(Outcome::Failed(error.clone())),
+                (_, outcome) => done(outcome),
+            }
+        }
+    }
+}
+
 /// Turns batches into commits. There is one, and one thread uses it at a time.
 pub(crate) struct Committer {
     engine: Arc<dyn Engine>,
@@ -66,8 +84,9 @@ impl Committer {
         self.refusing
     }
 
-    /// Commits one group: the front of the queue, up to the bounds of a group.
-    pub(crate) fn commit(&mut self, queue: &mut VecDeque<Request>) {
+    /// Commits one group: the front of the queue, up to the bounds of a group. Returns what whoever
+    /// waits is to be told; [`Self::announce`] wakes the followers, after that.
+    pub(crate) fn commit(&mut self, queue: &mut VecDeque<Request>) -> Answers {
         let mut group = Group::new(Arc::clone(&self.engine), self.at.clone(), self.numbered + 1);
         let mut answers: Vec<(Done, Outcome)> = Vec::with_capacity(queue.len());
         while answers.len() < GROUP_BATCHES_MAX && group.ops.len() < GROUP_ROWS_MAX {
@@ -81,22 +100,23 @@ impl Committer {
                     let outcome = self.take(&mut group, batch);
                     answers.push((done, outcome));
                 }
-                Some(Request::Serial(run)) => {
-                    if let Some((batch, done)) = run(self.numbered) {
+                Some(Request::Serial(run)) => match run(self.numbered) {
+                    Ok((batch, done)) => {
                         let outcome = self.take(&mut group, batch);
                         answers.push((done, outcome));
                     }
-                }
+                    Err(say) => answers.push((Box::new(|_| say()), Outcome::Conflict)),
+                },
             }
         }
         self.window.trim();
-        let applied = self.apply(group);
-        for (done, outcome) in answers {
-            match (&applied, outcome) {
-                (Err(error), Outcome::Committed(_)) => done(Outcome::Failed(error.clone())),
-                (_, outcome) => done(outcome),
-            }
-        }
+        Answers { applied: self.apply(group), answers }
+    }
+
+    /// Wakes whoever follows the positions. Those who wait for their own write were answered before,
+    /// so that followers do not take the processors away from them.
+    pub(crate) fn announce(&self) {
+        self.positions.send_modify(|_| ());
     }
 
     /// Tries to write again, with nothing new to say.
@@ -136,7 +156,11 @@ impl Committer {
         self.shared.applied.store(self.numbered, Ordering::Release);
         written?;
         self.at = group.positions;
-        self.positions.send_replace(self.at.clone());
+        let published = self.at.clone();
+        self.positions.send_if_modified(|positions| {
+            *positions = published;
+            false
+        });
         Ok(())
     }
 

@@ -7,7 +7,7 @@ mod thread;
 mod window;
 
 pub(crate) use self::{
-    batch::{Asserts, Batch, Done, Outcome, Request},
+    batch::{Asserts, Batch, Done, Outcome, Request, Say},
     committer::{Committer, Shared},
     thread::CommitThread,
 };

@@ -115,7 +115,8 @@ fn run(desk: &Desk, mut committer: Committer) {
         match next(desk, &mut work, committer.is_refusing()) {
             Next::Work => {
                 while !work.is_empty() {
-                    committer.commit(&mut work);
+                    committer.commit(&mut work).tell();
+                    committer.announce();
                     // Whoever came meanwhile joins the next group if there is room in it.
                     if work.len() < GROUP_BATCHES_MAX {
                         work.append(&mut desk.state.lock().queue);
