@@ -18,6 +18,7 @@ mod keys;
 mod media;
 mod openid;
 mod profile;
+mod push;
 mod relation;
 mod reporting;
 mod room;
@@ -77,6 +78,7 @@ pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
     let routes = search::routes(routes);
     let routes = directory::routes(routes);
     let routes = ephemeral::routes(routes);
+    let routes = push::routes(routes);
     sync::routes(routes)
 }
 

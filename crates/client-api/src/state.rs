@@ -9,6 +9,7 @@ use vestibule_http::{Authenticator, Gate, MatrixError, PolicyGate, Presented, Vi
 use vestibule_keys::Keys;
 use vestibule_media::Media;
 use vestibule_policy::{AccountState, EndpointRule, PolicyHandle, Subject};
+use vestibule_push::Push;
 use vestibule_rooms::Rooms;
 use vestibule_search::Search;
 use vestibule_sync::Sync;
@@ -27,6 +28,8 @@ pub struct ClientApi {
     pub keys: Keys,
     /// Files.
     pub media: Media,
+    /// Telling devices of news.
+    pub push: Push,
     /// What is new.
     pub sync: Sync,
     /// Finding messages.
@@ -81,6 +84,12 @@ impl FromRef<ClientApi> for Keys {
 impl FromRef<ClientApi> for Media {
     fn from_ref(api: &ClientApi) -> Self {
         api.media.clone()
+    }
+}
+
+impl FromRef<ClientApi> for Push {
+    fn from_ref(api: &ClientApi) -> Self {
+        api.push.clone()
     }
 }
 

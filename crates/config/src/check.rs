@@ -1,6 +1,7 @@
 //! Contradictions and doubts that no single key shows.
 
 mod federation;
+mod push;
 mod support;
 
 use std::{fs, path::Path};
@@ -11,6 +12,7 @@ use vestibule_types::Secret;
 
 use self::{
     federation::{federation, identity},
+    push::push,
     support::support,
 };
 use crate::{
@@ -45,6 +47,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
     federation(sections, &mut found);
     identity(sections, &mut found);
     media(&sections.media, &mut found);
+    push(&sections.push, &mut found);
     limits(&sections.limits, &mut found);
     if sections.storage.cache_mib < CACHE_MIB_MIN {
         found.problems.push(

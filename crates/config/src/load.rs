@@ -12,8 +12,8 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Federation, Identity, Limits, Listener, Log, Login, Media, Problem, Problems, Registration,
-    Rooms, Server, Storage, Support, Surface,
+    Federation, Identity, Limits, Listener, Log, Login, Media, Problem, Problems, Push,
+    Registration, Rooms, Server, Storage, Support, Surface,
     check::check,
     example::section_names,
     overlay::Overlay,
@@ -45,6 +45,8 @@ pub struct Config {
     pub identity: Identity,
     /// `[media]`
     pub media: Media,
+    /// `[push]`
+    pub push: Push,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
@@ -167,6 +169,7 @@ pub(crate) struct Sections {
     pub(crate) federation: Federation,
     pub(crate) identity: Identity,
     pub(crate) media: Media,
+    pub(crate) push: Push,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) policy: PolicyConfig,
@@ -185,6 +188,7 @@ impl Sections {
             federation: self.federation,
             identity: self.identity,
             media: self.media,
+            push: self.push,
             limits: self.limits,
             log: self.log,
             policy: self.policy,
@@ -207,6 +211,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     let federation = own(reader, &mut root, "federation");
     let identity = own(reader, &mut root, "identity");
     let media = own(reader, &mut root, "media");
+    let push = own(reader, &mut root, "push");
     let limits = own(reader, &mut root, "limits");
     let log = own(reader, &mut root, "log");
     let at = [Step::Key("rooms".to_owned())];
@@ -227,6 +232,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
         federation,
         identity,
         media,
+        push,
         limits,
         log,
         policy,

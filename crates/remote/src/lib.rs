@@ -1,7 +1,7 @@
 //! Reaching other servers: discovery, TLS, request signing, address filtering, back-off.
 //!
 //! [`Remote::call`] is the one way out of this process to another homeserver, [`Remote::fetch`] the one to
-//! anything else on the web. What comes back is
+//! anything else on the web, [`Web`] the one to an address that a user named. What comes back is
 //! hostile input: its size and time are bounded here, its meaning is checked by whoever asked.
 
 mod back_off;
@@ -21,7 +21,8 @@ pub use self::{
     call::CallOptions,
     error::RemoteError,
     network::{
-        Finding, Names, Network, NetworkError, NetworkOptions, Outcome, ServiceRecord, SystemNames,
+        Finding, Letter, Names, Network, NetworkError, NetworkOptions, Outcome, ServiceRecord,
+        SystemNames, Web, WebError, WebOptions,
     },
     path::RemotePath,
     permitted::ServerLists,

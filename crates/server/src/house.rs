@@ -18,6 +18,7 @@ use vestibule_federation_api::{FederationApi, FederationApiSettings};
 use vestibule_keys::{Keys, KeysParts};
 use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
+use vestibule_push::{Push, PushConfig, PushParts};
 use vestibule_remote::Transport;
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
 use vestibule_search::{Search, SearchParts};
@@ -43,6 +44,7 @@ pub(crate) struct House {
     pub(crate) rooms: Rooms,
     pub(crate) keys: Keys,
     pub(crate) media: Media,
+    pub(crate) push: Push,
     pub(crate) sync: Sync,
     pub(crate) search: Search,
     pub(crate) federation: Federation,
@@ -91,7 +93,12 @@ impl House {
             signing_key: &signing_key,
         };
         let AtHome { accounts, rooms, keys, media, job_bell } = AtHome::build(&ground, executor)?;
-        let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: environment.clone() });
+        let push = push(&config, environment, &rooms)?;
+        let sync = Sync::new(SyncParts {
+            rooms: rooms.clone(),
+            unread: push.unread().clone(),
+            environment: environment.clone(),
+        });
         let search =
             Search::new(SearchParts { rooms: rooms.clone(), environment: environment.clone() });
         let ours = (store.clone(), signing_key.clone());
@@ -122,6 +129,7 @@ impl House {
             rooms,
             keys,
             media,
+            push,
             sync,
             search,
             federation,
@@ -139,6 +147,7 @@ impl House {
             rooms: self.rooms.clone(),
             keys: self.keys.clone(),
             media: self.media.clone(),
+            push: self.push.clone(),
             sync: self.sync.clone(),
             search: self.search.clone(),
             policy: self.policy.clone(),
@@ -285,6 +294,16 @@ fn accounts_config(config: &Config) -> AccountsConfig {
         },
         ..AccountsConfig::new(config.server_name().to_owned())
     }
+}
+
+/// Who tells devices of news. Push gateways are called whether other servers are talked to or not.
+fn push(config: &Config, environment: &Environment, rooms: &Rooms) -> anyhow::Result<Push> {
+    Ok(Push::new(PushParts {
+        environment: environment.clone(),
+        rooms: rooms.clone(),
+        web: reaching::push_gateways(config, environment)?,
+        config: PushConfig { call_time_max: config.push.request_timeout.duration() },
+    }))
 }
 
 fn media_files(config: &Config) -> FileObjects {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use vestibule_config::Config;
 use vestibule_events::SigningKey;
 use vestibule_remote::{
-    Network, NetworkOptions, NoTransport, Remote, RemoteConfig, RemoteParts, ServerLists, Transport,
+    Network, NetworkOptions, NoTransport, Remote, RemoteConfig, RemoteParts, ServerLists,
+    Transport, Web, WebOptions,
 };
 use vestibule_storage::Store;
 use vestibule_types::Environment;
@@ -66,4 +67,15 @@ fn network(config: &Config, environment: &Environment) -> anyhow::Result<Arc<dyn
             Ok(Arc::new(NoTransport))
         }
     }
+}
+
+/// The way to push gateways.
+pub(crate) fn push_gateways(config: &Config, environment: &Environment) -> anyhow::Result<Web> {
+    let section = &config.push;
+    Ok(Web::new(WebOptions {
+        ca_file: config.federation.ca_file.clone(),
+        allowed_networks: section.allowed_networks.iter().map(|network| network.0).collect(),
+        plain: section.plain_http,
+        ..WebOptions::new(environment.clone())
+    })?)
 }

@@ -118,6 +118,7 @@ async fn assemble(
     house.keys.start();
     house.sync.start();
     house.search.start();
+    house.push.start();
     house.federation.start();
     let open = house.accounts.config().registration.mode == RegistrationMode::Open;
     let swept = (house.rooms.clone(), open);

@@ -17,15 +17,15 @@ mod shared;
 mod sliding;
 mod tail;
 mod token;
-mod unread;
 
 pub use self::{
     request::{SyncError, SyncRequest},
     response::{
         DeviceLists, Events, InvitedRoom, JoinedRoom, KeyCounts, KnockedRoom, LeftRoom, RawEvent,
-        Rooms, State, Summary, SyncResponse, Timeline, UnreadCounts,
+        Rooms, State, Summary, SyncResponse, Timeline,
     },
     service::{Sync, SyncParts},
     sliding::{SlidingError, SlidingRequest, SlidingResponse},
     token::SyncToken,
 };
+pub use vestibule_push::UnreadCounts;

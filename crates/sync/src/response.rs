@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use ruma::{OwnedRoomId, OwnedUserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use vestibule_push::UnreadCounts;
 
 /// An event, as JSON.
 pub type RawEvent = Box<RawValue>;
@@ -201,15 +202,6 @@ pub struct Timeline {
     /// Whether events are shown with what relates to them, as this user sees it.
     #[serde(skip)]
     pub bundled: bool,
-}
-
-/// How much is unread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct UnreadCounts {
-    /// What one is told of.
-    pub notification_count: u64,
-    /// What one is told of with emphasis.
-    pub highlight_count: u64,
 }
 
 /// A room the user is invited to.

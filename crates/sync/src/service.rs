@@ -10,6 +10,7 @@ use moka::sync::Cache;
 use ruma::{OwnedUserId, api::client::filter::FilterDefinition};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::instrument;
+use vestibule_push::Unread;
 use vestibule_rooms::Rooms;
 use vestibule_storage::tables::user_data::FILTER_BY_ID;
 use vestibule_types::{
@@ -26,7 +27,6 @@ use crate::{
     shared::Shared,
     sliding::Sliding,
     tail,
-    unread::Unread,
 };
 
 /// What [`Sync`] is made of.
@@ -34,6 +34,8 @@ use crate::{
 pub struct SyncParts {
     /// The rooms, and the store under them.
     pub rooms: Rooms,
+    /// What users have not read.
+    pub unread: Unread,
     /// Time, randomness, spawning.
     pub environment: Environment,
 }
@@ -90,7 +92,7 @@ impl Sync {
                 rooms: parts.rooms,
                 hub,
                 shown: ShownMembers::default(),
-                unread: Unread::default(),
+                unread: parts.unread,
                 shared: Shared::default(),
                 sliding: Sliding::default(),
                 turns: [SYNC_PASSES_MAX, SYNC_WHOLE_PASSES_MAX].map(Semaphore::new),

@@ -6,6 +6,7 @@ mod key_ring;
 mod keys;
 mod media;
 mod membership;
+mod push;
 mod search;
 mod sender;
 mod sliding;
@@ -14,8 +15,8 @@ mod told;
 use std::time::Duration;
 
 pub use self::{
-    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, search::*, sender::*,
-    sliding::*, told::*,
+    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, push::*, search::*,
+    sender::*, sliding::*, told::*,
 };
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").

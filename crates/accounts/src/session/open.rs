@@ -12,6 +12,7 @@ use vestibule_storage::{
             TokenDigest,
         },
         cross_signing::{CROSS_SIGNING_KEY, MASTER, SELF_SIGNING, USER_SIGNING},
+        push::{PUSHER, remove_pusher},
         sliding::{SLIDING_CONNECTION, SLIDING_STEP},
         to_device::{TO_DEVICE, TO_DEVICE_COUNT},
     },
@@ -183,6 +184,7 @@ pub(crate) fn close_device(
     SLIDING_CONNECTION.delete_prefix(tx, (user_id, device_id))?;
     SLIDING_STEP.delete_prefix(tx, (user_id, device_id))?;
     AGENT_BY_DEVICE.delete(tx, (user_id, device_id))?;
+    drop_pushers(tx, user_id, |of| of == Some(device_id))?;
     SEEN_BY_DEVICE.delete(tx, (user_id, device_id))
 }
 
@@ -200,6 +202,23 @@ pub(crate) fn close_all(
     for ((_, device_id), _) in devices {
         if keep != Some(&device_id) {
             close_device(tx, user_id, &device_id)?;
+        }
+    }
+    // Whatever set a pusher without a device has its token no longer.
+    drop_pushers(tx, user_id, |of| of.is_none())
+}
+
+/// Removes pushers by the device that set them: nothing more is told to who is logged out.
+fn drop_pushers(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    gone: impl Fn(Option<&DeviceId>) -> bool,
+) -> Result<(), StorageError> {
+    for ((user, app_id, pushkey), pusher) in
+        PUSHER.scan(tx, (user_id,), limits::PUSHERS_PER_USER_MAX)?
+    {
+        if gone(pusher.device_id.as_deref()) {
+            remove_pusher(tx, (&user, &app_id, &pushkey))?;
         }
     }
     Ok(())

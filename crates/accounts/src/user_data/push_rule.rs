@@ -1,6 +1,8 @@
 //! Push rules: when a client should be told. Kept as the global account data `m.push_rules`; until
 //! somebody changes one, the specification's defaults hold.
 
+mod place;
+
 use ruma::{
     OwnedUserId, UserId,
     push::{
@@ -33,9 +35,12 @@ pub struct PutPushRule {
 /// Why push rules stayed as they are.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangePushRuleError {
-    /// There is no such rule, or none it could stand beside.
+    /// There is no such rule.
     #[error("there is no such push rule")]
     Unknown,
+    /// There is no such rule to stand beside.
+    #[error("before/after rule not found: {0}")]
+    UnknownNeighbour(String),
     /// The rule is no rule, or is one of the server's own.
     #[error("{0}")]
     Invalid(String),
@@ -63,6 +68,7 @@ impl From<SetAccountDataError> for ChangePushRuleError {
 impl From<InsertPushRuleError> for ChangePushRuleError {
     fn from(error: InsertPushRuleError) -> Self {
         match error {
+            // Rules are not inserted beside others, but moved there.
             InsertPushRuleError::UnknownRuleId => Self::Unknown,
             other => Self::Invalid(other.to_string()),
         }
@@ -105,7 +111,10 @@ impl Accounts {
     ) -> Result<(), ChangePushRuleError> {
         self.change_push_rules(actor, move |rules| {
             let PutPushRule { rule, after, before } = command.clone();
-            Ok(rules.insert(rule, after.as_deref(), before.as_deref())?)
+            place::check(&rule)?;
+            let (kind, rule_id) = (rule.kind(), rule.rule_id().to_owned());
+            rules.insert(rule, None, None)?;
+            place::arrange(rules, (kind, &rule_id), after.as_deref(), before.as_deref())
         })
         .await
     }

@@ -11,6 +11,7 @@ mod moderation;
 mod moments;
 mod mutual_rooms;
 mod people;
+mod push;
 mod relations;
 mod rooms;
 mod search;
@@ -20,7 +21,7 @@ mod spaces;
 mod sync;
 mod user_data;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request};
 use http::{Method, StatusCode, header};
@@ -33,11 +34,14 @@ use vestibule_http::Entrance;
 use vestibule_keys::{Keys, KeysParts};
 use vestibule_media::{Media, MediaConfig, MediaParts, MemoryObjects};
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
+use vestibule_push::{Push, PushConfig, PushParts};
+use vestibule_remote::{Web, WebOptions};
 use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
 use vestibule_search::{Search, SearchParts};
 use vestibule_storage::InlineExecutor;
 use vestibule_sync::{Sync, SyncParts};
 use vestibule_testkit::{TestEnvironment, environment, memory_store};
+use vestibule_types::Environment;
 
 use crate::{ClientApi, ClientApiSettings, router};
 
@@ -70,10 +74,7 @@ pub(crate) fn server_with(
     let time = environment(7);
     let store = memory_store(1);
     let server_name = server_name!("a.example");
-    let mut rules = PolicyConfig::default();
-    rules.guests.enabled = true;
-    rules.guests.open_rooms_by = vec!["list".to_owned()];
-    rules.guests.list = vec!["!lobby:a.example".to_owned()];
+    let mut rules = guests_in_the_lobby();
     policy(&mut rules);
     let policy = PolicyHandle::new(compile(&rules, server_name).unwrap().0);
     let rates = Arc::new(RateBuckets::default());
@@ -122,12 +123,16 @@ pub(crate) fn server_with(
         accounts: accounts.clone(),
         rooms: rooms.clone(),
     });
+    let push = push(&rooms, &environment);
+    let unread = push.unread().clone();
+    let parts = SyncParts { rooms: rooms.clone(), unread, environment: environment.clone() };
     let api = ClientApi {
         accounts,
         keys,
         media,
-        search: Search::new(SearchParts { rooms: rooms.clone(), environment: environment.clone() }),
-        sync: Sync::new(SyncParts { rooms: rooms.clone(), environment }),
+        search: Search::new(SearchParts { rooms: rooms.clone(), environment }),
+        sync: Sync::new(parts),
+        push,
         rooms,
         policy,
         settings: settings(),
@@ -142,6 +147,24 @@ fn settings() -> Arc<ClientApiSettings> {
         policy_server_key: None,
         support: None,
         default_room_version: RoomVersionId::V12,
+    })
+}
+
+fn guests_in_the_lobby() -> PolicyConfig {
+    let mut rules = PolicyConfig::default();
+    rules.guests.enabled = true;
+    rules.guests.open_rooms_by = vec!["list".to_owned()];
+    rules.guests.list = vec!["!lobby:a.example".to_owned()];
+    rules
+}
+
+/// Tells nobody anything: it does not follow the log.
+fn push(rooms: &Rooms, environment: &Environment) -> Push {
+    Push::new(PushParts {
+        rooms: rooms.clone(),
+        web: Web::new(WebOptions::new(environment.clone())).unwrap(),
+        environment: environment.clone(),
+        config: PushConfig { call_time_max: Duration::from_secs(10) },
     })
 }
 

@@ -7,10 +7,10 @@ async fn the_event_nearest_to_a_moment_is_found_in_either_direction() {
     let server = server();
     let (alice, carol) = (server.person("alice").await, server.person("carol").await);
     let room = server.public_room(&alice, json!({})).await;
-    server.time.clock.advance(std::time::Duration::from_secs(100));
+    server.time.clock.advance(Duration::from_secs(100));
     let first_at = server.time.environment.now_ms();
     let first = server.says(&alice, &room, Value::Null).await;
-    server.time.clock.advance(std::time::Duration::from_secs(100));
+    server.time.clock.advance(Duration::from_secs(100));
     let second_at = server.time.environment.now_ms();
     let second = server.says(&alice, &room, Value::Null).await;
 

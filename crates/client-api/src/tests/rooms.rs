@@ -36,7 +36,7 @@ impl Server {
         let path = format!("/_matrix/client/v3/rooms/{room}/send/{kind}/{transaction}");
         let (status, body) = self.put(&path, who, content).await;
         assert_eq!(status, 200, "{body}");
-        self.time.clock.advance(std::time::Duration::from_secs(1));
+        self.time.clock.advance(Duration::from_secs(1));
         body["event_id"].as_str().unwrap().to_owned()
     }
 

@@ -56,7 +56,7 @@ async fn an_ended_token_is_refreshed_after_a_soft_logout() {
     let (_, body) = server.ask(Method::POST, "/_matrix/client/v3/register", body).await;
     let alice = person_of(&body);
     let life = body["expires_in_ms"].as_u64().unwrap();
-    server.time.clock.advance(std::time::Duration::from_millis(life));
+    server.time.clock.advance(Duration::from_millis(life));
     let (status, told) = server.get(WHOAMI, &alice).await;
     assert_eq!((status, &told["errcode"]), (401, &json!("M_UNKNOWN_TOKEN")));
     assert_eq!(told["soft_logout"], true);

@@ -19,7 +19,7 @@ async fn adds(server: &Server, who: &Person, space: &str, child: (&str, Value)) 
     for (key, value) in extra.as_object().into_iter().flatten() {
         content[key] = value.clone();
     }
-    server.time.clock.advance(std::time::Duration::from_secs(1));
+    server.time.clock.advance(Duration::from_secs(1));
     server.sets(who, space, (&format!("m.space.child/{room}"), content)).await;
 }
 

@@ -129,7 +129,7 @@ async fn push_rules_are_changed_one_by_one() {
     assert_eq!(server.put(&default, &alice, body).await.0, 400);
     let unknown = format!("{RULES}/global/content/milk?after=nothing");
     let body = json!({ "pattern": "milk", "actions": [] });
-    assert_eq!(server.put(&unknown, &alice, body).await.0, 404);
+    assert_eq!(error(server.put(&unknown, &alice, body).await), code(400, "M_UNKNOWN"));
 
     let guest = server.guest().await;
     let answer = server.put(&enabled, &guest, json!({ "enabled": true })).await;

@@ -133,6 +133,9 @@ fn push_rule_answer(error: ChangePushRuleError) -> MatrixError {
     let message = error.to_string();
     match error {
         ChangePushRuleError::Unknown => MatrixError::not_found(message),
+        ChangePushRuleError::UnknownNeighbour(_) => {
+            MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, message)
+        }
         ChangePushRuleError::Invalid(_) => MatrixError::invalid_param(message),
         ChangePushRuleError::TooMany => MatrixError::forbidden(message),
         ChangePushRuleError::Storage(cause) => failure::storage(cause),

@@ -7,6 +7,7 @@ mod listener;
 mod log;
 mod login;
 mod media;
+mod push;
 mod registration;
 mod rooms;
 mod server;
@@ -21,6 +22,7 @@ pub use self::{
     log::{Log, LogFormat},
     login::Login,
     media::Media,
+    push::Push,
     registration::{Registration, RegistrationMode, Terms},
     rooms::Rooms,
     server::Server,

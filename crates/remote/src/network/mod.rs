@@ -14,6 +14,7 @@ mod names;
 mod route;
 mod tls;
 mod trace;
+mod web;
 mod well_known;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
@@ -35,6 +36,7 @@ use self::{
 pub use self::{
     names::{Names, ServiceRecord, SystemNames},
     trace::{Finding, Outcome},
+    web::{Letter, Web, WebError, WebOptions},
 };
 use crate::{Exchange, Reply, Transport, TransportError, WebRequest};
 

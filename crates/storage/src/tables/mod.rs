@@ -21,6 +21,7 @@ pub mod moderation;
 pub mod one_time_key;
 pub mod openid;
 pub mod policy;
+pub mod push;
 pub mod relation;
 pub mod report;
 pub mod room;

@@ -14,6 +14,7 @@ use super::{
     says_joined,
     state::Span,
     timeline::{LIVE, Stretch},
+    unread::sections,
 };
 use crate::{
     response::{Events, JoinedRoom, Summary},
@@ -53,8 +54,9 @@ impl Pass<'_> {
             ..JoinedRoom::default()
         };
         if whole || !joined.is_empty() {
-            let unread = sight.unread(member)?.sections(self.query.filter.unread_by_thread);
-            (joined.unread_notifications, joined.unread_thread_notifications) = unread;
+            let tally = sight.unread(member)?;
+            (joined.unread_notifications, joined.unread_thread_notifications) =
+                sections(&tally, self.query.filter.unread_by_thread);
         }
         Ok(joined)
     }

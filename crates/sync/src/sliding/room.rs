@@ -139,7 +139,7 @@ impl Slide<'_> {
             return Ok(None);
         }
         shown.bump_stamp = bump_stamp(&sight, &told.events, (sent.is_none(), member))?;
-        shown.unread = Some(sight.unread(member)?.sections(true).0);
+        shown.unread = Some(sight.unread(member)?.by_thread().0);
         shown.membership = Some("join");
         Ok(Some((shown, begin.sent_now(timeline))))
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts, PutAccountData};
 use vestibule_events::SigningKey;
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
+use vestibule_push::Unread;
 use vestibule_rooms::{
     CreateRoom, Invite, Join, Leave, Preset, ReceiptKind, Rooms, RoomsConfig, RoomsParts,
     SendEvent, SendReceipt, SendState,
@@ -206,7 +207,11 @@ impl House {
 }
 
 fn started(rooms: &Rooms, test: &TestEnvironment) -> Sync {
-    let sync = Sync::new(SyncParts { rooms: rooms.clone(), environment: test.environment.clone() });
+    let sync = Sync::new(SyncParts {
+        rooms: rooms.clone(),
+        unread: Unread::default(),
+        environment: test.environment.clone(),
+    });
     sync.start();
     sync
 }

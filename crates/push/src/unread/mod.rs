@@ -1,0 +1,130 @@
+//! How much a user has not read, worked out when it is asked for.
+//!
+//! Only the newest events of a room count, up to a bound. What was worked out is kept, so that the next
+//! question costs what is new since. It is dropped when the user reads on, changes their rules or whom
+//! they ignore, and when something is redacted.
+
+mod count;
+mod marks;
+mod thread;
+mod total;
+
+pub(crate) use self::{count::damaged, marks::Marks, thread::thread_of};
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use moka::sync::Cache;
+use ruma::{OwnedUserId, UserId};
+use serde::Serialize;
+use vestibule_rooms::{RoomView, Viewer};
+use vestibule_storage::{Read, Stamp, Stamped, StorageError, tables::room::StoredMember};
+use vestibule_types::{RoomNo, limits::UNREAD_COUNTS_MAX};
+
+use crate::rules::{Own, OwnCache};
+
+/// The thread of what is in no thread.
+pub(crate) const MAIN: &str = "main";
+
+/// The side of the timeline on which rooms grow.
+pub(crate) const LIVE: u8 = 1;
+
+/// How much is unread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UnreadCounts {
+    /// What one is told of.
+    pub notification_count: u64,
+    /// What one is told of with emphasis.
+    pub highlight_count: u64,
+}
+
+/// What one user has not read in one room.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Up to which commit of the room's slot it was counted.
+    at: u64,
+    /// The rules it was counted by.
+    said: [Stamp; 2],
+    /// Since when the user has been in the room as they are.
+    member: Stamp,
+    /// What is unread, by thread. Threads without anything are not in it.
+    by_thread: BTreeMap<String, UnreadCounts>,
+}
+
+impl Tally {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> UnreadCounts {
+        self.by_thread.values().fold(UnreadCounts::default(), |sum, it| UnreadCounts {
+            notification_count: sum.notification_count + it.notification_count,
+            highlight_count: sum.highlight_count + it.highlight_count,
+        })
+    }
+
+    /// The main timeline by itself, and each thread by its root.
+    #[must_use]
+    pub fn by_thread(&self) -> (UnreadCounts, BTreeMap<String, UnreadCounts>) {
+        let mut threads = self.by_thread.clone();
+        (threads.remove(MAIN).unwrap_or_default(), threads)
+    }
+}
+
+/// Who asks what they have not read in a room.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The user.
+    pub user: &'a UserId,
+    /// Their membership: they are in the room.
+    pub member: &'a Stamped<StoredMember>,
+    /// The last commit of the room's slot that the reader shows.
+    pub at: u64,
+}
+
+/// What users have not read. Cloning shares what was worked out; all of it can be worked out again.
+#[derive(Clone)]
+pub struct Unread(Arc<Inner>);
+
+struct Inner {
+    tallies: Cache<(OwnedUserId, RoomNo), Arc<Tally>>,
+    own: OwnCache,
+}
+
+impl fmt::Debug for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unread").finish_non_exhaustive()
+    }
+}
+
+impl Default for Unread {
+    fn default() -> Self {
+        let tallies = Cache::new(UNREAD_COUNTS_MAX);
+        Self(Arc::new(Inner { tallies, own: OwnCache::default() }))
+    }
+}
+
+impl Unread {
+    /// What a user has not read in a room, as a reader shows it.
+    pub fn in_room<R: Read>(
+        &self,
+        view: &RoomView<'_, R>,
+        viewer: &mut Viewer,
+        asked: Asked<'_>,
+    ) -> Result<Arc<Tally>, StorageError> {
+        let own = self.own(&view.reader, asked.user)?;
+        let known = self.known(view.room.no, asked, &own);
+        let tally = Arc::new(count::count(view, viewer, (asked, &own), known.as_deref())?);
+        self.0.tallies.insert((asked.user.to_owned(), view.room.no), Arc::clone(&tally));
+        Ok(tally)
+    }
+
+    /// What a user said about being told.
+    pub(crate) fn own(&self, reader: &impl Read, user: &UserId) -> Result<Arc<Own>, StorageError> {
+        self.0.own.get(reader, user)
+    }
+
+    /// What was worked out before by the same rules, and not on a later snapshot.
+    fn known(&self, room: RoomNo, asked: Asked<'_>, own: &Own) -> Option<Arc<Tally>> {
+        let known = self.0.tallies.get(&(asked.user.to_owned(), room))?;
+        let fits = known.said == own.said && known.member == asked.member.stamp;
+        (fits && known.at <= asked.at).then_some(known)
+    }
+}
