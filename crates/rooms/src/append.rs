@@ -9,6 +9,7 @@ mod authorize;
 mod between;
 mod extremities;
 mod fetched;
+mod gaps;
 mod history;
 mod index;
 mod late;

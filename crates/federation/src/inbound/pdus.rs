@@ -12,6 +12,7 @@ use vestibule_rooms::{
     AppendError, EventKnown, InboundRoom, Incoming, ReceiveError, Received, Staging,
 };
 use vestibule_storage::{Stamp, StorageError};
+use vestibule_types::limits::INBOUND_WAIT_MAX;
 
 use super::{
     order::{Step, judgeable, references},
@@ -93,8 +94,7 @@ impl Federation {
         room_id: &RoomId,
         pdus: Vec<Box<RawValue>>,
     ) -> Result<Vec<(OwnedEventId, PduOutcome)>, StorageError> {
-        let rooms = &self.inner.parts.rooms;
-        let room = rooms.inbound_room(room_id, origin).await?;
+        let room = self.arrived_room(origin, room_id).await?;
         if !room.as_ref().is_some_and(|room| room.resident) {
             let ended = self.take_withdrawals(room_id, &pdus).await?;
             if !ended.is_empty() {
@@ -137,6 +137,27 @@ impl Federation {
         }
         count(&outcomes);
         Ok(outcomes)
+    }
+
+    /// The room, once it came here if it is on its way. The server that let us in tells us at once what
+    /// happens next, such as that our user was thrown out again; it tells us once.
+    async fn arrived_room(
+        &self,
+        origin: &ServerName,
+        room_id: &RoomId,
+    ) -> Result<Option<InboundRoom>, StorageError> {
+        let rooms = &self.inner.parts.rooms;
+        let room = rooms.inbound_room(room_id, origin).await?;
+        let resident = room.as_ref().is_some_and(|room| room.resident);
+        if resident || !rooms.is_on_its_way(room_id) {
+            return Ok(room);
+        }
+        let late = self.inner.parts.environment.clock.sleep(INBOUND_WAIT_MAX);
+        tokio::select! {
+            biased;
+            () = rooms.after_handshakes(room_id) => rooms.inbound_room(room_id, origin).await,
+            () = late => Err(StorageError::unavailable("the room is on its way here".to_owned())),
+        }
     }
 
     /// Leaves out what was judged before or given up, and says so.
@@ -219,7 +240,7 @@ impl Federation {
                     continue;
                 }
                 Err(ReceiveError::Append(AppendError::Storage(failed))) => return Err(failed),
-                Err(error @ (ReceiveError::OurOwn | ReceiveError::Append(_))) => {
+                Err(error @ ReceiveError::Append(_)) => {
                     gone.extend(item.staged.map(|(stamp, _)| (item.origin, stamp, id.clone())));
                     PduOutcome::Dropped(error.to_string())
                 }

@@ -5,15 +5,12 @@
 
 use ruma::{CanonicalJsonObject, OwnedUserId};
 use vestibule_accounts::facts::subject;
-use vestibule_events::{EventBuilder, Pdu};
+use vestibule_events::EventBuilder;
 use vestibule_policy::{AccountState, Policy};
 use vestibule_state_res::Power;
 use vestibule_storage::{
     Stamped, StorageError,
-    tables::{
-        room::{EVENT_STATE, LOCAL_MEMBER_BY_ROOM, StoredEventState, StoredMembership},
-        staging::GAP_BY_PREV,
-    },
+    tables::room::{EVENT_STATE, LOCAL_MEMBER_BY_ROOM, StoredEventState, StoredMembership},
 };
 use vestibule_types::limits::{DEPTH_MAX, EXTREMITIES_MAX, MERGERS_SCAN_MAX};
 
@@ -24,31 +21,21 @@ use crate::{RoomTx, StateAt};
 const MERGE: &str = "org.matrix.dummy_event";
 
 impl RoomTx<'_, '_> {
-    /// Whether an event of ours names this one as its parent already: then it fills a gap and is no end.
-    pub(super) fn close_gap(&mut self, pdu: &Pdu) -> Result<bool, AppendError> {
-        let room = self.known()?.no;
-        let gap = (room, pdu.event_id());
-        let named = GAP_BY_PREV.get(&self.tx.fixed(), gap)?.is_some();
-        if named {
-            GAP_BY_PREV.delete(self.tx, gap)?;
-        }
-        Ok(named)
-    }
-
     /// Keeps the number of ends within its bound: joins them, or lets the one go that says least.
-    /// `now` is the state they come to.
-    pub(super) fn bound_ends(&mut self, now: StateAt) -> Result<(), AppendError> {
-        if self.known()?.head.extremities.len() < EXTREMITIES_MAX {
-            return Ok(());
-        }
-        if self.merge_ends(now)? {
-            return Ok(());
+    /// `now` is the state they come to; what the ends that are left come to is returned.
+    pub(super) fn bound_ends(&mut self, now: StateAt) -> Result<StateAt, AppendError> {
+        let ends = self.known()?.head.extremities.len();
+        if ends < EXTREMITIES_MAX || self.merge_ends(now)? || ends == EXTREMITIES_MAX {
+            return Ok(now);
         }
         while self.known()?.head.extremities.len() > EXTREMITIES_MAX {
             let dispensable = self.dispensable_end()?;
             self.known_mut()?.head.extremities.remove(dispensable);
         }
-        Ok(())
+        // The next event of ours names these ends: everybody else takes what they come to for the state
+        // before it.
+        let left = self.known()?.head.extremities.clone();
+        self.resolve_ends(&left)
     }
 
     /// Joins the ends with an event of a member of ours, as our next event would. Nobody is told of it:

@@ -133,7 +133,7 @@ impl RoomTx<'_, '_> {
         let pdu = &case.pdu;
         if let Some(no) = self.view()?.event_no(pdu.event_id())? {
             if self.view()?.around(no)?.is_some() {
-                self.leave_gap(pdu)?;
+                self.close_gap(pdu)?;
                 return Ok(false);
             }
             self.refresh_outlier(no, case)?;
@@ -150,16 +150,13 @@ impl RoomTx<'_, '_> {
         let refused = denied(check_auth_events(pdu, by_id))?.is_some()
             || denied(check_state(pdu, self.state_of(before)))?.is_some();
         let child = if refused {
-            self.remember_rejected(pdu, &auth, Some(before))?;
+            self.remember_rejected(pdu, &auth, Some((before, &[])))?;
             anchor.no
         } else {
             self.record_past(pdu, &auth, before, place)?
         };
-        self.leave_gap(pdu)?;
-        let room = self.known()?.no;
-        for missing in &parents.missing {
-            GAP_BY_PREV.put(self.tx, (room, missing), &StoredEventNo(child))?;
-        }
+        self.close_gap(pdu)?;
+        self.open_gaps(&parents.missing, child)?;
         Ok(true)
     }
 
@@ -200,15 +197,6 @@ impl RoomTx<'_, '_> {
         self.index_relations(pdu, no, place)?;
         self.apply_late_redactions(pdu)?;
         Ok(no)
-    }
-
-    /// The event is here now: it is no gap any more.
-    fn leave_gap(&mut self, pdu: &Pdu) -> Result<(), AppendError> {
-        let gap = (self.known()?.no, pdu.event_id());
-        if GAP_BY_PREV.get(&self.tx.fixed(), gap)?.is_some() {
-            GAP_BY_PREV.delete(self.tx, gap)?;
-        }
-        Ok(())
     }
 }
 

@@ -6,10 +6,7 @@ use std::sync::Arc;
 use ruma::CanonicalJsonObject;
 use vestibule_events::Pdu;
 use vestibule_state_res::check_state;
-use vestibule_storage::{
-    StorageError,
-    tables::{room::StoredEventNo, staging::GAP_BY_PREV},
-};
+use vestibule_storage::StorageError;
 
 use super::{AppendError, Appended, Authority, Draft, authorize::refused};
 use crate::{LoggedEvent, RoomTx, StateAt};
@@ -52,10 +49,9 @@ impl RoomTx<'_, '_> {
         self.authorize(pdu, &auth, before)?;
         let appended = self.record(Arc::clone(pdu), &auth, &[], before)?;
         self.withhold(appended.no)?;
-        let room = self.known()?.no;
-        for missing in pdu.prev_events() {
-            GAP_BY_PREV.put(self.tx, (room, missing), &StoredEventNo(appended.no))?;
-        }
+        // Where this server was in the room before, it may have some of them.
+        let missing = self.parents(pdu)?.missing;
+        self.open_gaps(&missing, appended.no)?;
         Ok(appended)
     }
 

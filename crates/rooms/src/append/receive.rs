@@ -15,17 +15,14 @@ use vestibule_events::{Pdu, Verified};
 use vestibule_state_res::{CheckError, check_auth_events, check_state};
 use vestibule_storage::{
     Stamp, Stamped, StorageError,
-    tables::{
-        room::{
-            EVENT_BY_ID, EVENT_BY_NO, EVENT_STATE, StoredEvent, StoredEventNo, StoredEventPlace,
-            StoredEventState,
-        },
-        staging::GAP_BY_PREV,
+    tables::room::{
+        EVENT_BY_ID, EVENT_BY_NO, EVENT_STATE, StoredEvent, StoredEventPlace, StoredEventState,
+        StoredMembership,
     },
 };
 use vestibule_types::EventNo;
 
-use super::AppendError;
+use super::{AppendError, index::membership_of, record::is_member};
 use crate::{LoggedEvent, RoomTx, Rooms, StateAt, room_tx::UnknownRoom};
 
 /// What became of an event from elsewhere.
@@ -50,9 +47,6 @@ pub enum ReceiveError {
     /// The state that was fetched for it is none: it has no create event.
     #[error("the state before the event could not be had")]
     NoState,
-    /// It claims to be from one of our own users.
-    #[error("an event of our own users does not come from elsewhere")]
-    OurOwn,
     /// It could not be stored.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -144,9 +138,6 @@ impl RoomTx<'_, '_> {
         if pdu.room_id() != self.room_id {
             return Err(AppendError::from(UnknownRoom).into());
         }
-        if pdu.sender().server_name() == self.rooms.inner.server_name {
-            return Err(ReceiveError::OurOwn);
-        }
         if let Some((origin, stamp)) = &case.staged {
             self.unstage(origin, *stamp, pdu.event_id())?;
         }
@@ -173,7 +164,8 @@ impl RoomTx<'_, '_> {
         };
         if let Some(reason) = denied(check_auth_events(pdu, by_id))? {
             // Where parents are missing it stays an outlier: what it stood in is not known.
-            let before = if gap { None } else { Some(self.state_after_all(&prev.here)?) };
+            let before =
+                if gap { None } else { Some((self.state_after_all(&prev.here)?, &[][..])) };
             self.remember_rejected(pdu, &auth, before)?;
             return Ok(Received::Rejected(reason));
         }
@@ -186,25 +178,25 @@ impl RoomTx<'_, '_> {
             self.state_after_all(&prev.here)?
         };
         if let Some(reason) = denied(check_state(pdu, self.state_of(before)))? {
-            self.remember_rejected(pdu, &auth, Some(before))?;
+            self.remember_rejected(pdu, &auth, Some((before, &prev.missing)))?;
             return Ok(Received::Rejected(reason));
         }
         let now = self.known()?.head.state;
         if case.doubted || denied(check_state(pdu, self.state_of(now)))?.is_some() {
-            self.record_soft_failed(pdu, &auth, before)?;
+            self.record_soft_failed(pdu, &auth, (before, &prev.missing))?;
             return Ok(Received::SoftFailed);
         }
-        let numbers = prev.here.iter().map(|event| event.no).collect::<Vec<_>>();
-        let appended = self.record(Arc::clone(pdu), &auth, &numbers, before)?;
-        let room = self.known()?.no;
-        for missing in &prev.missing {
-            GAP_BY_PREV.put(self.tx, (room, missing), &StoredEventNo(appended.no))?;
+        let followed = self.followed(&prev.here)?;
+        let appended = self.record(Arc::clone(pdu), &auth, &followed, before)?;
+        self.open_gaps(&prev.missing, appended.no)?;
+        if *pdu.sender().server_name() == *self.rooms.inner.server_name {
+            self.take_back(pdu)?;
         }
         Ok(Received::Accepted)
     }
 
     /// The parents of an event. An outlier is not enough: the state after it is not known.
-    pub(super) fn parents(&self, pdu: &Pdu) -> Result<Parents, ReceiveError> {
+    pub(super) fn parents(&self, pdu: &Pdu) -> Result<Parents, AppendError> {
         let view = self.view()?;
         let (mut here, mut missing) = (Vec::new(), Vec::new());
         for id in pdu.prev_events() {
@@ -249,32 +241,54 @@ impl RoomTx<'_, '_> {
         }
     }
 
+    /// An event that a user of ours sent comes from elsewhere: another server let it in, and we never
+    /// heard of that, or this server was set back to an earlier day. It bears our signature, so the
+    /// policy was asked once; whether what it leads to may stay is asked again.
+    fn take_back(&mut self, pdu: &Pdu) -> Result<(), AppendError> {
+        self.apply_late_redactions(pdu)?;
+        if is_member(pdu).is_some() && membership_of(pdu) == StoredMembership::Join {
+            let now = self.rooms.inner.env.now_ms();
+            self.scope_changed(now)?;
+        }
+        Ok(())
+    }
+
     /// Keeps a rejected event: events that name it as a parent still find the state around it, where
-    /// that is known.
+    /// that is known, and what is missing before it.
     pub(super) fn remember_rejected(
         &mut self,
         pdu: &Pdu,
         auth: &[LoggedEvent],
-        before: Option<StateAt>,
+        before: Option<(StateAt, &[OwnedEventId])>,
     ) -> Result<(), AppendError> {
         let no = self.store_event(pdu, auth, true)?;
-        match before {
-            Some(before) => {
-                self.store_around(no, StoredEventState { before, after: before, soft_failed: true })
-            }
-            None => Ok(()),
-        }
+        let Some((before, missing)) = before else { return Ok(()) };
+        let around = StoredEventState { before, after: before, soft_failed: true };
+        self.keep_hidden((pdu, no), around, missing)
     }
 
     fn record_soft_failed(
         &mut self,
         pdu: &Pdu,
         auth: &[LoggedEvent],
-        before: StateAt,
+        (before, missing): (StateAt, &[OwnedEventId]),
     ) -> Result<(), AppendError> {
         let no = self.store_event(pdu, auth, false)?;
         let after = self.state_after(pdu, no, before)?;
-        self.store_around(no, StoredEventState { before, after, soft_failed: true })
+        let around = StoredEventState { before, after, soft_failed: true };
+        self.keep_hidden((pdu, no), around, missing)
+    }
+
+    /// Gives an event that has no place in the timeline its place in the graph.
+    fn keep_hidden(
+        &mut self,
+        (pdu, no): (&Pdu, EventNo),
+        around: StoredEventState,
+        missing: &[OwnedEventId],
+    ) -> Result<(), AppendError> {
+        self.store_around(no, around)?;
+        self.close_gap(pdu)?;
+        self.open_gaps(missing, no)
     }
 
     fn store_around(&mut self, no: EventNo, around: StoredEventState) -> Result<(), AppendError> {

@@ -119,7 +119,7 @@ impl RoomTx<'_, '_> {
             [only] if *only == no => after,
             ends => self.resolve_ends(ends)?,
         };
-        self.bound_ends(now)?;
+        let now = self.bound_ends(now)?;
         if now == was {
             return Ok(());
         }

@@ -1,6 +1,9 @@
 //! Events as other servers are sent them.
 
+use std::borrow::Cow;
+
 use ruma::OwnedEventId;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use vestibule_events::redact_json;
 use vestibule_storage::{
@@ -14,6 +17,13 @@ use vestibule_types::{
 
 use super::ServerViewer;
 use crate::{LoggedEvent, OpenRoom, RoomView, Rooms};
+
+/// What is read of an event to see whether others are judged by it.
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+}
 
 impl<R: Read> RoomView<'_, R> {
     /// An event as a server in the room may have it: redacted if it was redacted, and if history
@@ -45,7 +55,7 @@ impl<R: Read> RoomView<'_, R> {
     }
 
     fn written(&self, json: &[u8], whole: bool) -> Result<Box<RawValue>, StorageError> {
-        let written = if whole {
+        let written = if whole || self.is_judged_by(json) {
             serde_json::from_slice(json)
         } else {
             let redacted = redact_json(json, self.room.version);
@@ -54,6 +64,18 @@ impl<R: Read> RoomView<'_, R> {
             serde_json::from_slice(&redacted)
         };
         written.map_err(|error| StorageError::corrupt("event_by_no", error.to_string()))
+    }
+
+    /// Whether redaction would take from an event what the authorization rules ask it for: who may invite,
+    /// of power levels before version 11, and nearly everything of the creation. It says nothing about
+    /// anybody, and a server that gets it redacted judges other events differently from one that has it whole.
+    fn is_judged_by(&self, json: &[u8]) -> bool {
+        let rules = &self.room.version.rules().redaction;
+        if rules.keep_room_power_levels_invite && rules.keep_room_create_content {
+            return false;
+        }
+        let kind = serde_json::from_slice::<Kind<'_>>(json).map(|event| event.kind);
+        kind.is_ok_and(|kind| matches!(&*kind, "m.room.power_levels" | "m.room.create"))
     }
 
     /// The ids of events by number, in the order of the numbers.

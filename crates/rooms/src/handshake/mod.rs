@@ -112,7 +112,6 @@ impl From<ReceiveError> for HandshakeError {
             ReceiveError::Missing(_) | ReceiveError::NoState => {
                 Self::Invalid("the event names events nobody knows here")
             }
-            ReceiveError::OurOwn => Self::NotTheirUser,
         }
     }
 }

@@ -30,6 +30,11 @@ impl Rooms {
             return self.knock_elsewhere(actor, command).await;
         }
         let ask = self.ask(actor, &Deed::Knock(command.room_id.clone())).await?;
+        self.knock_here(ask, command).await
+    }
+
+    /// Asks to be let into a room that is here.
+    pub(crate) async fn knock_here(&self, ask: Ask, command: Knock) -> Result<(), MembershipError> {
         let room_id = command.room_id.clone();
         self.in_room_recommended(&room_id, move |room| room.knock(&ask, command.reason.as_deref()))
             .await?;

@@ -28,6 +28,15 @@ impl Rooms {
             return self.leave_elsewhere(actor, command).await;
         }
         let ask = self.ask(actor, &Deed::Leave(command.room_id.clone())).await?;
+        self.leave_here(ask, command).await
+    }
+
+    /// Takes a local user out of a room that is here.
+    pub(crate) async fn leave_here(
+        &self,
+        ask: Ask,
+        command: Leave,
+    ) -> Result<GuardNote, MembershipError> {
         let room_id = command.room_id.clone();
         let left = self.in_room_recommended(&room_id, move |room| {
             let note = room.guard_last_admin(&ask, None)?;

@@ -31,7 +31,7 @@ pub use self::{
     invite_permission::blocks_invites,
 };
 pub(crate) use self::{
-    abroad::{Abroad, LEAVE_TOLD, Turns, UntoldLeave},
+    abroad::{Abroad, LEAVE_TOLD, Turns, UNDO_JOIN, UndoJoin, UntoldLeave},
     last_admin::Refusals,
     vouching::Vouching,
 };

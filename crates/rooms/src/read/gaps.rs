@@ -3,15 +3,15 @@
 //! History is fetched for somebody who is in the room and whom the policy does not hold back: never for a
 //! guest, nor for anybody who looks in from outside.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ruma::{OwnedEventId, OwnedServerName, RoomId, UserId};
 use vestibule_accounts::facts::subject;
 use vestibule_policy::Policy;
 use vestibule_storage::{
-    Read, StorageError,
+    Read, Stamp, StorageError,
     tables::{
-        room::{SERVER_BY_ROOM, StoredMembership},
+        room::{EVENT_STATE, SERVER_BY_ROOM, StoredMembership},
         staging::GAP_BY_PREV,
     },
 };
@@ -20,9 +20,10 @@ use vestibule_types::{
     limits::{GAPS_MAX, SERVERS_COMPARED_MAX},
 };
 
-use crate::{ElsewhereError, RoomView, Rooms};
+use crate::{ElsewhereError, RoomView, Rooms, TimelinePosition, append::LIVE};
 
-/// The events with parents that are not here, and those parents.
+/// The events of the timeline with parents that are not here, and those parents. What is hidden has no
+/// place in the timeline: its missing parents lie before the first event after it.
 #[derive(Clone, Debug, Default)]
 pub struct Gaps(HashMap<EventNo, Vec<OwnedEventId>>);
 
@@ -53,11 +54,49 @@ impl Gaps {
 impl<R: Read> RoomView<'_, R> {
     /// Where this room's history has gaps.
     pub fn gaps(&self) -> Result<Gaps, StorageError> {
-        let mut gaps = Gaps::default();
+        let mut open: BTreeMap<EventNo, Vec<OwnedEventId>> = BTreeMap::new();
         for ((_, missing), child) in GAP_BY_PREV.scan(&self.reader, (self.room.no,), GAPS_MAX)? {
-            gaps.0.entry(child.0).or_default().push(missing);
+            open.entry(child.0).or_default().push(missing);
+        }
+        let room = self.room.no;
+        let around = EVENT_STATE.multi_get(&self.reader, open.keys().map(|no| (room, *no)))?;
+        let mut gaps = Gaps::default();
+        for ((child, missing), around) in open.into_iter().zip(around) {
+            let Some(around) = around else { continue };
+            let shown = if around.value.soft_failed {
+                self.first_after(around.stamp)?
+            } else {
+                Some(child)
+            };
+            let Some(shown) = shown else { continue };
+            gaps.0.entry(shown).or_default().extend(missing);
         }
         Ok(gaps)
+    }
+
+    /// The first event of the timeline after a moment.
+    fn first_after(&self, stamp: Stamp) -> Result<Option<EventNo>, StorageError> {
+        let from = TimelinePosition { side: LIVE, stamp };
+        let next = self.timeline_forward(Some(from), None, 1)?;
+        Ok(next.first().map(|(_, no)| *no))
+    }
+
+    /// Those of these events that are not part of the graph here.
+    pub(crate) fn still_missing(
+        &self,
+        ids: &[OwnedEventId],
+    ) -> Result<Vec<OwnedEventId>, StorageError> {
+        let mut missing = Vec::with_capacity(ids.len());
+        for id in ids {
+            let judged = match self.event_no(id)? {
+                Some(no) => self.around(no)?.is_some(),
+                None => false,
+            };
+            if !judged {
+                missing.push(id.clone());
+            }
+        }
+        Ok(missing)
     }
 
     /// The gaps that are filled on behalf of a user: none for those for whom nothing is fetched.

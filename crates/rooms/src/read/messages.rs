@@ -152,7 +152,9 @@ impl Page<'_, '_, '_> {
                     found.push(event);
                 }
                 let full = found.len() == limit;
-                gap = self.gaps.before(no).filter(|_| !full).map(<[_]>::to_vec);
+                if !full {
+                    gap = self.gap_before(no)?;
+                }
                 if full || gap.is_some() {
                     exhausted = false;
                     break;
@@ -172,8 +174,18 @@ impl Page<'_, '_, '_> {
         from: Option<TimelinePosition>,
     ) -> Result<Option<Vec<OwnedEventId>>, ReadError> {
         let Some(from) = from else { return Ok(None) };
-        let no = self.view.timeline_at(from)?;
-        Ok(no.and_then(|no| self.gaps.before(no)).map(<[_]>::to_vec))
+        match self.view.timeline_at(from)? {
+            Some(no) => self.gap_before(no),
+            None => Ok(None),
+        }
+    }
+
+    /// The parents of an event that are missing. A gap that is closed is none, even where that was not
+    /// noted: nobody could read past it.
+    fn gap_before(&self, no: EventNo) -> Result<Option<Vec<OwnedEventId>>, ReadError> {
+        let Some(missing) = self.gaps.before(no) else { return Ok(None) };
+        let missing = self.view.still_missing(missing)?;
+        Ok(Some(missing).filter(|missing| !missing.is_empty()))
     }
 
     /// The token of where a page without `from` begins.

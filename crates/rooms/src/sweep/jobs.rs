@@ -17,7 +17,7 @@ use crate::{
     Leave, MembershipError, OutsideRoom, Rooms,
     ask::Ask,
     facts::guest_can_join,
-    membership::{LEAVE_TOLD, UntoldLeave},
+    membership::{LEAVE_TOLD, UNDO_JOIN, UndoJoin, UntoldLeave},
 };
 
 /// Look at every scoped member of a room, or of all rooms below a space.
@@ -26,7 +26,8 @@ pub(super) const SCOPE: &str = "room_scope";
 pub(super) const GUEST_ACCESS: &str = "room_guest_access";
 
 /// The kinds of jobs that [`Rooms::run_job`] knows.
-pub const JOB_KINDS: [&str; 5] = [SCOPE, GUEST_ACCESS, LEAVE_ALL, PROFILE_FAN_OUT, LEAVE_TOLD];
+pub const JOB_KINDS: [&str; 6] =
+    [SCOPE, GUEST_ACCESS, LEAVE_ALL, PROFILE_FAN_OUT, LEAVE_TOLD, UNDO_JOIN];
 
 /// Why a job has to be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,7 @@ impl Rooms {
                 self.carry_profile(&about.user_id).await?;
                 Ok(None)
             }
+            UNDO_JOIN => Ok(self.undo_join(&read::<UndoJoin>(payload)?).await?),
             _ => Err(JobError::Unreadable),
         }
     }

@@ -9,6 +9,7 @@
 mod forks;
 mod gaps;
 mod guests;
+mod hidden;
 mod history;
 mod invariants;
 mod last_admin;

@@ -18,6 +18,15 @@ pub(super) struct SimRoom {
     pub(super) events: Vec<String>,
 }
 
+/// What people are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Temper {
+    /// They mostly talk.
+    Talkative,
+    /// They throw each other out and fight about power.
+    Quarrelsome,
+}
+
 /// One request, or two where the second depends on the first.
 #[derive(Clone, Debug)]
 pub(super) enum Deed {
@@ -35,38 +44,90 @@ pub(super) enum Deed {
     Member { act: &'static str, whom: String },
     /// Take an event back.
     Redact(String),
+    /// Go by another name, in every room.
+    Rename(String),
 }
 
 impl Deed {
     /// Draws one for somebody in a room.
     pub(super) fn draw(
         random: &SeededRandom,
+        temper: Temper,
+        around: (&[SimPerson], &[String]),
+        place: (&SimRoom, usize),
+        number: usize,
+    ) -> Self {
+        match temper {
+            Temper::Talkative => Self::talk(random, around, place, number),
+            Temper::Quarrelsome => Self::quarrel(random, around, place, number),
+        }
+    }
+
+    fn talk(
+        random: &SeededRandom,
         (people, servers): (&[SimPerson], &[String]),
         (room, person): (&SimRoom, usize),
         number: usize,
     ) -> Self {
-        let mut others: Vec<&SimPerson> = people.iter().collect();
-        others.remove(room.maker);
-        let whom = pick(random, &others).map_or_else(String::new, |it| it.user_id.clone());
+        let whom = Self::somebody(random, people, room);
         match random.below(100) {
             0..34 => Self::Send(format!("word {number}")),
-            34..44 => Self::Set("m.room.topic", json!({ "topic": format!("topic {number}") })),
+            34..44 => Self::topic(number),
             44..49 => Self::Set("m.room.name", json!({ "name": format!("name {number}") })),
             49..56 => Self::Power { whom, level: [0, 50, 50, 99][below(random, 4)] },
-            56..72 => {
-                let first = servers[below(random, servers.len())].clone();
-                let second = servers[below(random, servers.len())].clone();
-                Self::Join { via: vec![first, second] }
-            }
+            56..72 => Self::join(random, servers),
             72..77 if person != room.maker => Self::Leave,
             77..82 => Self::Member { act: "invite", whom },
             82..87 => Self::Member { act: "kick", whom },
             87..90 => Self::Member { act: "ban", whom },
             90..94 => Self::Member { act: "unban", whom },
-            _ => match pick(random, &room.events) {
-                Some(event) => Self::Redact(event.clone()),
-                None => Self::Send(format!("word {number}")),
-            },
+            _ => Self::redact(random, room, number),
+        }
+    }
+
+    fn quarrel(
+        random: &SeededRandom,
+        (people, servers): (&[SimPerson], &[String]),
+        (room, person): (&SimRoom, usize),
+        number: usize,
+    ) -> Self {
+        let whom = Self::somebody(random, people, room);
+        match random.below(100) {
+            0..22 => Self::Send(format!("word {number}")),
+            22..28 => Self::topic(number),
+            28..42 => Self::Power { whom, level: [0, 49, 50, 50, 99, 100][below(random, 6)] },
+            42..61 => Self::join(random, servers),
+            61..67 if person != room.maker => Self::Leave,
+            67..72 => Self::Member { act: "invite", whom },
+            72..80 => Self::Member { act: "kick", whom },
+            80..86 => Self::Member { act: "ban", whom },
+            86..91 => Self::Member { act: "unban", whom },
+            91..95 => Self::Rename(format!("name {number}")),
+            _ => Self::redact(random, room, number),
+        }
+    }
+
+    /// Anybody but the one who made the room.
+    fn somebody(random: &SeededRandom, people: &[SimPerson], room: &SimRoom) -> String {
+        let mut others: Vec<&SimPerson> = people.iter().collect();
+        others.remove(room.maker);
+        pick(random, &others).map_or_else(String::new, |it| it.user_id.clone())
+    }
+
+    fn topic(number: usize) -> Self {
+        Self::Set("m.room.topic", json!({ "topic": format!("topic {number}") }))
+    }
+
+    fn join(random: &SeededRandom, servers: &[String]) -> Self {
+        let first = servers[below(random, servers.len())].clone();
+        let second = servers[below(random, servers.len())].clone();
+        Self::Join { via: vec![first, second] }
+    }
+
+    fn redact(random: &SeededRandom, room: &SimRoom, number: usize) -> Self {
+        match pick(random, &room.events) {
+            Some(event) => Self::Redact(event.clone()),
+            None => Self::Send(format!("word {number}")),
         }
     }
 
@@ -80,6 +141,7 @@ impl Deed {
             Self::Leave => "leaves".to_owned(),
             Self::Member { act, whom } => format!("{act}s {whom}"),
             Self::Redact(event) => format!("redacts {event}"),
+            Self::Rename(name) => format!("goes by {name}"),
         }
     }
 
@@ -121,6 +183,10 @@ impl Deed {
             }
             Self::Redact(event) => {
                 (Method::PUT, format!("{room}/redact/{}/{transaction}", segment(event)), json!({}))
+            }
+            Self::Rename(name) => {
+                let path = format!("{V3}/profile/{}/displayname", segment(&person.user_id));
+                (Method::PUT, path, json!({ "displayname": name }))
             }
         };
         let reply = life.ask(Some(person), method, &path, &body).await?;

@@ -15,17 +15,17 @@ mod verdict;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use vestibule_types::Clock;
 
-pub use self::skies::Weather;
 use self::{
     clock::SimClock,
     deeds::{Deed, SimRoom, below},
     server::{SimPerson, SimServer},
     skies::Skies,
 };
+pub use self::{deeds::Temper, skies::Weather};
 use crate::SeededRandom;
 
 /// Requests of clients that are under way at one time.
@@ -48,8 +48,12 @@ pub struct Plan {
     pub people_each: usize,
     /// The room versions; one room of each.
     pub versions: &'static [&'static str],
+    /// Versions of more rooms, into which only those come who are in the first one.
+    pub restricted: &'static [&'static str],
     /// What people do altogether.
     pub deeds: usize,
+    /// And what they are like.
+    pub temper: Temper,
     /// The weather meanwhile.
     pub weather: Weather,
     /// Whether servers crash and the network is torn.
@@ -99,6 +103,18 @@ async fn play(seed: u64, plan: Plan, clock: SimClock) -> Outcome {
     Outcome { trace, last, problems, deeds: world.counts, shared_rooms }
 }
 
+/// What a room is made with. With another one, who is in there may come in.
+fn body_of_room(version: &str, neighbour: Option<&SimRoom>) -> Value {
+    let mut body = json!({ "preset": "public_chat", "room_version": version });
+    if let Some(neighbour) = neighbour {
+        let allow = json!([{ "type": "m.room_membership", "room_id": neighbour.room_id }]);
+        let content = json!({ "join_rule": "restricted", "allow": allow });
+        body["initial_state"] =
+            json!([{ "type": "m.room.join_rules", "state_key": "", "content": content }]);
+    }
+    body
+}
+
 type Done = (usize, Option<String>, bool);
 
 struct World {
@@ -143,11 +159,16 @@ impl World {
 
     /// Rooms, and about half of the people in each.
     async fn prepare(&mut self) {
-        for (number, version) in self.plan.versions.iter().enumerate() {
+        let (open, restricted) = (self.plan.versions, self.plan.restricted);
+        for (number, version) in open.iter().chain(restricted).enumerate() {
+            if number == open.len() {
+                self.finish_deeds().await;
+            }
             let maker = number % self.people.len();
             let person = &self.people[maker];
             let life = self.servers[person.server].life().expect("nothing crashed yet");
-            let body = json!({ "preset": "public_chat", "room_version": version });
+            let first = self.rooms.first().filter(|_| number >= open.len());
+            let body = body_of_room(version, first);
             let path = "/_matrix/client/v3/createRoom";
             let made = life.ask(Some(person), Method::POST, path, &body).await;
             let made = made.expect("nothing crashed yet").ok();
@@ -168,7 +189,8 @@ impl World {
             let (room, person) =
                 (below(&self.random, self.rooms.len()), below(&self.random, self.people.len()));
             let around = (&*self.people, &*self.names);
-            let deed = Deed::draw(&self.random, around, (&self.rooms[room], person), self.number);
+            let place = (&self.rooms[room], person);
+            let deed = Deed::draw(&self.random, self.plan.temper, around, place, self.number);
             self.act(room, person, deed);
             if self.plan.disasters {
                 self.strike().await;

@@ -21,7 +21,7 @@ use super::clock::SimClock;
 use crate::SeededRandom;
 
 /// The last lines of a trace that are kept for who asks why.
-const LINES_KEPT: usize = 400;
+const LINES_KEPT: usize = 4_000;
 
 /// How bad the network is. Percentages are of all requests.
 #[derive(Clone, Copy, Debug)]
@@ -224,8 +224,12 @@ impl Skies {
         };
         match &reply {
             Ok(reply) => {
-                let body = digest(&reply.body);
-                self.note(&format!("{line} {} {body:016x}", reply.status.as_u16()));
+                let (status, body) = (reply.status.as_u16(), digest(&reply.body));
+                let text = String::from_utf8_lossy(&reply.body);
+                // Why an event was refused is worth a place in the story.
+                let refused = line.contains("/v1/send/") && text.contains("error");
+                let text = if refused { &*text } else { "" };
+                self.note(&format!("{line} {status} {body:016x}{text}"));
                 if reply.status.as_u16() == 500 {
                     self.fault(format!("{line}: {}", String::from_utf8_lossy(&reply.body)));
                 }

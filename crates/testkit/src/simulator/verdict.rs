@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
-use ruma::OwnedEventId;
+use ruma::{OwnedEventId, OwnedRoomId};
+use serde::Deserialize;
 use serde_json::Value;
 use vestibule_storage::{
     StorageError,
-    tables::room::{EVENT_BY_ID, EVENT_BY_NO, EVENT_STATE},
+    tables::room::{EVENT_BY_ID, EVENT_BY_NO, EVENT_STATE, ROOM_HEAD, ROOM_NO_BY_ID},
 };
 
 use super::server::{SimPerson, SimServer};
@@ -15,7 +16,7 @@ use crate::server::segment;
 
 const V3: &str = "/_matrix/client/v3";
 /// Pages of a hundred that are read back at most.
-const PAGES_MAX: usize = 30;
+const PAGES_MAX: usize = 60;
 
 /// A room as one of its people sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub(super) struct Seen {
     pub(super) state: BTreeMap<(String, String), String>,
     /// Whose servers are in the room.
     pub(super) joined: BTreeSet<String>,
-    /// Every event that can be paged back to.
-    pub(super) timeline: BTreeSet<String>,
+    /// Every event that can be paged back to, and what it is.
+    pub(super) timeline: BTreeMap<String, String>,
 }
 
 /// Looks at a room through the eyes of somebody in it; nothing when they are not.
@@ -52,9 +53,13 @@ pub(super) async fn look(server: &SimServer, person: &SimPerson, room_id: &str) 
     for _ in 0..PAGES_MAX {
         let page = ask(format!("{room}/messages?dir=b&limit=100{from}")).await?;
         let chunk = page.body["chunk"].as_array()?.clone();
-        seen.timeline.extend(
-            chunk.iter().filter_map(|event| event["event_id"].as_str()).map(ToOwned::to_owned),
-        );
+        // What only joins the ends of the room is shown by those who did not make it.
+        let said = chunk.iter().filter(|event| event["type"] != "org.matrix.dummy_event");
+        seen.timeline.extend(said.filter_map(|event| {
+            let (kind, sender) = (event["type"].as_str()?, event["sender"].as_str()?);
+            let what = format!("{kind} of {sender} at {}", event["origin_server_ts"]);
+            Some((event["event_id"].as_str()?.to_owned(), what))
+        }));
         let Some(end) = page.body["end"].as_str() else { break };
         from = format!("&from={}", segment(end));
     }
@@ -97,6 +102,38 @@ pub(super) async fn fate(server: &SimServer, event_id: &str) -> Fate {
     found.expect("a store in memory")
 }
 
+#[derive(Deserialize)]
+struct Parents {
+    prev_events: Vec<OwnedEventId>,
+}
+
+/// The events that the ends of a room lead back to on a server.
+async fn behind_the_ends(server: &SimServer, room_id: &str) -> BTreeSet<String> {
+    let id: OwnedRoomId = room_id.try_into().expect("a room id");
+    let found: Result<BTreeSet<String>, StorageError> = server
+        .store()
+        .read(move |snapshot| {
+            let mut found = BTreeSet::new();
+            let Some(room) = ROOM_NO_BY_ID.get(snapshot, (&*id,))? else { return Ok(found) };
+            let head = ROOM_HEAD.get(snapshot, (room.0,))?;
+            let mut waiting = head.map(|head| head.extremities).unwrap_or_default();
+            while let Some(no) = waiting.pop() {
+                let Some(event) = EVENT_BY_NO.get(snapshot, (room.0, no))? else { continue };
+                found.insert(event.event_id.to_string());
+                let parents: Parents = serde_json::from_slice(&event.json).expect("an event");
+                for parent in parents.prev_events {
+                    let place = EVENT_BY_ID.get(snapshot, (&*parent,))?;
+                    if found.insert(parent.to_string()) {
+                        waiting.extend(place.map(|place| place.event));
+                    }
+                }
+            }
+            Ok(found)
+        })
+        .await;
+    found.expect("a store in memory")
+}
+
 /// The differences between what people of different servers see in one room.
 pub(super) async fn differences(
     servers: &[SimServer],
@@ -131,17 +168,26 @@ pub(super) async fn differences(
             first.joined
         ));
     }
-    let all: BTreeSet<_> = looks.iter().flat_map(|(_, seen)| seen.timeline.clone()).collect();
+    let all: BTreeMap<_, _> = looks.iter().flat_map(|(_, seen)| seen.timeline.clone()).collect();
+    let mut reached = BTreeSet::new();
+    for (server, _) in &looks {
+        reached.extend(behind_the_ends(&servers[*server], room_id).await);
+    }
     for (server, seen) in &looks.iter().cloned().collect::<BTreeMap<_, _>>() {
-        for event in all.difference(&seen.timeline) {
+        for (event, what) in all.iter().filter(|(event, _)| !seen.timeline.contains_key(*event)) {
             let fate = fate(&servers[*server], event).await;
             // An event may be hidden on one server and not on another: which of two things came
-            // first is for each of them to see. What the graph alone decides must be the same: whether
-            // it is part of it. Which part of its own history a server shows is not judged here.
-            if !matches!(fate, Fate::SoftFailed | Fate::Accepted) {
+            // first is for each of them to see. Whoever has it in the room shows it, and what the graph
+            // alone decides is the same everywhere.
+            //
+            // What was said by somebody who was out for all others, and what nothing leads to since its
+            // own server left and came back, need not have come to everybody.
+            let left_behind =
+                !reached.contains(event) && matches!(fate, Fate::Unknown | Fate::Outlier);
+            if fate != Fate::SoftFailed && !left_behind {
                 let user = &seen.user_id;
                 found.push(format!(
-                    "{room_id}: {event} is in a timeline, for {user} it is {fate:?}"
+                    "{room_id}: {event}, {what}, is in a timeline, for {user} it is {fate:?}"
                 ));
             }
         }

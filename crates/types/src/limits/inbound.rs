@@ -65,6 +65,10 @@ pub const GAP_RETRY_FIRST: Duration = Duration::from_secs(5);
 /// The longest pause before a gap that could not be closed is tried again.
 pub const GAP_RETRY_LAST: Duration = Duration::from_mins(15);
 
+/// How long an event waits for a server that may have what lies before it and does not answer, before it
+/// is judged by a state that another one tells, in milliseconds: ten minutes.
+pub const GAP_PATIENCE_MS: u64 = 10 * 60 * 1_000;
+
 /// How long one attempt to close the gaps of a room may take.
 pub const GAP_TIME_MAX: Duration = Duration::from_mins(5);
 
@@ -131,6 +135,9 @@ pub const RECOMMENDED_EVENTS_MAX: usize = 4;
 
 /// Events a policy server is asked about at once.
 pub const POLICY_SERVER_AT_ONCE: usize = 4;
+
+/// Hidden and rejected events that are looked behind to find out which ends an event follows.
+pub const HIDDEN_PARENTS_MAX: usize = 100;
 
 /// How long a server may take to say what is missing.
 pub const GAP_CALL_MAX: Duration = Duration::from_mins(1);

@@ -14,6 +14,13 @@ pub const JOIN_ANSWER_BYTES_MAX: usize = 256 * 1_048_576;
 /// How long another server may take to answer a join: it may have to write down a very large room.
 pub const JOIN_ANSWER_TIME_MAX: Duration = Duration::from_mins(3);
 
+/// How long after a join was handed in it is looked whether the room came here, in milliseconds: later
+/// than an answer may take.
+pub const JOIN_UNDO_AFTER_MS: u64 = 5 * 60 * 1_000;
+
+/// How long a server that may have let our user in is asked to let them out again, in milliseconds: one day.
+pub const JOIN_UNDO_AGE_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
 /// Events of the state, or of the auth chain, in the answer to a join.
 pub const JOIN_ANSWER_EVENTS_MAX: usize = 200_000;
 

@@ -32,7 +32,10 @@ impl From<RemoteError> for Failure {
             | RemoteError::Unreachable { .. }
             | RemoteError::Request(_)
             | RemoteError::Storage(_) => Self::NotNow,
-            RemoteError::Answered { status, .. } if *status >= 500 || *status == 429 => {
+            // A server that has not heard yet that we are in the room refuses us: it will hear.
+            RemoteError::Answered { status, .. }
+                if *status >= 500 || matches!(status, 403 | 429) =>
+            {
                 Self::NotNow
             }
             RemoteError::Answered { .. }

@@ -21,6 +21,21 @@ use crate::{
     inbound::{parse::event_of, pdus::Item},
 };
 
+/// What came of asking for what lies before some events.
+pub(super) struct Between {
+    /// The events, with what was found.
+    pub(super) items: Vec<Item>,
+    /// Something is still missing, and a server that may have it could not be asked.
+    pub(super) unheard: bool,
+}
+
+/// A page of missing events.
+struct Page {
+    pdus: Vec<Pdu>,
+    /// It is empty, and a server that may have had more could not be asked.
+    unheard: bool,
+}
+
 impl Federation {
     /// Fetches what lies before events of one server, page by page, as long as there is more. Gives back
     /// the events with what was found.
@@ -29,8 +44,8 @@ impl Federation {
         gap: &Gap,
         origin: &OwnedServerName,
         mut items: Vec<Item>,
-    ) -> Result<Vec<Item>, StorageError> {
-        let Some(first) = items.first() else { return Ok(items) };
+    ) -> Result<Between, StorageError> {
+        let Some(first) = items.first() else { return Ok(Between { items, unheard: false }) };
         let servers = self.whom_to_ask(gap, first).await?;
         for _ in 0..MISSING_EVENTS_ROUNDS_MAX {
             let lacks = self.lacks(gap, &items).await?;
@@ -43,10 +58,10 @@ impl Federation {
                 break;
             }
             let found = self.ask_for_missing(gap, &servers, &latest, &items).await?;
-            if found.is_empty() {
-                break;
+            if found.pdus.is_empty() {
+                return Ok(Between { items, unheard: found.unheard });
             }
-            let verified = self.verified_of(origin, found).await;
+            let verified = self.verified_of(origin, found.pdus).await;
             if verified.is_empty() {
                 break;
             }
@@ -59,7 +74,7 @@ impl Federation {
                 fetched: Vec::new(),
             }));
         }
-        Ok(items)
+        Ok(Between { items, unheard: false })
     }
 
     /// The first page that one of the servers has, without what is here already.
@@ -69,9 +84,16 @@ impl Federation {
         servers: &[OwnedServerName],
         latest: &[OwnedEventId],
         items: &[Item],
-    ) -> Result<Vec<Pdu>, StorageError> {
+    ) -> Result<Page, StorageError> {
+        let mut unheard = false;
         for server in servers {
-            let Ok(mut pdus) = self.missing_page(gap, server, latest).await else { continue };
+            let mut pdus = match self.missing_page(gap, server, latest).await {
+                Ok(pdus) => pdus,
+                Err(failure) => {
+                    unheard |= failure == Failure::NotNow;
+                    continue;
+                }
+            };
             let at_hand: HashSet<&OwnedEventId> =
                 items.iter().map(|item| item.pdu().event_id()).collect();
             let ids = pdus.iter().map(|pdu| pdu.event_id().clone()).collect();
@@ -79,16 +101,16 @@ impl Federation {
             let mut seen = HashSet::new();
             pdus.retain(|pdu| {
                 let id = pdu.event_id();
-                // An event of our own users does not come from elsewhere.
-                pdu.sender().server_name() != self.server_name()
-                    && known.get(id) != Some(&EventKnown::Judged)
+                known.get(id) != Some(&EventKnown::Judged)
                     && !at_hand.contains(id)
                     && self.given_up(server, id).is_none()
                     && seen.insert(id.clone())
             });
-            return Ok(pdus);
+            if !pdus.is_empty() {
+                return Ok(Page { pdus, unheard: false });
+            }
         }
-        Ok(Vec::new())
+        Ok(Page { pdus: Vec::new(), unheard })
     }
 
     async fn missing_page(

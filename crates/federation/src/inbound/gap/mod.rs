@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId};
 use vestibule_rooms::{EventKnown, InboundRoom};
 use vestibule_storage::StorageError;
-use vestibule_types::limits::GAP_STATES_MAX;
+use vestibule_types::limits::{GAP_PATIENCE_MS, GAP_STATES_MAX};
 
 use self::ask::Failure;
 pub(crate) use self::history::HistoryError;
@@ -41,6 +41,22 @@ struct Gap {
 struct Lack {
     prev: Vec<OwnedEventId>,
     auth: Vec<OwnedEventId>,
+}
+
+/// What is not judged by a fetched state yet, because what lies before it may still be had. Such a state
+/// is another server's word; the events themselves lead to one of our own.
+#[derive(Debug, Default)]
+struct Patience {
+    /// Events that are not due.
+    events: HashSet<OwnedEventId>,
+    /// Servers whose events lack some that only a server has that did not answer just now.
+    servers: HashSet<OwnedServerName>,
+}
+
+impl Patience {
+    fn covers(&self, item: &Item) -> bool {
+        self.servers.contains(&item.origin) || self.events.contains(item.pdu().event_id())
+    }
 }
 
 impl Federation {
@@ -68,13 +84,20 @@ impl Federation {
         }
         let gap = Gap { room_id: room_id.to_owned(), room };
 
-        let mut at_hand = later;
+        let (mut at_hand, mut patient) = (later, Patience::default());
+        patient.events.extend(at_hand.iter().map(|item| item.pdu().event_id().clone()));
         for (origin, group) in by_origin(due) {
-            at_hand.extend(self.fetch_missing(&gap, &origin, group).await?);
+            let waits_long = waits_long(&group, self.now_ms());
+            let between = self.fetch_missing(&gap, &origin, group).await?;
+            if between.unheard && !waits_long {
+                patient.servers.insert(origin);
+            }
+            at_hand.extend(between.items);
         }
         let (judged, left) = self.advance(room_id, at_hand).await?;
         outcomes.extend(judged);
         let left = self.fetch_authorizing(&gap, left, &mut outcomes).await?;
+        let left = left.into_iter().filter(|item| !patient.covers(item)).collect();
         self.cross(&gap, left, &mut outcomes).await?;
         outcomes.retain(|(id, _)| staged.contains(id));
         Ok(outcomes)
@@ -180,6 +203,12 @@ fn lack(
         prev: pdu.prev_events().iter().filter(no_parent).cloned().collect(),
         auth: pdu.auth_events().iter().filter(unknown).cloned().collect(),
     }
+}
+
+/// Whether one of these events waits for so long that the state before it has to do.
+fn waits_long(items: &[Item], now: u64) -> bool {
+    let since = items.iter().filter_map(|item| Some(item.staged?.1)).min();
+    since.is_some_and(|since| now.saturating_sub(since) >= GAP_PATIENCE_MS)
 }
 
 fn by_origin(items: Vec<Item>) -> BTreeMap<OwnedServerName, Vec<Item>> {

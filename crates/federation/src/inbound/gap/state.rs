@@ -21,8 +21,9 @@ use crate::{Federation, inbound::pdus::Item};
 type States = Vec<Arc<[OwnedEventId]>>;
 
 impl Federation {
-    /// The state before an event, as one of the servers that know it tells. Where they do not know the
-    /// event, the states after its missing parents.
+    /// The state before an event, as one of the servers that know it tells. Where some of its parents
+    /// are here, the states after the others are asked for instead: together they come to the same state as
+    /// if all parents were here, while the state before the event has been resolved once already.
     pub(super) async fn fetch_state(
         &self,
         gap: &Gap,
@@ -32,13 +33,18 @@ impl Federation {
         let servers = self.whom_to_ask(gap, item).await.map_err(not_now)?;
         let mut failure = Failure::Never;
         for server in servers {
-            match self.state_before(gap, &server, item.pdu().event_id()).await {
-                Ok(state) => return Ok(vec![state.into()]),
-                Err(failed) => failure = failure.and(failed),
-            }
-            match self.states_after(gap, &server, missing).await {
-                Ok(states) => return Ok(states),
-                Err(failed) => failure = failure.and(failed),
+            let some_are_here = missing.len() < item.pdu().prev_events().len();
+            for after in [some_are_here, !some_are_here] {
+                let told = if after {
+                    self.states_after(gap, &server, missing).await
+                } else {
+                    let before = self.state_before(gap, &server, item.pdu().event_id()).await;
+                    before.map(|state| vec![state.into()])
+                };
+                match told {
+                    Ok(states) => return Ok(states),
+                    Err(failed) => failure = failure.and(failed),
+                }
             }
         }
         Err(failure)

@@ -93,6 +93,7 @@ impl Rooms {
         let prepared = elsewhere.prepare(server, &handshake).await?;
         let join = self.decided_join(ask, command, prepared).await?;
 
+        self.look_after_join(&join, server).await?;
         let _space = self.inner.turns.import().await;
         let Answer::Joined(answer) = elsewhere.hand_in(server, Wanted::Join, &join).await? else {
             return Err(ElsewhereError::BadAnswer("no room came back".to_owned()).into());

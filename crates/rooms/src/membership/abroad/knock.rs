@@ -29,6 +29,10 @@ impl Rooms {
         let rooms = self.clone();
         self.see_through(async move {
             let _turn = rooms.inner.turns.wait(&command.room_id).await;
+            // Whoever had the turn before may have brought the room here.
+            if rooms.is_here(&command.room_id).await? {
+                return rooms.knock_here(ask, command).await;
+            }
             rooms.hand_in_knock(&ask, &command).await
         })
         .await

@@ -40,10 +40,14 @@ impl Rooms {
         let rooms = self.clone();
         self.see_through(async move {
             let _turn = rooms.inner.turns.wait(&command.room_id).await;
-            rooms.take_leave(&ask, &command).await
+            // Whoever had the turn before may have brought the room here.
+            if rooms.is_here(&command.room_id).await? {
+                return rooms.leave_here(ask, command).await;
+            }
+            rooms.take_leave(&ask, &command).await?;
+            Ok(GuardNote::None)
         })
-        .await?;
-        Ok(GuardNote::None)
+        .await
     }
 
     /// Takes somebody out of a room this server is not in. Being out already is fine.

@@ -6,6 +6,7 @@ mod knock;
 mod leave;
 mod tell_leave;
 mod turn;
+mod undo;
 mod vias;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub(crate) use self::{
     invite::Abroad,
     tell_leave::{LEAVE_TOLD, UntoldLeave},
     turn::Turns,
+    undo::{UNDO_JOIN, UndoJoin},
 };
 use super::MembershipError;
 use crate::{AppendError, ElsewhereError, OpenRoom, Prepared, RoomView, Rooms, Wanted};
@@ -37,6 +39,17 @@ impl Rooms {
                 Ok(view.is_resident()? || view.servers(1)?.is_empty())
             })
             .await
+    }
+
+    /// Whether a room may be on its way here: somebody of ours has a handshake under way for it.
+    #[must_use]
+    pub fn is_on_its_way(&self, room_id: &RoomId) -> bool {
+        self.inner.turns.is_taken(room_id)
+    }
+
+    /// Waits until the handshakes for a room that are under way are over.
+    pub async fn after_handshakes(&self, room_id: &RoomId) {
+        drop(self.inner.turns.wait(room_id).await);
     }
 
     /// Runs a handshake to its end, whether or not the client waits for it: another server may have

@@ -67,6 +67,11 @@ impl Turns {
         Turn { _guard: door.lock_owned().await, _place: place }
     }
 
+    /// Whether somebody has a handshake under way for this room.
+    pub(crate) fn is_taken(&self, room_id: &RoomId) -> bool {
+        self.doors.lock().contains_key(room_id)
+    }
+
     /// Waits until there is room for one more room to be brought here: they are held in memory.
     pub(crate) async fn import(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.imports).acquire_owned().await.ok()
@@ -89,7 +94,8 @@ mod tests {
         });
         assert!(waits.await, "one at a time");
         drop(first);
+        assert!(turns.is_taken(room_id!("!a:b")));
         drop(second.await);
-        assert!(turns.doors.lock().is_empty());
+        assert!(turns.doors.lock().is_empty() && !turns.is_taken(room_id!("!a:b")));
     }
 }
