@@ -17,6 +17,7 @@ mod failure;
 mod keys;
 mod media;
 mod openid;
+mod presence;
 mod profile;
 mod push;
 mod relation;
@@ -65,6 +66,7 @@ pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
     let routes = device::routes(routes);
     let routes = media::routes(routes);
     let routes = openid::routes(routes);
+    let routes = presence::routes(routes);
     let routes = profile::routes(routes);
     let routes = user_data::routes(routes);
     let routes = room::routes(routes);

@@ -6,7 +6,7 @@ use crate::{
     policy_example::POLICY_EXAMPLE,
     section::{Key, Section},
     sections::{
-        Federation, Identity, Limits, Listener, Log, Login, Media, Push, Registration, Rooms,
+        Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Push, Registration, Rooms,
         Server, Storage, Support,
     },
     tree::Step,
@@ -38,6 +38,7 @@ fn sections() -> Vec<Described> {
         described::<Federation>("federation", "[federation]"),
         described::<Identity>("identity", "[identity]"),
         described::<Media>("media", "[media]"),
+        described::<Presence>("presence", "[presence]"),
         described::<Push>("push", "[push]"),
         described::<Limits>("limits", "[limits]"),
         described::<Log>("log", "[log]"),

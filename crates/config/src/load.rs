@@ -12,7 +12,7 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Federation, Identity, Limits, Listener, Log, Login, Media, Problem, Problems, Push,
+    Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Problem, Problems, Push,
     Registration, Rooms, Server, Storage, Support, Surface,
     check::check,
     example::section_names,
@@ -45,6 +45,8 @@ pub struct Config {
     pub identity: Identity,
     /// `[media]`
     pub media: Media,
+    /// `[presence]`
+    pub presence: Presence,
     /// `[push]`
     pub push: Push,
     /// `[limits]`
@@ -169,6 +171,7 @@ pub(crate) struct Sections {
     pub(crate) federation: Federation,
     pub(crate) identity: Identity,
     pub(crate) media: Media,
+    pub(crate) presence: Presence,
     pub(crate) push: Push,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
@@ -188,6 +191,7 @@ impl Sections {
             federation: self.federation,
             identity: self.identity,
             media: self.media,
+            presence: self.presence,
             push: self.push,
             limits: self.limits,
             log: self.log,
@@ -211,6 +215,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     let federation = own(reader, &mut root, "federation");
     let identity = own(reader, &mut root, "identity");
     let media = own(reader, &mut root, "media");
+    let presence = own(reader, &mut root, "presence");
     let push = own(reader, &mut root, "push");
     let limits = own(reader, &mut root, "limits");
     let log = own(reader, &mut root, "log");
@@ -232,6 +237,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
         federation,
         identity,
         media,
+        presence,
         push,
         limits,
         log,

@@ -27,6 +27,7 @@ mod log;
 mod membership;
 mod outside;
 mod points;
+mod presence;
 mod queue;
 mod read;
 mod report;
@@ -75,6 +76,10 @@ pub use self::{
         pruned_state,
     },
     outside::{BeInvited, BeInvitedError, OutsideRoom},
+    presence::{
+        Attendance, Availability, Presence, PresenceConfig, PresenceElsewhere, PresenceError,
+        SetPresence, UserPresence,
+    },
     read::{
         Context, ContextQuery, Direction, EventAt, EventKnown, FoundUser, FoundUsers, Gaps,
         Hierarchy, HierarchyQuery, InboundRoom, JoinedMember, MembersQuery, Messages,

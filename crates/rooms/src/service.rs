@@ -13,7 +13,7 @@ use vestibule_storage::{Snapshot, StorageError, Store};
 use vestibule_types::{Environment, limits::STATE_READS_AT_ONCE_MAX};
 
 use crate::{
-    Elsewhere, IdentityServers, OpenRoom, RoomView, Typing,
+    Elsewhere, IdentityServers, OpenRoom, Presence, PresenceConfig, RoomView, Typing,
     elsewhere::Alone,
     for_servers::AclAnswers,
     log::EventCache,
@@ -28,11 +28,13 @@ use crate::{
 pub struct RoomsConfig {
     /// The version of new rooms whose creator names none.
     pub default_version: RoomVersion,
+    /// What others are told of who is there.
+    pub presence: PresenceConfig,
 }
 
 impl Default for RoomsConfig {
     fn default() -> Self {
-        Self { default_version: RoomVersion::DEFAULT }
+        Self { default_version: RoomVersion::DEFAULT, presence: PresenceConfig::default() }
     }
 }
 
@@ -81,6 +83,7 @@ pub(crate) struct Inner {
     pub(crate) queues: Queues,
     pub(crate) refusals: Refusals,
     pub(crate) typing: Typing,
+    pub(crate) presence: Presence,
     pub(crate) turns: Turns,
     elsewhere: OnceLock<Arc<dyn Elsewhere>>,
     identity_servers: OnceLock<Arc<dyn IdentityServers>>,
@@ -97,7 +100,9 @@ impl Rooms {
     #[must_use]
     pub fn new(parts: RoomsParts) -> Self {
         // Later than the numbers of every process before: they do not count up that fast.
-        let typing = Typing::new(parts.environment.now_ms() << 16);
+        let serial = parts.environment.now_ms() << 16;
+        let typing = Typing::new(serial);
+        let presence = Presence::new(serial, parts.config.presence);
         Self {
             inner: Arc::new(Inner {
                 store: parts.store,
@@ -116,6 +121,7 @@ impl Rooms {
                 queues: Queues::default(),
                 refusals: Refusals::new(),
                 typing,
+                presence,
                 turns: Turns::default(),
                 elsewhere: OnceLock::new(),
                 identity_servers: OnceLock::new(),
@@ -133,6 +139,12 @@ impl Rooms {
     #[must_use]
     pub fn now(&self) -> MilliSecondsSinceUnixEpoch {
         self.inner.env.now()
+    }
+
+    /// The monotonic clock.
+    #[must_use]
+    pub fn monotonic(&self) -> std::time::Duration {
+        self.inner.env.clock.monotonic()
     }
 
     /// Plugs in the other servers. Only the first call counts.

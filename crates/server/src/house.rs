@@ -20,7 +20,7 @@ use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_push::{Push, PushConfig, PushParts};
 use vestibule_remote::Transport;
-use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
+use vestibule_rooms::{PresenceConfig, Rooms, RoomsConfig, RoomsParts};
 use vestibule_search::{Search, SearchParts};
 use vestibule_storage::{Executor, Store, ThreadPool};
 use vestibule_sync::{Sync, SyncParts};
@@ -211,6 +211,7 @@ impl AtHome {
             signing_key: Arc::clone(signing_key),
             config: RoomsConfig {
                 default_version: RoomVersion::try_from(&config.rooms.default_version)?,
+                presence: presence_config(config),
             },
             job_bell: job_bell.clone(),
         });
@@ -293,6 +294,15 @@ fn accounts_config(config: &Config) -> AccountsConfig {
             ..AccountLimits::default()
         },
         ..AccountsConfig::new(config.server_name().to_owned())
+    }
+}
+
+fn presence_config(config: &Config) -> PresenceConfig {
+    let written = &config.presence;
+    PresenceConfig {
+        enabled: written.enabled,
+        send: written.enabled && written.send_presence,
+        receive: written.enabled && written.receive_presence,
     }
 }
 

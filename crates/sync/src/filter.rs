@@ -23,6 +23,7 @@ pub(crate) struct SyncFilter {
     pub(crate) ephemeral: EventFilter,
     pub(crate) room_account_data: EventFilter,
     pub(crate) account_data: EventFilter,
+    pub(crate) presence: EventFilter,
     pub(crate) lazy: Lazy,
     pub(crate) unread_by_thread: bool,
     /// Tells filters apart that show a room differently.
@@ -133,6 +134,7 @@ impl SyncFilter {
             ephemeral: EventFilter::of_room(room.ephemeral),
             room_account_data: EventFilter::of_room(room.account_data),
             account_data: EventFilter::of_user(definition.account_data),
+            presence: EventFilter::of_user(definition.presence),
             lazy,
             unread_by_thread,
             fingerprint,

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use vestibule_storage::{Positions, SlotNo, tables::room::StoredMembership};
 use vestibule_types::{
     RoomNo,
-    limits::{CHANGED_ROOMS_MAX, LIVE_USER_AGE_MAX, LIVE_USERS_MIN},
+    limits::{CHANGED_ROOMS_MAX, LIVE_USER_AGE_MAX, LIVE_USERS_MIN, PRESENCE_LISTENERS_MAX},
 };
 
 /// What is shared by everybody who waits.
@@ -242,6 +242,18 @@ impl Hub {
         if state.changed.len() > CHANGED_ROOMS_MAX {
             state.changed.clear();
             state.floor = state.tail.clone();
+        }
+    }
+
+    /// Wakes everybody who is in one of these rooms, where there are not too many of them.
+    pub(crate) fn ring_small_rooms(&self, rooms: impl Iterator<Item = RoomNo>) {
+        let state = self.state.lock();
+        let small = |room: &RoomNo| {
+            let there = state.listeners.get(room).map_or(0, BTreeSet::len);
+            there <= PRESENCE_LISTENERS_MAX
+        };
+        for room in rooms.filter(small) {
+            state.ring_room(room);
         }
     }
 

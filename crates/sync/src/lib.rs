@@ -10,6 +10,7 @@ mod filter;
 mod hub;
 mod members;
 mod pass;
+mod presence;
 mod request;
 mod response;
 mod service;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use vestibule_rooms::Availability;
 use vestibule_storage::StorageError;
 
 /// A request to be told what is new.
@@ -15,6 +16,8 @@ pub struct SyncRequest {
     pub full_state: bool,
     /// How long to wait for something new.
     pub timeout: Duration,
+    /// Whether the client shows its user as being there.
+    pub presence: Availability,
     /// Show the state at the end of the timeline instead of at its start.
     pub use_state_after: bool,
 }

@@ -21,7 +21,7 @@ pub struct SyncResponse {
     pub rooms: Rooms,
     /// The user's own data that belongs to no room.
     pub account_data: Events,
-    /// Always empty: this server does not follow presence.
+    /// Who of those the user shares a room with is there.
     pub presence: Events,
     /// Messages to this device.
     pub to_device: Events,
@@ -41,6 +41,7 @@ impl SyncResponse {
     pub fn is_empty(&self) -> bool {
         self.rooms.is_empty()
             && self.account_data.events.is_empty()
+            && self.presence.events.is_empty()
             && self.to_device.events.is_empty()
             && self.device_lists.is_empty()
             && !self.key_counts.moved

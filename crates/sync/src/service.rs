@@ -24,6 +24,7 @@ use crate::{
     hub::Hub,
     members::ShownMembers,
     pass::{self, Query},
+    presence,
     shared::Shared,
     sliding::Sliding,
     tail,
@@ -107,7 +108,13 @@ impl Sync {
         let inner = &self.inner;
         let follow =
             tail::follow(inner.hub.clone(), inner.rooms.clone(), inner.environment.clone());
-        inner.environment.spawner.spawn("sync.tail", Box::pin(follow));
+        let spawner = &inner.environment.spawner;
+        spawner.spawn("sync.tail", Box::pin(follow));
+        if inner.rooms.presence().config().enabled {
+            let (hub, rooms) = (inner.hub.clone(), inner.rooms.clone());
+            let follow = presence::follow(hub, rooms, inner.environment.clone());
+            spawner.spawn("sync.presence", Box::pin(follow));
+        }
     }
 
     /// What is new for the caller since their token. Waits for it when there is nothing.
@@ -120,6 +127,8 @@ impl Sync {
         let inner = &self.inner;
         let clock = &inner.environment.clock;
         let since = self.since(request.since.as_deref())?;
+        // As long as it is held, the device is there.
+        let _attendance = inner.rooms.attend(actor, request.presence);
         let waits = since.is_some() && !request.full_state && !request.timeout.is_zero();
         let mut query = Query {
             actor: actor.clone(),

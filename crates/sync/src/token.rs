@@ -14,6 +14,8 @@ pub struct SyncToken {
     pub typing: u64,
     /// The last message to the device.
     pub to_device: Stamp,
+    /// The last change of presence.
+    pub presence: u64,
 }
 
 impl SyncToken {
@@ -22,6 +24,10 @@ impl SyncToken {
     pub fn parse(text: &str, slots: u16) -> Option<Self> {
         let (commits, rest) = text.strip_prefix('s')?.split_once("_t")?;
         let (typing, to_device) = rest.split_once("_d")?;
+        let (to_device, presence) = match to_device.split_once("_p") {
+            Some((to_device, presence)) => (to_device, number(presence).filter(|it| *it > 0)?),
+            None => (to_device, 0),
+        };
         let (commit, index) = to_device.split_once('_')?;
         let index = u16::try_from(number(index)?).ok()?;
         let to_device = Stamp { commit: number(commit)?, index };
@@ -30,7 +36,7 @@ impl SyncToken {
         if positions.slots() != slots {
             return None;
         }
-        Some(Self { positions, typing: number(typing)?, to_device })
+        Some(Self { positions, typing: number(typing)?, to_device, presence })
     }
 
     /// The earlier of this and where the store is, slot by slot. A token can be ahead after a
@@ -57,7 +63,9 @@ impl fmt::Display for SyncToken {
             write!(f, "{before}{commit}")?;
         }
         let Stamp { commit, index } = self.to_device;
-        write!(f, "_t{}_d{commit}_{index}", self.typing)
+        write!(f, "_t{}_d{commit}_{index}", self.typing)?;
+        // Where presence is not kept there is nothing to say.
+        if self.presence > 0 { write!(f, "_p{}", self.presence) } else { Ok(()) }
     }
 }
 
@@ -70,8 +78,11 @@ mod tests {
         for commits in [vec![7], vec![0, 12, u64::MAX]] {
             let slots = u16::try_from(commits.len()).expect("few");
             let to_device = Stamp { commit: 3, index: 4 };
-            let token = SyncToken { positions: commits.into(), typing: 99, to_device };
-            assert_eq!(SyncToken::parse(&token.to_string(), slots), Some(token));
+            for presence in [0, 5] {
+                let positions = commits.clone().into();
+                let token = SyncToken { positions, typing: 99, to_device, presence };
+                assert_eq!(SyncToken::parse(&token.to_string(), slots), Some(token));
+            }
         }
     }
 
@@ -91,6 +102,8 @@ mod tests {
             "s1_t2",
             "s1_t2_d1",
             "s1_t2_d1_70000",
+            "s1_t2_d1_1_p",
+            "s1_t2_d1_1_p0",
         ] {
             assert_eq!(SyncToken::parse(text, 1), None, "{text}");
         }

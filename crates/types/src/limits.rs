@@ -6,6 +6,7 @@ mod key_ring;
 mod keys;
 mod media;
 mod membership;
+mod presence;
 mod push;
 mod search;
 mod sender;
@@ -15,7 +16,7 @@ mod told;
 use std::time::Duration;
 
 pub use self::{
-    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, push::*, search::*,
+    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, presence::*, push::*, search::*,
     sender::*, sliding::*, told::*,
 };
 

@@ -6,6 +6,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use tracing::instrument;
 use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson};
+use vestibule_rooms::Availability;
 use vestibule_sync::{SlidingRequest, SlidingResponse, Sync};
 
 use super::sliding_answer;
@@ -17,6 +18,7 @@ use crate::extract::QueryArgs;
 pub(crate) struct Args {
     pos: Option<String>,
     timeout: u64,
+    set_presence: Availability,
 }
 
 #[instrument(name = "client_api.sync.sliding_sync", skip_all)]
@@ -26,7 +28,11 @@ pub(crate) async fn handle(
     QueryArgs(args): QueryArgs<Args>,
     IncomingJson(body): IncomingJson<SlidingRequest>,
 ) -> Result<OutgoingJson<SlidingResponse>, MatrixError> {
-    let request =
-        SlidingRequest { pos: args.pos, timeout: Duration::from_millis(args.timeout), ..body };
+    let request = SlidingRequest {
+        pos: args.pos,
+        timeout: Duration::from_millis(args.timeout),
+        presence: args.set_presence,
+        ..body
+    };
     sync.sliding_sync(&actor, request).await.map(OutgoingJson).map_err(sliding_answer)
 }

@@ -8,12 +8,13 @@ use axum::extract::State;
 use serde::Deserialize;
 use tracing::instrument;
 use vestibule_http::{Caller, MatrixError, OutgoingJson};
+use vestibule_rooms::Availability;
 use vestibule_sync::{Sync, SyncRequest, SyncResponse};
 
 use super::sync_answer;
 use crate::extract::QueryArgs;
 
-/// The query. The filter is kept as it came; `set_presence` is ignored, as presence is.
+/// The query. The filter is kept as it came.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Args {
@@ -22,6 +23,7 @@ pub(crate) struct Args {
     full_state: bool,
     timeout: u64,
     use_state_after: bool,
+    set_presence: Availability,
 }
 
 #[instrument(name = "client_api.sync.sync_events", skip_all)]
@@ -36,6 +38,7 @@ pub(crate) async fn handle(
         full_state: args.full_state,
         timeout: Duration::from_millis(args.timeout),
         use_state_after: args.use_state_after,
+        presence: args.set_presence,
     };
     sync.sync(&actor, request).await.map(OutgoingJson).map_err(sync_answer)
 }

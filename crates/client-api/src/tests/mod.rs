@@ -11,6 +11,7 @@ mod moderation;
 mod moments;
 mod mutual_rooms;
 mod people;
+mod presence;
 mod push;
 mod relations;
 mod rooms;
@@ -36,7 +37,7 @@ use vestibule_media::{Media, MediaConfig, MediaParts, MemoryObjects};
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_push::{Push, PushConfig, PushParts};
 use vestibule_remote::{Web, WebOptions};
-use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
+use vestibule_rooms::{PresenceConfig, Rooms, RoomsConfig, RoomsParts};
 use vestibule_search::{Search, SearchParts};
 use vestibule_storage::InlineExecutor;
 use vestibule_sync::{Sync, SyncParts};
@@ -82,6 +83,7 @@ pub(crate) fn server_with(
     config.registration.mode = RegistrationMode::Open;
     accounts(&mut config);
     let environment = time.environment.clone();
+    let presence = PresenceConfig { enabled: true, ..PresenceConfig::default() };
     let rooms = Rooms::new(RoomsParts {
         store: store.clone(),
         policy: policy.clone(),
@@ -89,7 +91,7 @@ pub(crate) fn server_with(
         environment: environment.clone(),
         server_name: server_name.to_owned(),
         signing_key: SigningKey::from_seed([7; 32], "a").unwrap().into(),
-        config: RoomsConfig::default(),
+        config: RoomsConfig { presence, ..RoomsConfig::default() },
         job_bell: Arc::default(),
     });
     let accounts = Accounts::new(AccountsParts {

@@ -7,6 +7,7 @@ mod listener;
 mod log;
 mod login;
 mod media;
+mod presence;
 mod push;
 mod registration;
 mod rooms;
@@ -22,6 +23,7 @@ pub use self::{
     log::{Log, LogFormat},
     login::Login,
     media::Media,
+    presence::Presence,
     push::Push,
     registration::{Registration, RegistrationMode, Terms},
     rooms::Rooms,

@@ -86,6 +86,7 @@ impl Rooms {
             room.take_receipt(reader, &command)
         })
         .await?;
+        self.acted(actor);
         Ok(())
     }
 }

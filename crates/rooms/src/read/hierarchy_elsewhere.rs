@@ -135,10 +135,6 @@ impl Rooms {
         let told = self.inner.spaces_elsewhere.0.get(room_id)?;
         (self.monotonic().saturating_sub(told.at) < SPACE_FRESH_MAX).then_some(told)
     }
-
-    fn monotonic(&self) -> Duration {
-        self.inner.env.clock.monotonic()
-    }
 }
 
 impl Walk<'_, '_> {

@@ -53,6 +53,7 @@ impl Rooms {
                 Ok::<_, SendError>(event_id)
             })
             .await?;
+        self.acted(actor);
         Ok(sent.0)
     }
 

@@ -53,6 +53,7 @@ impl Rooms {
         });
         let ((event_id, note), _) = sent.await?;
         Self::note_unmanaged(note);
+        self.acted(actor);
         Ok(event_id)
     }
 }

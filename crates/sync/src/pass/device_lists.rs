@@ -215,7 +215,7 @@ impl Pass<'_> {
     }
 
     /// Whether somebody is in one of the user's rooms: whoever is in few is asked for theirs.
-    fn shares_room(&self, other: &UserId) -> Result<bool, StorageError> {
+    pub(super) fn shares_room(&self, other: &UserId) -> Result<bool, StorageError> {
         let rooms_of = |user: &UserId, after: Option<RoomNo>| {
             let scan = Scan::prefix((user,)).limit(ROOMS_AT_ONCE);
             let scan = match after {

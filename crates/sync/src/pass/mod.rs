@@ -9,6 +9,7 @@ mod joined;
 mod key_counts;
 mod left;
 mod outside;
+mod presence;
 pub(crate) mod state;
 mod summary;
 pub(crate) mod timeline;
@@ -93,7 +94,10 @@ pub(crate) fn run(
     } else {
         None
     };
-    let token = SyncToken { positions: pass.now, typing: last_typing, to_device };
+    let (present, last_presence) = pass.presence()?;
+    response.presence.events = present;
+    let token =
+        SyncToken { positions: pass.now, typing: last_typing, to_device, presence: last_presence };
     response.next_batch = token.to_string();
     Ok(response)
 }

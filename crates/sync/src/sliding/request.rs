@@ -7,6 +7,7 @@ use std::{
 
 use ruma::OwnedRoomId;
 use serde::Deserialize;
+use vestibule_rooms::Availability;
 use vestibule_storage::StorageError;
 use vestibule_types::limits::{
     SLIDING_LIST_NAME_BYTES_MAX, SLIDING_LISTS_MAX, SLIDING_NAME_BYTES_MAX, SLIDING_NAMES_MAX,
@@ -23,6 +24,9 @@ pub struct SlidingRequest {
     /// How long to wait for something new.
     #[serde(skip)]
     pub timeout: Duration,
+    /// Whether the client shows its user as being there.
+    #[serde(skip)]
+    pub presence: Availability,
     /// The name of the connection among those of the device.
     pub conn_id: Option<String>,
     /// Returned in the answer as it came.

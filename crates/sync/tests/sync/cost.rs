@@ -73,16 +73,20 @@ impl EngineSnapshot for CountingSnapshot<'_> {
     }
 }
 
-fn counted() -> (House, Arc<AtomicU64>) {
-    let reads = Arc::new(AtomicU64::new(0));
-    let engine = Counting { engine: MemoryEngine::new(1), reads: Arc::clone(&reads) };
+fn store_counting(reads: &Arc<AtomicU64>) -> Store {
+    let engine = Counting { engine: MemoryEngine::new(1), reads: Arc::clone(reads) };
     let options = StoreOptions {
         slots: 1,
         durability: Durability::Os,
         commit: CommitMode::Inline,
         executor: Arc::new(InlineExecutor),
     };
-    (House::over(Store::open(engine, options).expect("a store")), reads)
+    Store::open(engine, options).expect("a store")
+}
+
+fn counted() -> (House, Arc<AtomicU64>) {
+    let reads = Arc::new(AtomicU64::new(0));
+    (House::over(store_counting(&reads)), reads)
 }
 
 /// The reads of one sync, which must show this.
@@ -183,4 +187,28 @@ async fn one_change_on_a_connection_costs_the_same_however_many_rooms_are_in_its
     }
     assert_eq!(costs[0], costs[1], "few rooms and many");
     assert!(costs[0] <= 100, "{} reads for one message", costs[0]);
+}
+
+#[tokio::test]
+async fn presence_costs_the_same_however_many_share_a_room() {
+    let mut costs = Vec::new();
+    for members in [2, 40] {
+        let reads = Arc::new(AtomicU64::new(0));
+        let house = House::keeping_presence(store_counting(&reads));
+        let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+        let room = house.room(&alice).await;
+        house.join(&bob, &room).await;
+        for number in 0..members {
+            let member = house.account(&format!("m{number}")).await;
+            house.join(&member, &room).await;
+        }
+        let first = house.first(&alice).await;
+        house.first(&bob).await;
+        let before = reads.load(Ordering::Relaxed);
+        let answer = house.next(&alice, &first).await;
+        costs.push(reads.load(Ordering::Relaxed) - before);
+        assert_eq!(answer.0["presence"]["events"][0]["sender"], "@bob:home.test");
+    }
+    assert_eq!(costs[0], costs[1], "few members and many");
+    assert!(costs[0] <= 40, "{} reads for one presence", costs[0]);
 }

@@ -9,8 +9,8 @@ use vestibule_events::SigningKey;
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_push::Unread;
 use vestibule_rooms::{
-    CreateRoom, Invite, Join, Leave, Preset, ReceiptKind, Rooms, RoomsConfig, RoomsParts,
-    SendEvent, SendReceipt, SendState,
+    CreateRoom, Invite, Join, Leave, PresenceConfig, Preset, ReceiptKind, Rooms, RoomsConfig,
+    RoomsParts, SendEvent, SendReceipt, SendState,
 };
 use vestibule_storage::{
     InlineExecutor, StorageError, Store,
@@ -37,6 +37,20 @@ impl House {
     }
 
     pub(crate) fn over(store: Store) -> Self {
+        Self::with(store, RoomsConfig::default())
+    }
+
+    /// A house that keeps presence.
+    pub(crate) fn with_presence(slots: u16) -> Self {
+        Self::keeping_presence(memory_store(slots))
+    }
+
+    pub(crate) fn keeping_presence(store: Store) -> Self {
+        let presence = PresenceConfig { enabled: true, ..PresenceConfig::default() };
+        Self::with(store, RoomsConfig { presence, ..RoomsConfig::default() })
+    }
+
+    fn with(store: Store, config: RoomsConfig) -> Self {
         let test = environment(11);
         let server_name = ruma::ServerName::parse("home.test").expect("a server name");
         let (policy, _) =
@@ -58,7 +72,7 @@ impl House {
             environment: test.environment.clone(),
             server_name,
             signing_key: SigningKey::from_seed([7; 32], "a").expect("a key").into(),
-            config: RoomsConfig::default(),
+            config,
             job_bell: Arc::default(),
         });
         let sync = started(&rooms, &test);

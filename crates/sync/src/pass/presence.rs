@@ -1,0 +1,65 @@
+//! Who of those the user shares a room with is there.
+
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use vestibule_rooms::{Availability, UserPresence};
+use vestibule_storage::StorageError;
+use vestibule_types::limits::PRESENCE_TOLD_MAX;
+
+use super::Pass;
+use crate::response::RawEvent;
+
+const PRESENCE: &str = "m.presence";
+
+#[derive(Serialize)]
+struct Event<'a> {
+    r#type: &'static str,
+    sender: &'a str,
+    content: Content<'a>,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    presence: Availability,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_active_ago: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_msg: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currently_active: Option<bool>,
+}
+
+impl Pass<'_> {
+    /// Whose presence changed, of those the user shares a room with, and up to which change that is.
+    /// Of very many changes the first; the next sync goes on from there.
+    pub(super) fn presence(&self) -> Result<(Vec<RawEvent>, u64), StorageError> {
+        let seen = self.since.as_ref().map_or(0, |since| since.presence);
+        let Some(presence) = self.inner.rooms.presence_for(&self.query.actor) else {
+            return Ok((Vec::new(), seen));
+        };
+        let (last, people) = presence.since(seen, PRESENCE_TOLD_MAX);
+        let filter = &self.query.filter.presence;
+        let mut events = Vec::new();
+        for person in people {
+            let user = &person.user_id;
+            let wanted = filter.admits_from(PRESENCE, user) && !self.ignored.contains(user);
+            if wanted && (user == self.user() || self.shares_room(user)?) {
+                events.extend(self.shown(&person));
+            }
+        }
+        Ok((events, last))
+    }
+
+    fn shown(&self, person: &UserPresence) -> Option<RawEvent> {
+        let now = self.inner.environment.clock.monotonic();
+        let content = Content {
+            presence: person.state,
+            last_active_ago: person.active_ago_ms(now),
+            status_msg: person.status.as_deref(),
+            currently_active: (person.state == Availability::Online)
+                .then_some(person.currently_active),
+        };
+        let event = Event { r#type: PRESENCE, sender: person.user_id.as_str(), content };
+        to_raw_value(&event).ok()
+    }
+}
