@@ -6,8 +6,8 @@ use crate::{
     policy_example::POLICY_EXAMPLE,
     section::{Key, Section},
     sections::{
-        Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Push, Registration, Rooms,
-        Server, Storage, Support,
+        Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Push, Registration,
+        Rooms, Server, Storage, Support,
     },
     tree::Step,
 };

@@ -23,7 +23,7 @@ pub use self::{
     problem::{Problem, Problems},
     sections::{
         Contact, Durability, Engine, Federation, Identity, Limits, Listener, Log, LogFormat, Login,
-        Media, Network, Presence, Push, Registration, RegistrationMode, Rooms, Server, Storage, Support,
-        Surface, Terms, Tls,
+        Media, Network, Presence, Push, Registration, RegistrationMode, Rooms, Server, Storage,
+        Support, Surface, Terms, Tls,
     },
 };

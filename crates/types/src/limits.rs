@@ -16,8 +16,8 @@ mod told;
 use std::time::Duration;
 
 pub use self::{
-    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, presence::*, push::*, search::*,
-    sender::*, sliding::*, told::*,
+    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, presence::*, push::*,
+    search::*, sender::*, sliding::*, told::*,
 };
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").

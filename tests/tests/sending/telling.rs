@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vestibule_testkit::server::{Blueprint, segment};
+use vestibule_testkit::server::{Blueprint, Person, segment};
 
 use crate::town::{Two, V3, eventually, hears, join, now, told};
 
@@ -136,6 +136,53 @@ async fn typing_and_receipts_cross() {
         done = look(&told);
     }
     assert!(done, "typing {typed}, read {read}");
+}
+
+/// The presence of somebody, as somebody else's server tells it.
+async fn presence(asker: &Person, of: &Person) -> Value {
+    let path = format!("{V3}/presence/{}/status", segment(&of.user_id));
+    asker.http().get(&path).await.ok()
+}
+
+async fn shows(person: &Person, state: &str, status: &str) {
+    let path = format!("{V3}/presence/{}/status", segment(&person.user_id));
+    let body = json!({ "presence": state, "status_msg": status });
+    person.http().put(&path, &body).await.ok();
+}
+
+#[tokio::test]
+async fn presence_crosses_where_both_servers_want_it() {
+    let wanted = "[presence]\nsend_presence = true\nreceive_presence = true\n";
+    let two = Two::like(Blueprint::default().with(wanted)).await;
+    two.room().await;
+    shows(&two.bob, "unavailable", "tea").await;
+    let told = eventually("bob's status crosses", async || {
+        let told = presence(&two.alice, &two.bob).await;
+        (told["status_msg"] == "tea").then_some(told)
+    });
+    assert_eq!(told.await["presence"], "unavailable");
+    shows(&two.bob, "online", "coffee").await;
+    let path = format!("{V3}/sync?set_presence=offline");
+    eventually("alice's client is told", async || {
+        let sync = two.alice.http().get(&path).await.ok();
+        let events = sync["presence"]["events"].as_array().cloned().unwrap_or_default();
+        let is_bob = |event: &Value| {
+            event["sender"] == two.bob.user_id.as_str() && event["content"]["presence"] == "online"
+        };
+        events.iter().any(is_bob).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn presence_stays_at_home_unless_the_operator_says_otherwise() {
+    let two = Two::like(Blueprint::default().with("[presence]\nreceive_presence = true\n")).await;
+    let room = two.room().await;
+    let mut since = now(&two.bob).await;
+    shows(&two.alice, "online", "secret").await;
+    two.alice.say(&room, "after that").await;
+    hears(&two.bob, &room, &mut since, 1).await;
+    assert_eq!(presence(&two.bob, &two.alice).await["presence"], "offline");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use super::{
     cursor::Cursor,
     dispatch::Dispatch,
     hub::{Flush, News, Settled},
+    presence::Present,
     typing::Typists,
     work::{SLOT, Work},
 };
@@ -53,19 +54,22 @@ impl Sender {
         let clock = &parts.environment.clock;
         let mut published = parts.store.watch();
         let mut recovered = parts.remote.recoveries();
-        let mut typists = Typists::new(parts.rooms.typing());
-        let mut typed = parts.rooms.typing().watch();
-        let mut flush_at = None;
+        let (typing, presence) = (parts.rooms.typing(), parts.rooms.presence());
+        let mut passing = (Typists::new(typing), Present::new(presence));
+        let (mut typed, mut present) = (typing.watch(), presence.watch());
+        let (mut flush_at, sends) = (None, presence.config().send);
         loop {
             // Whatever was published before this is in the snapshot read next.
             published.mark_unchanged();
             typed.mark_unchanged();
-            if let Err(error) = self.round(&mut typists, &mut flush_at).await {
+            present.mark_unchanged();
+            if let Err(error) = self.round(&mut passing, &mut flush_at).await {
                 warn(&error, "the log cannot be followed for other servers");
                 clock.sleep(RETRY).await;
                 continue;
             }
-            let until = [self.hub().next_due(), flush_at, typists.next()];
+            let (typists, told) = &passing;
+            let until = [self.hub().next_due(), flush_at, typists.next(), told.next()];
             let until = until.into_iter().flatten().min();
             let pause = until.map(|until| until.saturating_sub(clock.monotonic()));
             tokio::select! {
@@ -78,6 +82,7 @@ impl Sender {
                     clock.sleep(GATHER).await;
                 }
                 changed = typed.changed() => if changed.is_err() { return },
+                changed = present.changed(), if sends => if changed.is_err() { return },
                 server = recovered.recv() => match server {
                     Ok(server) => self.wake(&server),
                     Err(RecvError::Lagged(_)) => self.start_all(self.hub().due(None)),
@@ -92,7 +97,7 @@ impl Sender {
     /// Everything there is to do now.
     async fn round(
         &self,
-        typists: &mut Typists,
+        (typists, present): &mut (Typists, Present),
         flush_at: &mut Option<Duration>,
     ) -> Result<(), StorageError> {
         let before = self.hub().tail();
@@ -107,6 +112,7 @@ impl Sender {
             self.flush_soon(flush_at);
         }
         self.start_all(typists.tell(self).await?);
+        self.start_all(present.tell(self).await?);
         let now = self.parts().environment.clock.monotonic();
         self.start_all(self.hub().due(Some(now)));
         metrics::gauge!("vestibule_federation_servers_waiting")

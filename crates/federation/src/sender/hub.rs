@@ -12,8 +12,8 @@ use vestibule_storage::{SlotNo, Stamp, tables::sender::StoredCursor};
 use vestibule_types::{
     EventNo, RoomNo,
     limits::{
-        FLUSH_SERVERS_MAX, SEND_QUEUE_MAX, TRANSACTION_PDUS_MAX, TRANSACTION_RECEIPTS_MAX,
-        TYPING_WAITING_MAX,
+        FLUSH_SERVERS_MAX, PRESENCE_PER_EDU_MAX, SEND_QUEUE_MAX, TRANSACTION_PDUS_MAX,
+        TRANSACTION_RECEIPTS_MAX, TYPING_WAITING_MAX,
     },
 };
 
@@ -43,6 +43,26 @@ pub(super) struct News {
 /// Who types where.
 pub(super) type Typist = (OwnedRoomId, OwnedUserId);
 
+/// What a server is told if it is in reach, and otherwise is not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Passing {
+    /// Who types, and who stopped.
+    pub(super) typing: BTreeMap<Typist, bool>,
+    /// Whose presence changed.
+    pub(super) presence: BTreeSet<OwnedUserId>,
+}
+
+impl Passing {
+    fn is_empty(&self) -> bool {
+        self.typing.is_empty() && self.presence.is_empty()
+    }
+
+    /// How many messages it makes, at most.
+    pub(super) fn messages(&self) -> usize {
+        self.typing.len() + usize::from(!self.presence.is_empty())
+    }
+}
+
 /// What a server is told next.
 #[derive(Debug)]
 pub(super) enum Taken {
@@ -63,8 +83,8 @@ pub(super) struct Load {
     pub(super) cursor: StoredCursor,
     /// Whether the outbox may hold something.
     pub(super) outbox: bool,
-    /// Who types, and who stopped.
-    pub(super) typing: BTreeMap<Typist, bool>,
+    /// What is not kept.
+    pub(super) passing: Passing,
 }
 
 /// What a server has received, though its row does not say so yet.
@@ -115,7 +135,7 @@ struct Destination {
     /// Up to where its task took the queue.
     taken: StoredCursor,
     outbox: bool,
-    typing: BTreeMap<Typist, bool>,
+    passing: Passing,
     /// A task works for it, or a flush.
     busy: bool,
     /// Left alone until then, on the monotonic clock.
@@ -204,8 +224,27 @@ impl Hub {
         let mut start = Vec::new();
         for server in &**servers {
             state.with(server, &mut start, |entry| {
-                if entry.typing.len() < TYPING_WAITING_MAX {
-                    entry.typing.insert(typist.clone(), types);
+                if entry.passing.typing.len() < TYPING_WAITING_MAX {
+                    entry.passing.typing.insert(typist.clone(), types);
+                }
+                true
+            });
+        }
+        start
+    }
+
+    /// Tells servers of the presence of a user. Whoever is out of reach is not told.
+    pub(super) fn presence(
+        &self,
+        servers: &BTreeSet<OwnedServerName>,
+        user: &OwnedUserId,
+    ) -> Vec<OwnedServerName> {
+        let mut state = self.0.lock();
+        let mut start = Vec::new();
+        for server in servers {
+            state.with(server, &mut start, |entry| {
+                if entry.passing.presence.len() < PRESENCE_PER_EDU_MAX {
+                    entry.passing.presence.insert(user.clone());
                 }
                 true
             });
@@ -251,8 +290,8 @@ impl Hub {
         }
         load.cursor = entry.taken.clone();
         load.outbox = std::mem::take(&mut entry.outbox);
-        load.typing = std::mem::take(&mut entry.typing);
-        if !load.lines.is_empty() || load.outbox || !load.typing.is_empty() {
+        load.passing = std::mem::take(&mut entry.passing);
+        if !load.lines.is_empty() || load.outbox || !load.passing.is_empty() {
             return Taken::Lines(load);
         }
         entry.busy = false;
@@ -303,7 +342,7 @@ impl Hub {
         let State { servers, waiting, .. } = &mut *state;
         let Some(entry) = servers.get_mut(server) else { return };
         entry.mode = Mode::Behind;
-        entry.typing = BTreeMap::new();
+        entry.passing = Passing::default();
         entry.settled = None;
         entry.outbox = false;
         entry.busy = false;
@@ -428,7 +467,7 @@ impl Destination {
             cursor: at.clone(),
             taken: at.clone(),
             outbox: false,
-            typing: BTreeMap::new(),
+            passing: Passing::default(),
             busy: false,
             until: None,
             row: Row::No,
@@ -438,7 +477,9 @@ impl Destination {
 
     fn has_work(&self) -> bool {
         match &self.mode {
-            Mode::Live { queue, .. } => !queue.is_empty() || self.outbox || !self.typing.is_empty(),
+            Mode::Live { queue, .. } => {
+                !queue.is_empty() || self.outbox || !self.passing.is_empty()
+            }
             Mode::Behind => true,
         }
     }

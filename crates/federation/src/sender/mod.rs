@@ -18,6 +18,7 @@ mod cursor;
 mod dispatch;
 mod follow;
 mod hub;
+mod presence;
 mod servers;
 mod transaction;
 mod typing;

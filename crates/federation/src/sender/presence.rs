@@ -41,7 +41,7 @@ impl Present {
             self.seen = presence.last();
             return Ok(Vec::new());
         }
-        let users = self.to_tell(sender, presence);
+        let users = self.news(sender, presence);
         if users.is_empty() {
             return Ok(Vec::new());
         }
@@ -62,7 +62,7 @@ impl Present {
     }
 
     /// Those of our users of whom others are to be told now.
-    fn to_tell(&mut self, sender: &Sender, presence: &Presence) -> BTreeSet<OwnedUserId> {
+    fn news(&mut self, sender: &Sender, presence: &Presence) -> BTreeSet<OwnedUserId> {
         let (us, now) = (&sender.parts().server_name, sender.parts().environment.clock.monotonic());
         let mut users = BTreeSet::new();
         loop {

@@ -9,7 +9,7 @@ use ruma::{
 };
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use vestibule_rooms::{OpenRoom, RoomView, Rooms};
+use vestibule_rooms::{Availability, OpenRoom, RoomView, Rooms};
 use vestibule_storage::{
     Snapshot, Stamp, StorageError,
     tables::{
@@ -19,7 +19,7 @@ use vestibule_storage::{
 };
 use vestibule_types::RoomNo;
 
-use super::hub::Typist;
+use super::hub::Passing;
 
 /// What a transaction holds, ready to be sent.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl Contents {
         snapshot: &Snapshot<'_>,
         rooms: &Rooms,
         (server, parts): (&OwnedServerName, &StoredOutTransaction),
-        typing: &BTreeMap<Typist, bool>,
+        passing: &Passing,
     ) -> Result<Self, StorageError> {
         let mut contents = Self::default();
         let mut opened: BTreeMap<RoomNo, Option<OpenRoom>> = BTreeMap::new();
@@ -55,10 +55,16 @@ impl Contents {
         for receipts in receipts(snapshot, &parts.receipts)? {
             contents.edus.extend(written("m.receipt", to_raw_value(&receipts).ok()));
         }
-        for ((room_id, user_id), typing) in typing {
+        for ((room_id, user_id), typing) in &passing.typing {
             let content =
                 TypingContent { room_id: room_id.as_str(), user_id: user_id.as_str(), typing };
             contents.edus.extend(written("m.typing", to_raw_value(&content).ok()));
+        }
+        let push: Vec<Present> =
+            passing.presence.iter().filter_map(|user| present(rooms, user)).collect();
+        if !push.is_empty() {
+            let content = to_raw_value(&PresenceContent { push }).ok();
+            contents.edus.extend(written("m.presence", content));
         }
         Ok(contents)
     }
@@ -89,6 +95,34 @@ struct TypingContent<'a> {
     room_id: &'a str,
     user_id: &'a str,
     typing: &'a bool,
+}
+
+/// The content of `m.presence`.
+#[derive(Serialize)]
+struct PresenceContent {
+    push: Vec<Present>,
+}
+
+#[derive(Serialize)]
+struct Present {
+    user_id: OwnedUserId,
+    presence: Availability,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_msg: Option<String>,
+    last_active_ago: u64,
+    currently_active: bool,
+}
+
+/// The presence of one of our users, as it is now.
+fn present(rooms: &Rooms, user: &OwnedUserId) -> Option<Present> {
+    let now = rooms.presence().of(user)?;
+    Some(Present {
+        last_active_ago: now.active_ago_ms(rooms.monotonic()).unwrap_or_default(),
+        user_id: now.user_id,
+        presence: now.state,
+        status_msg: now.status,
+        currently_active: now.currently_active,
+    })
 }
 
 /// The content of `m.receipt`: room, type, user.

@@ -21,7 +21,7 @@ pub(super) struct Typists {
 }
 
 /// Later than every stamp of a row.
-const NOW: Stamp = Stamp { commit: u64::MAX, index: u16::MAX };
+pub(super) const NOW: Stamp = Stamp { commit: u64::MAX, index: u16::MAX };
 
 impl Typists {
     pub(super) fn new(typing: &Typing) -> Self {

@@ -1,7 +1,7 @@
 //! The task of one server that has something coming: one transaction after the other, until there is
 //! nothing left or the server does not take it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use ruma::OwnedServerName;
 use vestibule_remote::RemoteError;
@@ -18,7 +18,7 @@ use super::{
     Sender,
     catch_up::{Missed, Step},
     dispatch::Dispatch,
-    hub::{Line, Load, Settled, Taken, Typist},
+    hub::{Line, Load, Passing, Settled, Taken},
     transaction::Contents,
 };
 
@@ -31,7 +31,7 @@ const ID_LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 /// What one transaction is made of.
 struct Parcel {
     parts: StoredOutTransaction,
-    typing: BTreeMap<Typist, bool>,
+    passing: Passing,
     /// It is in the row already: it was sent before.
     again: bool,
 }
@@ -81,7 +81,7 @@ impl<'a> Work<'a> {
                 return self.fail(wait).await;
             }
             let parcel = match self.row.transaction.clone() {
-                Some(parts) => Parcel { parts, typing: BTreeMap::new(), again: true },
+                Some(parts) => Parcel { parts, passing: Passing::default(), again: true },
                 None => match self.sender.hub().take(self.server, &self.settled) {
                     Taken::Nothing => return Ok(()),
                     Taken::Lines(load) => self.parcel(load).await?,
@@ -142,11 +142,11 @@ impl<'a> Work<'a> {
             edus: Vec::new(),
         };
         if load.outbox {
-            let taken = parts.receipts.len() + load.typing.len();
+            let taken = parts.receipts.len() + load.passing.messages();
             let free = TRANSACTION_EDUS_MAX.saturating_sub(taken);
             parts.edus = self.outbox(free).await?;
         }
-        Ok(Parcel { parts, typing: load.typing, again: false })
+        Ok(Parcel { parts, passing: load.passing, again: false })
     }
 
     /// What waits in the outbox, as much as fits.
@@ -182,8 +182,8 @@ impl<'a> Work<'a> {
     /// Sends a transaction, and remembers before that it is under way: after a crash the same goes
     /// out again under the same id.
     async fn deliver(&mut self, parcel: Parcel) -> Result<Outcome, StorageError> {
-        let Parcel { parts, typing, again } = parcel;
-        let contents = self.contents(&parts, typing).await?;
+        let Parcel { parts, passing, again } = parcel;
+        let contents = self.contents(&parts, passing).await?;
         if contents.is_empty() {
             return Ok(self.settle(parts));
         }
@@ -217,11 +217,11 @@ impl<'a> Work<'a> {
     async fn contents(
         &self,
         parts: &StoredOutTransaction,
-        typing: BTreeMap<Typist, bool>,
+        passing: Passing,
     ) -> Result<Contents, StorageError> {
         let (sender, server, parts) = (self.sender.clone(), self.server.clone(), parts.clone());
         let read = self.sender.parts().store.read(move |snapshot| {
-            Contents::gather(snapshot, &sender.parts().rooms, (&server, &parts), &typing)
+            Contents::gather(snapshot, &sender.parts().rooms, (&server, &parts), &passing)
         });
         read.await
     }

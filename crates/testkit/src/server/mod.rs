@@ -114,7 +114,7 @@ impl Blueprint {
 
     /// Starts the server over the folder of one that was stopped; says why if it does not start.
     pub async fn try_start_in(self, folder: Arc<TempDir>) -> Result<TestServer, String> {
-        let started = TestServer::try_start_in(folder, self).await;
+        let started = Box::pin(TestServer::try_start_in(folder, self)).await;
         started.map_err(|reason| format!("{reason:#}"))
     }
 
@@ -142,7 +142,8 @@ impl TestServer {
     }
 
     async fn start_in(folder: Arc<TempDir>, blueprint: Blueprint) -> Self {
-        let started = Self::try_start_in(folder, blueprint).await;
+        // In a box: what a server is made of is large.
+        let started = Box::pin(Self::try_start_in(folder, blueprint)).await;
         started.expect("the test server starts")
     }
 

@@ -1,4 +1,4 @@
-//! Messages that pass: typing, receipts, messages to devices, changes of keys.
+//! Messages that pass: typing, receipts, presence, messages to devices, changes of keys.
 //!
 //! What is malformed, not from where it says, or of an unknown type is passed over; nobody is told, for
 //! nobody could do anything about it. What must not be lost and cannot be stored right now fails the
@@ -6,6 +6,7 @@
 
 mod direct_to_device;
 mod keys;
+mod presence;
 mod receipt;
 mod typing;
 
@@ -50,11 +51,11 @@ impl Federation {
     ) -> Result<&'static str, StorageError> {
         match edu.edu_type.as_str() {
             "m.typing" => Ok(self.receive_typing(origin, edu.content).await),
+            "m.presence" => Ok(self.receive_presence(origin, edu.content).await),
             "m.receipt" => Ok(self.receive_receipts(origin, edu.content).await),
             "m.direct_to_device" => self.receive_direct(origin, edu.content).await,
             "m.device_list_update" => self.receive_device_list(origin, edu.content).await,
             "m.signing_key_update" => self.receive_signing_keys(origin, edu.content).await,
-            // Presence is among these: this server does not keep it.
             _ => Ok("ignored"),
         }
     }
