@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use vestibule_remote::{Letter, WebError};
+use vestibule_remote::{Letter, TransportError, WebError};
 use vestibule_storage::{
     Scan, Stamp, StorageError,
     tables::push::{PUSH_WAITING, PUSHER, PUSHER_STANDING, StoredPusherStanding},
@@ -34,6 +34,8 @@ enum Outcome {
     Taken,
     /// The gateway says that the pushkey is of no use any more.
     Rejected,
+    /// Its address is one that must not be reached.
+    Refused,
     Failed,
 }
 
@@ -82,6 +84,7 @@ impl Push {
         let name = match &outcome {
             Outcome::Taken => "sent",
             Outcome::Rejected => "rejected",
+            Outcome::Refused => "refused",
             Outcome::Failed => "failed",
         };
         metrics::counter!("vestibule_push_requests_total", "outcome" => name).increment(1);
@@ -97,7 +100,7 @@ impl Push {
                 disown(self.store(), id).await?;
                 Ok(Step::Done)
             }
-            Outcome::Failed => {
+            Outcome::Refused | Outcome::Failed => {
                 let now = self.environment().now_ms();
                 let settled = self.settle(id, stale, move |standing| fail(standing, now)).await?;
                 Ok(Step::Rest(Duration::from_millis(settled.retry_at.saturating_sub(now))))
@@ -120,7 +123,8 @@ impl Push {
             },
             Err(error) => {
                 note(&error);
-                Outcome::Failed
+                let refused = matches!(error, WebError::Transport(TransportError::Refused));
+                if refused { Outcome::Refused } else { Outcome::Failed }
             }
         }
     }
