@@ -99,6 +99,10 @@ class Server:
             raise RuntimeError(f"{self.kind}: registering {name} answered {status} {answer}")
         return Person(self, answer, password=body["password"])
 
+    def moderator(self, name):
+        """A new account here that may decide for the server, where there are classes."""
+        return self.person(name)
+
     def guest(self):
         """A new guest here."""
         status, answer = say(self.url, "POST", "/_matrix/client/v3/register?kind=guest", body={})
@@ -133,6 +137,15 @@ class Vestibule(Server):
             certificate=self.certificate, private_key=self.private_key, authority=self.authority.path,
             identity=self.identity,
         ))
+
+    def moderator(self, name):
+        person = self.person(name)
+        localpart = person.user_id[1:].split(":")[0]
+        words = ["user", "class", localpart, "moderator", "--config", str(self.config)]
+        done = subprocess.run([os.environ["VESTIBULE_BIN"], *words], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{person} does not become a moderator: {done.stdout}{done.stderr}")
+        return person
 
     def open_to_guests(self, *rooms, space=None):
         """Opens rooms to guests by policy, and nothing else. The policy is swapped while the server runs."""

@@ -55,7 +55,7 @@ def elsewhere(ours, theirs, check):
 
 def curated(ours, theirs, check):
     """A version 12 room names no server: whoever curates a space of ours says where it is."""
-    host, mona, guest = theirs.person("host"), ours.person("mona"), ours.guest()
+    host, mona, guest = theirs.person("host"), ours.moderator("mona"), ours.guest()
     room = host.create_room("12", initial_state=[GUEST_ACCESS])
     space = mona.create_room("12", creation_content={"type": "m.space"})
     ours.open_to_guests(space=space)

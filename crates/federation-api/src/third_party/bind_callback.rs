@@ -3,8 +3,10 @@
 //! <https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv13pidonbind>
 
 use axum::extract::State;
+use http::StatusCode;
 use ruma::{
     OwnedUserId, UserId,
+    api::error::ErrorKind,
     api::federation::thirdparty::bind_callback::v1::{Request, Response, ThirdPartyInvite},
 };
 use serde::Deserialize;
@@ -56,6 +58,9 @@ fn answer(error: ThirdPartyBoundError) -> MatrixError {
     match error {
         ThirdPartyBoundError::UnknownUser => MatrixError::not_found(error.to_string()),
         ThirdPartyBoundError::TooMany => MatrixError::invalid_param(error.to_string()),
+        ThirdPartyBoundError::Unreachable => {
+            MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::Unknown, error.to_string())
+        }
         ThirdPartyBoundError::Storage(cause) => failure::storage(cause),
     }
 }

@@ -10,11 +10,11 @@ use ruma::{
 use tracing::{debug, instrument};
 use vestibule_accounts::{AccountState, StorageError};
 use vestibule_events::canonical_content;
-use vestibule_remote::CallOptions;
+use vestibule_remote::{CallOptions, RemoteError};
 use vestibule_rooms::ExchangeInvite;
 use vestibule_types::limits::{BOUND_INVITES_MAX, EXCHANGE_TIME_MAX, EXCHANGES_AT_ONCE};
 
-use super::wire;
+use super::{ExchangeError, wire};
 use crate::Federation;
 
 /// An invitation that waited for the address to be somebody's.
@@ -37,6 +37,10 @@ pub enum ThirdPartyBoundError {
     /// More than [`BOUND_INVITES_MAX`] invitations.
     #[error("more than {BOUND_INVITES_MAX} invitations")]
     TooMany,
+    /// Some inviter's server cannot be asked now. The identity server, which keeps the invitations, may
+    /// say it again: what was exchanged once does no harm twice.
+    #[error("not every inviter's server can be reached")]
+    Unreachable,
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -62,30 +66,36 @@ impl Federation {
             invite.signed.deserialize().is_ok_and(|signed| signed.mxid == user_id)
         };
         let asked = invites.into_iter().filter(for_us).map(|invite| self.exchange(user_id, invite));
-        stream::iter(asked).buffer_unordered(EXCHANGES_AT_ONCE).collect::<Vec<()>>().await;
-        Ok(())
+        let answered = stream::iter(asked).buffer_unordered(EXCHANGES_AT_ONCE);
+        let answered: Vec<bool> = answered.collect().await;
+        let all = answered.into_iter().all(|answered| answered);
+        if all { Ok(()) } else { Err(ThirdPartyBoundError::Unreachable) }
     }
 
-    async fn exchange(&self, user_id: &UserId, invite: BoundInvite) {
+    /// Says whether there was an answer, whatever it was.
+    async fn exchange(&self, user_id: &UserId, invite: BoundInvite) -> bool {
         let server = invite.sender.server_name().to_owned();
         let outcome = if server == self.server_name() {
             self.exchange_here(user_id, invite).await
         } else {
             self.exchange_there(&server, user_id, invite).await
         };
-        if let Err(reason) = outcome {
-            debug!(%server, reason, "an invitation by address was not exchanged");
-        }
+        let Err(Failure { reason, answered }) = outcome else { return true };
+        debug!(%server, reason, "an invitation by address was not exchanged");
+        answered
     }
 
     /// The inviter is ours as well.
-    async fn exchange_here(&self, user_id: &UserId, invite: BoundInvite) -> Result<(), String> {
+    async fn exchange_here(&self, user_id: &UserId, invite: BoundInvite) -> Result<(), Failure> {
         let BoundInvite { room_id, sender, signed } = invite;
-        let signed = canonical_content(signed.json()).map_err(|error| error.to_string())?;
+        let signed = canonical_content(signed.json()).map_err(|error| final_failure(&error))?;
         let origin = self.server_name().to_owned();
         let command =
             ExchangeInvite { origin, room_id, sender, invitee: user_id.to_owned(), signed };
-        self.exchange_invite(command).await.map_err(|error| error.to_string())
+        self.exchange_invite(command).await.map_err(|error| {
+            let answered = !matches!(error, ExchangeError::Unchecked);
+            Failure { reason: error.to_string(), answered }
+        })
     }
 
     async fn exchange_there(
@@ -93,15 +103,30 @@ impl Federation {
         server: &ServerName,
         user_id: &UserId,
         invite: BoundInvite,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let BoundInvite { room_id, sender, signed } = invite;
         // The name the address is shown by is in the room; its servers fill it in.
         let signed = ThirdPartyInvite::new(String::new(), signed);
         let invitee = user_id.to_owned();
         let request = Request::with_third_party_invite(room_id, sender, invitee, signed);
-        let request = wire::Exchange(request.map_err(|error| error.to_string())?);
+        let request = wire::Exchange(request.map_err(|error| final_failure(&error))?);
         let options = CallOptions { time_max: EXCHANGE_TIME_MAX, ..CallOptions::default() };
         let asked = self.inner.parts.remote.call_with(server, request, options).await;
-        asked.map(drop).map_err(|error| error.to_string())
+        asked.map(drop).map_err(|error| {
+            // A server that this one may not talk to is not one to ask later.
+            let refused = matches!(error, RemoteError::Refused(_));
+            let answered = refused || error.status().is_some_and(|status| status < 500);
+            Failure { reason: error.to_string(), answered }
+        })
     }
+}
+
+/// Why nobody was invited, and whether asking again would be of no use.
+struct Failure {
+    reason: String,
+    answered: bool,
+}
+
+fn final_failure(error: &dyn std::fmt::Display) -> Failure {
+    Failure { reason: error.to_string(), answered: true }
 }

@@ -109,7 +109,7 @@ impl Blueprint {
     /// Starts the server.
     pub async fn start(self) -> TestServer {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        TestServer::start_in(Arc::new(folder), self).await
+        Box::pin(TestServer::start_in(Arc::new(folder), self)).await
     }
 
     /// Starts the server over the folder of one that was stopped; says why if it does not start.
@@ -220,7 +220,7 @@ impl TestServer {
             network.detach(running.server_name());
         }
         running.stop().await;
-        Self::start_in(folder, blueprint).await
+        Box::pin(Self::start_in(folder, blueprint)).await
     }
 
     /// A new member.
