@@ -32,6 +32,29 @@ pub struct Terms {
     pub url: String,
 }
 
+/// Whether those who register prove to have an e-mail address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EmailAtRegistration {
+    /// Nobody is asked.
+    #[default]
+    Off,
+    /// Who wants to.
+    Optional,
+    /// Everybody.
+    Required,
+}
+
+/// The `[email]` section, as this service needs it.
+#[derive(Clone, Debug)]
+pub struct EmailConfig {
+    /// Where clients reach this server: links in mail begin with it.
+    pub link_base: String,
+    /// How long a link is good.
+    pub link_life: Duration,
+    /// The hosts to which people are sent after they opened a link.
+    pub next_link_hosts: Vec<String>,
+}
+
 /// The `[registration]` section, as this service needs it.
 #[derive(Clone, Debug, Default)]
 pub struct RegistrationConfig {
@@ -41,6 +64,8 @@ pub struct RegistrationConfig {
     pub shared_secret: Option<Secret>,
     /// What people agree to.
     pub terms: Vec<Terms>,
+    /// Whether they prove to have an e-mail address, where this server sends mail.
+    pub email: EmailAtRegistration,
 }
 
 /// How long sessions last.
@@ -80,6 +105,10 @@ pub struct AccountLimits {
     pub openid_tokens: Rate,
     /// Tokens for one more login, per user.
     pub login_tokens: Rate,
+    /// Mail asked for, by address of the asker.
+    pub mails: Rate,
+    /// Mail asked for, by address of the mail.
+    pub mails_of_address: Rate,
     /// Passwords hashed at the same time.
     pub hashes_at_once: usize,
     /// The shortest password.
@@ -95,6 +124,8 @@ impl Default for AccountLimits {
             lookups: Rate { burst: 60, every: Duration::from_secs(2) },
             openid_tokens: Rate { burst: 20, every: Duration::from_secs(10) },
             login_tokens: Rate { burst: 5, every: Duration::from_mins(1) },
+            mails: Rate { burst: 20, every: Duration::from_mins(1) },
+            mails_of_address: Rate { burst: 5, every: Duration::from_mins(10) },
             hashes_at_once: 2,
             password_bytes_min: 1,
         }
@@ -110,6 +141,8 @@ pub struct AccountsConfig {
     pub registration: RegistrationConfig,
     /// How long sessions last.
     pub sessions: SessionConfig,
+    /// How mail is written; `None` when this server sends none.
+    pub email: Option<EmailConfig>,
     /// How often things may be tried.
     pub limits: AccountLimits,
 }
@@ -122,6 +155,7 @@ impl AccountsConfig {
             server_name,
             registration: RegistrationConfig::default(),
             sessions: SessionConfig::default(),
+            email: None,
             limits: AccountLimits::default(),
         }
     }

@@ -37,6 +37,7 @@ impl Accounts {
             }
         };
         spawner.spawn("accounts.flush_sightings", Box::pin(work));
+        self.start_mail();
     }
 
     /// Writes what was seen since the last time.

@@ -7,11 +7,13 @@
 
 mod account;
 mod config;
+mod contact;
 mod device;
 pub mod facts;
 mod flush;
 mod gate;
 pub mod job;
+mod mail;
 mod openid;
 mod pace;
 mod password;
@@ -37,13 +39,19 @@ pub use self::{
         ModerationAct, PasswordError, Restrain, RestrainError, Restraint, SetClass, SetClassError,
     },
     config::{
-        AccountLimits, AccountsConfig, RegistrationConfig, RegistrationMode, SessionConfig, Terms,
+        AccountLimits, AccountsConfig, EmailAtRegistration, EmailConfig, RegistrationConfig,
+        RegistrationMode, SessionConfig, Terms,
+    },
+    contact::{
+        AddContact, AddContactError, CONFIRM_PATH, ConfirmEmailError, Contact, DeleteContactError,
+        RequestValidation, RequestValidationError, ValidationPurpose,
     },
     device::{
         DeleteDevices, DeleteDevicesError, Device, DeviceTrace, UpdateDeviceError, WhoisError,
         list_change,
     },
     gate::Refusal,
+    mail::{Letter, Post, PostError},
     openid::{OpenidToken, RequestOpenidTokenError},
     password::HasherBusy,
     profile::{

@@ -16,7 +16,7 @@ use vestibule_storage::{Executor, StorageError, Store, Tx};
 use vestibule_types::{BoxFuture, Environment};
 
 use crate::{
-    ProfilesElsewhere, config::AccountsConfig, password::Passwords, seen::Sightings,
+    Post, ProfilesElsewhere, config::AccountsConfig, password::Passwords, seen::Sightings,
     throttle::Throttle, uia::UiaSessions, username::SYSTEM_LOCALPART,
 };
 
@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) acquaintance: OnceLock<Arc<dyn Acquaintance>>,
     pub(crate) profiles_elsewhere: OnceLock<Arc<dyn ProfilesElsewhere>>,
     pub(crate) job_bell: OnceLock<Arc<Notify>>,
+    pub(crate) post: OnceLock<Arc<dyn Post>>,
+    pub(crate) mail_bell: Notify,
 }
 
 /// What [`Accounts`] is made of.
@@ -67,6 +69,8 @@ pub(crate) struct Throttles {
     pub(crate) lookups: Throttle,
     pub(crate) openid_tokens: Throttle,
     pub(crate) login_tokens: Throttle,
+    pub(crate) mails: Throttle,
+    pub(crate) mails_of_address: Throttle,
 }
 
 /// Whether two people share a room that lies in the first one's scope. Rooms know; the server
@@ -110,6 +114,8 @@ impl Accounts {
             lookups: Throttle::new(limits.lookups),
             openid_tokens: Throttle::new(limits.openid_tokens),
             login_tokens: Throttle::new(limits.login_tokens),
+            mails: Throttle::new(limits.mails),
+            mails_of_address: Throttle::new(limits.mails_of_address),
         };
         let passwords = Passwords::new(executor, environment.clone(), limits.hashes_at_once);
         let system_user = system_user_of(&config.server_name);
@@ -128,6 +134,8 @@ impl Accounts {
             acquaintance: OnceLock::new(),
             profiles_elsewhere: OnceLock::new(),
             job_bell: OnceLock::new(),
+            post: OnceLock::new(),
+            mail_bell: Notify::new(),
         }))
     }
 
@@ -149,6 +157,12 @@ impl Accounts {
     pub fn set_job_bell(&self, bell: Arc<Notify>) {
         // As above.
         let _already_set = self.0.job_bell.set(bell);
+    }
+
+    /// Plugs in who carries mail out. Only the first call counts; without one, mail waits.
+    pub fn set_post(&self, post: Arc<dyn Post>) {
+        // As above.
+        let _already_set = self.0.post.set(post);
     }
 
     /// The name behind the colon of every account.

@@ -15,16 +15,30 @@ use crate::failure;
 /// Who a client says it is.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Identifier {
+    /// May be left out before `medium` and `address`.
     #[serde(rename = "type")]
-    kind: String,
+    kind: Option<String>,
     user: Option<String>,
+    medium: Option<String>,
+    address: Option<String>,
+}
+
+/// The session in which an address was proven.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ThreepidCreds {
+    sid: String,
+    client_secret: String,
 }
 
 impl Identifier {
     /// Whom it names. Phone numbers name nobody here.
     pub(crate) fn named(self) -> Named {
-        match (self.kind.as_str(), self.user) {
-            ("m.id.user", Some(user)) => Named::User(user),
+        let Self { kind, user, medium, address } = self;
+        match (kind.as_deref(), user, medium.as_deref(), address) {
+            (Some("m.id.user"), Some(user), _, _) => Named::User(user),
+            (Some("m.id.thirdparty") | None, _, Some("email"), Some(address)) => {
+                Named::Email(address)
+            }
             _ => Named::Nobody,
         }
     }
@@ -41,12 +55,13 @@ pub(crate) struct Auth {
     user: Option<String>,
     password: Option<Secret>,
     token: Option<String>,
+    threepid_creds: Option<ThreepidCreds>,
 }
 
 impl Auth {
     /// What is offered for which stage.
     pub(crate) fn into_attempt(self) -> Result<Attempt, MatrixError> {
-        let Self { kind, session, identifier, user, password, token } = self;
+        let Self { kind, session, identifier, user, password, token, threepid_creds } = self;
         let missing = |field| MatrixError::missing_param(format!("auth lacks `{field}`"));
         let proof = match kind.as_deref() {
             None => None,
@@ -54,6 +69,10 @@ impl Auth {
             Some("m.login.terms") => Some(Proof::Terms),
             Some("m.login.registration_token") => {
                 Some(Proof::RegistrationToken(token.ok_or_else(|| missing("token"))?))
+            }
+            Some("m.login.email.identity") => {
+                let creds = threepid_creds.ok_or_else(|| missing("threepid_creds"))?;
+                Some(Proof::Email { sid: creds.sid, client_secret: creds.client_secret })
             }
             Some("m.login.password") => {
                 let password = password.ok_or_else(|| missing("password"))?;
@@ -108,6 +127,7 @@ fn errcode(failure: Failure) -> &'static str {
         Failure::Session => "M_UNKNOWN",
         Failure::Stage => "M_UNRECOGNIZED",
         Failure::Password | Failure::RegistrationToken => "M_FORBIDDEN",
+        Failure::Email => "M_THREEPID_AUTH_FAILED",
     }
 }
 

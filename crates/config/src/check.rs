@@ -1,5 +1,6 @@
 //! Contradictions and doubts that no single key shows.
 
+mod email;
 mod federation;
 mod push;
 mod support;
@@ -11,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use vestibule_types::Secret;
 
 use self::{
+    email::email,
     federation::{federation, identity},
     push::push,
     support::support,
@@ -26,6 +28,7 @@ pub(crate) struct Checked {
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
     pub(crate) shared_secret: Option<Secret>,
+    pub(crate) email_password: Option<Secret>,
 }
 
 /// Looks at everything, and keeps looking after the first find.
@@ -46,6 +49,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
     log(&sections.log, &mut found);
     federation(sections, &mut found);
     identity(sections, &mut found);
+    email(sections, &mut found);
     media(&sections.media, &mut found);
     push(&sections.push, &mut found);
     limits(&sections.limits, &mut found);

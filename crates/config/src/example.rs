@@ -6,8 +6,8 @@ use crate::{
     policy_example::POLICY_EXAMPLE,
     section::{Key, Section},
     sections::{
-        Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Push, Registration,
-        Rooms, Server, Storage, Support,
+        Email, Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Push,
+        Registration, Rooms, Server, Storage, Support,
     },
     tree::Step,
 };
@@ -33,6 +33,7 @@ fn sections() -> Vec<Described> {
         described::<Storage>("storage", "[storage]"),
         described::<Registration>("registration", "[registration]"),
         described::<Login>("login", "[login]"),
+        described::<Email>("email", "[email]"),
         described::<Support>("support", "[support]"),
         Described { more: ROOM_RULES, ..described::<Rooms>("rooms", "[rooms]") },
         described::<Federation>("federation", "[federation]"),

@@ -22,8 +22,8 @@ pub use self::{
     period::Period,
     problem::{Problem, Problems},
     sections::{
-        Contact, Durability, Engine, Federation, Identity, Limits, Listener, Log, LogFormat, Login,
-        Media, Network, Presence, Push, Registration, RegistrationMode, Rooms, Server, Storage,
-        Support, Surface, Terms, Tls,
+        Contact, Durability, Email, EmailAtRegistration, EmailTls, Engine, Federation, Identity,
+        Limits, Listener, Log, LogFormat, Login, Media, Network, Presence, Push, Registration,
+        RegistrationMode, Rooms, Server, Storage, Support, Surface, Terms, Tls,
     },
 };

@@ -12,9 +12,9 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Problem, Problems, Push,
-    Registration, Rooms, Server, Storage, Support, Surface,
-    check::check,
+    Email, Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Problem, Problems,
+    Push, Registration, Rooms, Server, Storage, Support, Surface,
+    check::{Checked, check},
     example::section_names,
     overlay::Overlay,
     read::Reader,
@@ -35,6 +35,8 @@ pub struct Config {
     pub registration: Registration,
     /// `[login]`
     pub login: Login,
+    /// `[email]`
+    pub email: Email,
     /// `[support]`
     pub support: Support,
     /// `[rooms]`
@@ -56,7 +58,7 @@ pub struct Config {
     /// `[guests]`, `[class.NAME]`, `[aliases]`, `[directory]`, `[users]`, `[audit]`
     pub policy: PolicyConfig,
     name: OwnedServerName,
-    shared_secret: Option<Secret>,
+    secrets: CheckedSecrets,
 }
 
 impl Config {
@@ -76,8 +78,21 @@ impl Config {
     /// The registration secret, wherever it was written.
     #[must_use]
     pub fn shared_secret(&self) -> Option<&Secret> {
-        self.shared_secret.as_ref()
+        self.secrets.shared_secret.as_ref()
     }
+
+    /// The password of the mail server, wherever it was written.
+    #[must_use]
+    pub fn email_password(&self) -> Option<&Secret> {
+        self.secrets.email_password.as_ref()
+    }
+}
+
+/// The secrets, wherever they were written.
+#[derive(Clone, Debug)]
+struct CheckedSecrets {
+    shared_secret: Option<Secret>,
+    email_password: Option<Secret>,
 }
 
 /// What loading gives.
@@ -145,10 +160,12 @@ pub fn parse(
     let name = sections.server.name.as_deref().unwrap_or(server_name!("localhost"));
     let compiled = compile_policy(&sections.policy, name, &mut checked.warnings);
     problems.append(&mut checked.problems);
-    let warnings = located(checked.warnings, &reader);
+    let warnings = located(std::mem::take(&mut checked.warnings), &reader);
     match (compiled, sections.server.name.clone()) {
         (Ok(policy), Some(name)) if problems.is_empty() => {
-            let config = sections.config(name, checked.shared_secret);
+            let Checked { shared_secret, email_password, .. } = checked;
+            let secrets = CheckedSecrets { shared_secret, email_password };
+            let config = sections.config(name, secrets);
             Ok(Loaded { config, policy, warnings })
         }
         (compiled, _) => {
@@ -166,6 +183,7 @@ pub(crate) struct Sections {
     pub(crate) storage: Storage,
     pub(crate) registration: Registration,
     pub(crate) login: Login,
+    pub(crate) email: Email,
     pub(crate) support: Support,
     pub(crate) rooms: Rooms,
     pub(crate) federation: Federation,
@@ -179,13 +197,14 @@ pub(crate) struct Sections {
 }
 
 impl Sections {
-    fn config(self, name: OwnedServerName, shared_secret: Option<Secret>) -> Config {
+    fn config(self, name: OwnedServerName, secrets: CheckedSecrets) -> Config {
         Config {
             server: self.server,
             listeners: self.listeners,
             storage: self.storage,
             registration: self.registration,
             login: self.login,
+            email: self.email,
             support: self.support,
             rooms: self.rooms,
             federation: self.federation,
@@ -197,7 +216,7 @@ impl Sections {
             log: self.log,
             policy: self.policy,
             name,
-            shared_secret,
+            secrets,
         }
     }
 }
@@ -211,6 +230,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     let storage = own(reader, &mut root, "storage");
     let registration = own(reader, &mut root, "registration");
     let login = own(reader, &mut root, "login");
+    let email = own(reader, &mut root, "email");
     let support = own(reader, &mut root, "support");
     let federation = own(reader, &mut root, "federation");
     let identity = own(reader, &mut root, "identity");
@@ -232,6 +252,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
         storage,
         registration,
         login,
+        email,
         support,
         rooms,
         federation,

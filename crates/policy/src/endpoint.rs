@@ -21,6 +21,9 @@ pub enum EndpointRule {
     May(Ability),
     /// A class with at least one of these; which one it takes, the operation decides.
     MayAny(&'static [Ability]),
+    /// As [`EndpointRule::May`] for who is logged in; who is not may call it too, and proves something
+    /// else.
+    MayOrNobody(Ability),
     /// Admins.
     Admin,
     /// Application services, by their own token.
@@ -31,12 +34,12 @@ impl EndpointRule {
     /// Whether the caller must show a token.
     #[must_use]
     pub fn needs_login(self) -> bool {
-        !matches!(self, Self::Anonymous | Self::PublicDirectory)
+        !matches!(self, Self::Anonymous | Self::PublicDirectory | Self::MayOrNobody(_))
     }
 
     fn abilities(&self) -> &[Ability] {
         match self {
-            Self::May(ability) => std::slice::from_ref(ability),
+            Self::May(ability) | Self::MayOrNobody(ability) => std::slice::from_ref(ability),
             Self::MayAny(abilities) => abilities,
             _ => &[],
         }
@@ -93,7 +96,7 @@ impl Policy {
     ) -> Result<(), CallRefusal> {
         let Some(class_name) = class else {
             return match rule {
-                EndpointRule::Anonymous => Ok(()),
+                EndpointRule::Anonymous | EndpointRule::MayOrNobody(_) => Ok(()),
                 EndpointRule::PublicDirectory if self.directory_without_login => Ok(()),
                 _ => Err(CallRefusal::LoginNeeded),
             };
@@ -123,11 +126,12 @@ impl Policy {
             EndpointRule::Appservice => {
                 refuse(Reason::EndpointNotInClass, "an application service's token".to_owned())
             }
-            EndpointRule::May(_) | EndpointRule::MayAny(_) => may_any(class, rule.abilities())
-                .map_or_else(
+            EndpointRule::May(_) | EndpointRule::MayOrNobody(_) | EndpointRule::MayAny(_) => {
+                may_any(class, rule.abilities()).map_or_else(
                     || refuse(Reason::EndpointNotInClass, grant_text(class_name, rule.abilities())),
                     |_| Ok(()),
-                ),
+                )
+            }
         }
     }
 
@@ -136,7 +140,11 @@ impl Policy {
     pub fn admit(&self, subject: &Subject, rule: EndpointRule) -> Result<(), CallRefusal> {
         self.may_call(Some(&subject.class), rule)?;
         // A token is not needed for the directory, but one that is shown counts: so does a lock.
-        let counts = rule == EndpointRule::PublicDirectory && subject.state == AccountState::Locked;
+        let counts = match rule {
+            EndpointRule::MayOrNobody(_) => true,
+            EndpointRule::PublicDirectory => subject.state == AccountState::Locked,
+            _ => false,
+        };
         if !rule.needs_login() && !counts {
             return Ok(());
         }

@@ -7,11 +7,13 @@ use axum::Router;
 use ruma::api::client::discovery::discover_support::Contact;
 use tokio::sync::Notify;
 use vestibule_accounts::{
-    AccountLimits, Accounts, AccountsConfig, AccountsParts, RegistrationConfig, RegistrationMode,
-    SessionConfig, Terms,
+    AccountLimits, Accounts, AccountsConfig, AccountsParts, EmailAtRegistration, EmailConfig,
+    RegistrationConfig, RegistrationMode, SessionConfig, Terms,
 };
 use vestibule_client_api::{ClientApi, ClientApiSettings, Support};
-use vestibule_config::{Config, Loaded, RegistrationMode as WrittenMode};
+use vestibule_config::{
+    Config, EmailAtRegistration as WrittenEmail, Loaded, RegistrationMode as WrittenMode,
+};
 use vestibule_events::{RoomVersion, SigningKey};
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_federation_api::{FederationApi, FederationApiSettings};
@@ -31,6 +33,7 @@ use vestibule_types::{
 
 use crate::{
     identity::{next_policy_epoch, policy_epoch, signing_key},
+    mail::Smtp,
     reaching,
 };
 
@@ -217,6 +220,9 @@ impl AtHome {
         });
         accounts.set_acquaintance(Arc::new(rooms.clone()));
         accounts.set_job_bell(job_bell.clone());
+        if let Some(smtp) = Smtp::of(config, environment)? {
+            accounts.set_post(Arc::new(smtp));
+        }
         let media = Media::new(MediaParts {
             store: store.clone(),
             objects: Arc::new(media_files(config)),
@@ -281,9 +287,15 @@ fn accounts_config(config: &Config) -> AccountsConfig {
         },
         shared_secret: config.shared_secret().cloned(),
         terms: config.registration.terms.iter().map(terms).collect(),
+        email: match config.registration.email {
+            WrittenEmail::Off => EmailAtRegistration::Off,
+            WrittenEmail::Optional => EmailAtRegistration::Optional,
+            WrittenEmail::Required => EmailAtRegistration::Required,
+        },
     };
     AccountsConfig {
         registration,
+        email: email_config(config),
         sessions: SessionConfig {
             access_token_life: config.limits.access_token_life.duration(),
             login_tokens: config.login.tokens,
@@ -314,6 +326,18 @@ fn push(config: &Config, environment: &Environment, rooms: &Rooms) -> anyhow::Re
         web: reaching::push_gateways(config, environment)?,
         config: PushConfig { call_time_max: config.push.request_timeout.duration() },
     }))
+}
+
+/// How mail is written, if any is.
+fn email_config(config: &Config) -> Option<EmailConfig> {
+    let email = &config.email;
+    email.from.as_ref()?;
+    let link_base = email.link_base.as_ref().or(config.server.public_url.as_ref())?.clone();
+    Some(EmailConfig {
+        link_base,
+        link_life: email.link_life.duration(),
+        next_link_hosts: email.next_link_hosts.clone(),
+    })
 }
 
 fn media_files(config: &Config) -> FileObjects {

@@ -13,6 +13,7 @@ mod house;
 mod identity;
 mod jobs;
 mod listeners;
+mod mail;
 mod maintenance;
 mod metrics;
 mod reaching;

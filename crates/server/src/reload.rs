@@ -134,6 +134,7 @@ fn told(epoch: u64, old: &Config, new: &Config) -> String {
         ("storage", old.storage != new.storage),
         ("registration", old.registration != new.registration),
         ("login", old.login != new.login),
+        ("email", old.email != new.email),
         ("support", old.support != new.support),
         ("rooms.default_version", old.rooms != new.rooms),
         ("limits", old.limits != new.limits),

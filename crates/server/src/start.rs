@@ -68,7 +68,8 @@ pub async fn start_over(
     options: Options,
 ) -> anyhow::Result<Running> {
     let (store, tasks) = (opened.0.clone(), options.tasks.clone());
-    let started = assemble(loaded, opened, options).await;
+    // Boxed: it holds the whole configuration and everything that is made of it.
+    let started = Box::pin(assemble(loaded, opened, options)).await;
     if started.is_err() {
         tasks.stop();
         tasks.wait().await;

@@ -18,6 +18,7 @@ use vestibule_types::Actor;
 
 use crate::{
     Accounts,
+    contact::drop_contacts,
     device::list_change,
     facts,
     job::{self, LeaveAll},
@@ -100,9 +101,12 @@ fn end(
     put_account(tx, user_id, Some(&before), &after)?;
     close_all(tx, user_id, None)?;
     drop_user_keys(tx, user_id)?;
+    drop_contacts(tx, user_id)?;
+    drop_user_data(tx, user_id)?;
     release_guest(tx, user_id)?;
     if erase {
-        forget(tx, user_id)?;
+        profile::touch(tx, user_id)?;
+        PROFILE_FIELD.delete_prefix(tx, (user_id,))?;
     }
     if before.state != StoredAccountState::Deactivated {
         let payload = job::encode(&LeaveAll { user_id: user_id.clone() });
@@ -127,10 +131,8 @@ fn drop_user_keys(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError>
     Ok(())
 }
 
-/// Removes what is kept for the owner alone.
-fn forget(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError> {
-    profile::touch(tx, user_id)?;
-    PROFILE_FIELD.delete_prefix(tx, (user_id,))?;
+/// Removes what is kept for the owner alone, who cannot read it any more.
+fn drop_user_data(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError> {
     USER_DATA_GUARD.get(tx, (user_id,))?;
     USER_DATA_GUARD.put(tx, (user_id,), &0)?;
     ACCOUNT_DATA.delete_prefix(tx, (user_id,))?;

@@ -11,10 +11,13 @@ use vestibule_storage::{
 use vestibule_types::{Actor, Secret, limits};
 
 use crate::{
-    Accounts, facts,
+    Accounts, ValidationPurpose,
+    contact::{ProvenEmail, consume, owner},
+    facts,
     password::HasherBusy,
     session::close_all,
-    uia::{Attempt, Question, UiaError},
+    token,
+    uia::{Attempt, Question, Stage, UiaError},
 };
 
 /// Why a password is not good enough.
@@ -47,6 +50,12 @@ pub enum ChangePasswordError {
     /// The new one is not good enough.
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// Without a login there is no way to prove oneself on this server.
+    #[error("a login is needed")]
+    LoginNeeded,
+    /// The session that proved the e-mail address is over or was used.
+    #[error("the e-mail address is not proven any more")]
+    EmailSpent,
     /// Guests have no password.
     #[error("this account has no password")]
     NoPassword,
@@ -74,7 +83,8 @@ impl Accounts {
         }
     }
 
-    /// Changes the caller's password.
+    /// Changes the caller's password. They prove themselves by the old one, or by an e-mail address of
+    /// the account.
     #[instrument(name = "accounts.account.change_password", skip_all)]
     pub async fn change_password(
         &self,
@@ -82,15 +92,44 @@ impl Accounts {
         command: ChangePassword,
     ) -> Result<(), ChangePasswordError> {
         self.check_password(&command.new_password)?;
-        let flows = self.owner_flows(actor.user_id()).await?;
-        let question = Question::of_owner("change password", flows, actor.user_id(), command.peer);
-        self.authenticate(&question, command.attempt).await?;
+        let user_id = actor.user_id();
+        let mut flows = self.owner_flows(user_id).await?;
+        if self.has_email() && !self.contacts(user_id).await?.is_empty() {
+            flows.push(vec![Stage::Email]);
+        }
+        let email_for = Some(ValidationPurpose::Password);
+        let question = Question::of_owner("change password", flows, user_id, command.peer);
+        let question = Question { email_for, ..question };
+        let granted = self.authenticate(&question, command.attempt).await?;
         let log_out = match (command.logout_devices, actor.device_id()) {
             (false, _) => LogOut::Nobody,
             (true, Some(device)) => LogOut::AllBut(device.to_owned()),
             (true, None) => LogOut::All,
         };
-        self.store_password(actor.user_id(), command.new_password, log_out).await
+        let change = Change { log_out, spent: granted.email };
+        self.store_password(user_id, command.new_password, change).await
+    }
+
+    /// Sets a new password for the account whose e-mail address the caller proves to have.
+    #[instrument(name = "accounts.account.reset_password", skip_all)]
+    pub async fn reset_password(&self, command: ChangePassword) -> Result<(), ChangePasswordError> {
+        if !self.has_email() {
+            return Err(ChangePasswordError::LoginNeeded);
+        }
+        self.check_password(&command.new_password)?;
+        let question = Question {
+            operation: token::digest("reset password"),
+            flows: vec![vec![Stage::Email]],
+            caller: None,
+            email_for: Some(ValidationPurpose::Password),
+            peer: command.peer,
+        };
+        let granted = self.authenticate(&question, command.attempt).await?;
+        let owner = granted.email.as_ref().and_then(|email| email.owner.clone());
+        let user_id = owner.ok_or(ChangePasswordError::UnknownUser)?;
+        let log_out = if command.logout_devices { LogOut::All } else { LogOut::Nobody };
+        let change = Change { log_out, spent: granted.email };
+        self.store_password(&user_id, command.new_password, change).await
     }
 
     /// Sets somebody's password for the operator; logs all devices out if asked to.
@@ -103,7 +142,7 @@ impl Accounts {
     ) -> Result<(), ChangePasswordError> {
         self.check_password(&password)?;
         let log_out = if logout_devices { LogOut::All } else { LogOut::Nobody };
-        self.store_password(user_id, password, log_out).await
+        self.store_password(user_id, password, Change { log_out, spent: None }).await
     }
 
     /// Stores a password.
@@ -111,14 +150,17 @@ impl Accounts {
         &self,
         user_id: &UserId,
         password: Secret,
-        log_out: LogOut,
+        change: Change,
     ) -> Result<(), ChangePasswordError> {
         let hash = self.0.passwords.hash(password).await?;
-        let user = user_id.to_owned();
+        let (user, now) = (user_id.to_owned(), self.0.now_ms());
         self.0
             .write(user_id, move |tx| {
+                if let Some(email) = &change.spent {
+                    spend(tx, &user, (email, now))?;
+                }
                 put_password(tx, &user, &hash)?;
-                match &log_out {
+                match &change.log_out {
                     LogOut::Nobody => Ok(()),
                     LogOut::All => Ok(close_all(tx, &user, None)?),
                     LogOut::AllBut(device) => Ok(close_all(tx, &user, Some(device))?),
@@ -126,6 +168,23 @@ impl Accounts {
             })
             .await
     }
+}
+
+/// What a new password brings with it.
+struct Change {
+    log_out: LogOut,
+    /// The proven address it uses up.
+    spent: Option<ProvenEmail>,
+}
+
+/// Uses a proven address up; it has to be the account's still.
+fn spend(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    (email, now): (&ProvenEmail, u64),
+) -> Result<(), ChangePasswordError> {
+    let own = owner(tx, &email.address)?.as_deref() == Some(user_id);
+    if own && consume(tx, email, now)? { Ok(()) } else { Err(ChangePasswordError::EmailSpent) }
 }
 
 /// Whose sessions a new password ends.

@@ -67,7 +67,7 @@ impl Accounts {
         Ok(self.registration_token_is_good(token).await?)
     }
 
-    fn charge_lookup(&self, peer: IpAddr) -> Result<(), Duration> {
+    pub(crate) fn charge_lookup(&self, peer: IpAddr) -> Result<(), Duration> {
         match counted_address(peer) {
             Some(address) => self.0.throttles.lookups.charge(&address, self.0.monotonic()),
             None => Ok(()),

@@ -4,13 +4,14 @@ use std::{net::IpAddr, time::Duration};
 
 use ruma::{OwnedDeviceId, OwnedUserId};
 use tracing::instrument;
-use vestibule_storage::{StorageError, Tx};
+use vestibule_storage::{StorageError, Tx, tables::contact::StoredContact};
 use vestibule_types::{ClassName, Secret};
 
 use super::{NewAccount, tokens::spend, upgrade::Upgrade};
 use crate::{
-    Accounts, NewSession, RegistrationMode,
+    Accounts, EmailAtRegistration, NewSession, RegistrationMode, ValidationPurpose,
     account::{PasswordError, class_suffix},
+    contact::{ProvenEmail, consume, put_contact},
     facts,
     password::HasherBusy,
     service::counted_address,
@@ -85,6 +86,12 @@ pub enum RegisterError {
     /// Somebody used the registration token up meanwhile.
     #[error("the registration token is not valid any more")]
     TokenSpent,
+    /// The session that proved the e-mail address is over or was used.
+    #[error("the e-mail address is not proven any more")]
+    EmailSpent,
+    /// The e-mail address is another account's.
+    #[error("the e-mail address is in use")]
+    EmailInUse,
     /// Too many registrations.
     #[error("too many registrations")]
     Limited(Duration),
@@ -102,6 +109,7 @@ struct Registration {
     account: NewAccount,
     upgrade: Option<Upgrade>,
     token: Option<String>,
+    email: Option<ProvenEmail>,
     session: Option<Minted>,
     device_name: Option<String>,
     /// What each class appends to names: the class a token gives is known only in the write.
@@ -127,8 +135,9 @@ impl Accounts {
         }
         let question = Question {
             operation: token::digest(&format!("register {:?}", command.username)),
-            flows: vec![self.registration_flow(mode)],
+            flows: self.registration_flows(mode),
             caller: None,
+            email_for: Some(ValidationPurpose::Register),
             peer: command.peer,
         };
         let granted = self.authenticate(&question, command.attempt.clone()).await?;
@@ -147,6 +156,7 @@ impl Accounts {
             },
             upgrade,
             token: granted.registration_token,
+            email: granted.email,
             session: session.clone(),
             device_name: command.initial_device_display_name,
             suffixes: self.0.policy.clone(),
@@ -169,8 +179,9 @@ impl Accounts {
         }
     }
 
-    /// What somebody has to go through: a token where one is needed, terms where there are some.
-    fn registration_flow(&self, mode: RegistrationMode) -> Vec<Stage> {
+    /// What somebody has to go through: a token where one is needed, terms where there are some, an
+    /// e-mail address where the operator wants one.
+    fn registration_flows(&self, mode: RegistrationMode) -> Vec<Vec<Stage>> {
         let mut flow = Vec::new();
         if mode == RegistrationMode::Token {
             flow.push(Stage::RegistrationToken);
@@ -178,10 +189,25 @@ impl Accounts {
         if !self.0.config.registration.terms.is_empty() {
             flow.push(Stage::Terms);
         }
-        if flow.is_empty() {
-            flow.push(Stage::Dummy);
+        let email = self.0.config.registration.email;
+        match email {
+            EmailAtRegistration::Required if self.has_email() => {
+                flow.push(Stage::Email);
+                vec![flow]
+            }
+            EmailAtRegistration::Optional if self.has_email() => {
+                // One flow must not be the beginning of the other: it would end before the address.
+                let without = [&flow[..], &[Stage::Dummy]].concat();
+                flow.push(Stage::Email);
+                vec![without, flow]
+            }
+            _ => {
+                if flow.is_empty() {
+                    flow.push(Stage::Dummy);
+                }
+                vec![flow]
+            }
         }
-        flow
     }
 
     /// The identifier the account will have. Refuses early what the write would refuse.
@@ -222,9 +248,22 @@ impl Registration {
             None if !account.write(tx)? => return Err(RegisterError::Taken),
             None => {}
         }
+        self.add_contact(tx)?;
         if let Some(minted) = &self.session {
             session::open(tx, &account.user_id, minted, self.device_name.as_deref())?;
         }
         Ok(())
+    }
+
+    /// The address that was proven becomes the account's.
+    fn add_contact(&self, tx: &mut Tx<'_>) -> Result<(), RegisterError> {
+        let Some(email) = &self.email else { return Ok(()) };
+        let (user_id, now) = (&self.account.user_id, self.account.now);
+        if !consume(tx, email, now)? {
+            return Err(RegisterError::EmailSpent);
+        }
+        let row = StoredContact { validated_at: email.validated_at, added_at: now };
+        let put = put_contact(tx, user_id, &email.address, row)?;
+        put.map_err(|_| RegisterError::EmailInUse)
     }
 }

@@ -15,7 +15,13 @@ use super::{
     open::{is_device_id, is_named_like_a_key},
 };
 use crate::{
-    Accounts, facts, password::HasherBusy, service::counted_address, session::open, uia::UiaError,
+    Accounts,
+    contact::{canonical_email, owner},
+    facts,
+    password::HasherBusy,
+    service::counted_address,
+    session::open,
+    uia::UiaError,
     username::named_user,
 };
 
@@ -53,6 +59,8 @@ pub enum LogInProof {
 pub enum Named {
     /// By a localpart or a full identifier.
     User(String),
+    /// By an e-mail address of theirs.
+    Email(String),
     /// In a way that fits nobody here, such as a telephone number.
     Nobody,
 }
@@ -118,7 +126,7 @@ impl Accounts {
         password: Secret,
         peer: IpAddr,
     ) -> Result<OwnedUserId, LogInError> {
-        let Some(user_id) = self.whom(user) else {
+        let Some(user_id) = self.whom(user).await? else {
             self.0.passwords.verify(password, None).await?;
             return Err(LogInError::Wrong);
         };
@@ -135,10 +143,14 @@ impl Accounts {
     }
 
     /// Whom a client means.
-    pub(crate) fn whom(&self, named: &Named) -> Option<OwnedUserId> {
+    pub(crate) async fn whom(&self, named: &Named) -> Result<Option<OwnedUserId>, StorageError> {
         match named {
-            Named::User(name) => named_user(name, &self.0.config.server_name),
-            Named::Nobody => None,
+            Named::User(name) => Ok(named_user(name, &self.0.config.server_name)),
+            Named::Email(address) => {
+                let Some(address) = canonical_email(address) else { return Ok(None) };
+                self.0.store.read(move |read| owner(read, &address)).await
+            }
+            Named::Nobody => Ok(None),
         }
     }
 }

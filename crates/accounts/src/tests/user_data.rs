@@ -302,3 +302,23 @@ async fn only_so_many_filters_are_kept_and_the_oldest_goes() {
     assert!(there(&ids[1]).await);
     assert!(there(ids.last().unwrap()).await);
 }
+
+#[tokio::test]
+async fn the_end_of_an_account_takes_its_data_and_only_erasing_its_profile() {
+    for slots in [1, 3] {
+        let house = house_with(slots, |_| {}, |_| {});
+        let alice = house.person("alice").await;
+        profiles::set(&house, &alice, "displayname", "Ada").await.unwrap();
+        put(&house, &alice, None, "org.x", "{}").await.unwrap();
+        let left = async || {
+            let user = alice.user_id().to_owned();
+            house.store.read(move |read| ACCOUNT_DATA.scan(read, (&user,), 10)).await.unwrap()
+        };
+        assert_eq!(left().await.len(), 1);
+        let profile = async || house.accounts.profile(None, alice.user_id(), None).await.unwrap();
+        house.accounts.deactivate_account(alice.user_id(), false).await.unwrap();
+        assert_eq!((left().await.len(), profile().await.len()), (0, 1));
+        house.accounts.deactivate_account(alice.user_id(), true).await.unwrap();
+        assert_eq!(profile().await.len(), 0);
+    }
+}

@@ -9,8 +9,11 @@ use vestibule_storage::{
 };
 use vestibule_types::Secret;
 
-use super::{Attempt, Challenge, Failure, Proof, Stage, Step};
-use crate::{Accounts, Named, facts, password::HasherBusy, service::counted_address, token};
+use super::{Attempt, Challenge, Failure, Proof, Shown, Stage, Step};
+use crate::{
+    Accounts, Named, ValidationPurpose, contact::ProvenEmail, facts, password::HasherBusy,
+    service::counted_address, token,
+};
 
 /// Why an operation that needs interactive authentication was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,8 @@ pub(crate) struct Question<'a> {
     pub(crate) flows: Vec<Vec<Stage>>,
     /// Whose password counts.
     pub(crate) caller: Option<&'a UserId>,
+    /// What an address has to be proven for, to count.
+    pub(crate) email_for: Option<ValidationPurpose>,
     pub(crate) peer: IpAddr,
 }
 
@@ -48,7 +53,7 @@ impl<'a> Question<'a> {
         peer: IpAddr,
     ) -> Self {
         let operation = token::digest(&format!("{operation} {owner}"));
-        Self { operation, flows, caller: Some(owner), peer }
+        Self { operation, flows, caller: Some(owner), email_for: None, peer }
     }
 }
 
@@ -56,6 +61,7 @@ impl<'a> Question<'a> {
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) registration_token: Option<String>,
+    pub(crate) email: Option<ProvenEmail>,
 }
 
 impl Accounts {
@@ -80,7 +86,7 @@ impl Accounts {
             return Err(self.challenge(question, step, None));
         }
         self.0.uia.finish(&step.session);
-        Ok(Granted { registration_token: step.registration_token })
+        Ok(Granted { registration_token: step.shown.registration_token, email: step.shown.email })
     }
 
     /// The step of the session, or of a new one when none was named.
@@ -118,23 +124,43 @@ impl Accounts {
     ) -> Result<Result<(), Failure>, UiaError> {
         let offered = |stage: &Stage| question.flows.iter().any(|flow| flow.contains(stage));
         let Some(stage) = proof.stage().filter(offered) else { return Ok(Err(Failure::Stage)) };
-        let mut registration_token = None;
+        let mut shown = Shown::default();
         let proven = match proof {
             Proof::Dummy | Proof::Terms => Ok(()),
             Proof::Unknown => Err(Failure::Stage),
             Proof::Password { user, password } => {
                 self.prove_password(question, user.as_ref(), password).await?
             }
+            Proof::Email { sid, client_secret } => {
+                shown.email = self.prove_email(question, &sid, &client_secret).await?;
+                if shown.email.is_some() { Ok(()) } else { Err(Failure::Email) }
+            }
             Proof::RegistrationToken(token) => {
                 let good = self.registration_token_is_good(&token).await?;
-                registration_token = Some(token);
+                shown.registration_token = Some(token);
                 if good { Ok(()) } else { Err(Failure::RegistrationToken) }
             }
         };
         if proven.is_ok() {
-            self.0.uia.complete(step, stage, registration_token.as_deref());
+            self.0.uia.complete(step, stage, shown);
         }
         Ok(proven)
+    }
+
+    /// The address that was proven for what is asked. For the owner of an account it has to be theirs.
+    async fn prove_email(
+        &self,
+        question: &Question<'_>,
+        sid: &str,
+        client_secret: &str,
+    ) -> Result<Option<ProvenEmail>, UiaError> {
+        let Some(purpose) = question.email_for else { return Ok(None) };
+        let proven = self.proven_email(sid, client_secret, purpose).await?;
+        let fits = |proven: &ProvenEmail| match question.caller {
+            Some(caller) => proven.owner.as_deref() == Some(caller),
+            None => true,
+        };
+        Ok(proven.filter(fits))
     }
 
     async fn prove_password(
@@ -145,7 +171,7 @@ impl Accounts {
     ) -> Result<Result<(), Failure>, UiaError> {
         let Some(caller) = question.caller else { return Ok(Err(Failure::Stage)) };
         let claimed: Option<OwnedUserId> = match user {
-            Some(user) => self.whom(user),
+            Some(user) => self.whom(user).await?,
             None => Some(caller.to_owned()),
         };
         if claimed.as_deref() != Some(caller) {

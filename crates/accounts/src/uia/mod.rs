@@ -9,7 +9,7 @@ pub use self::authenticate::UiaError;
 pub use self::stage::{Attempt, Proof, Stage};
 pub(crate) use self::{
     authenticate::Question,
-    sessions::{Step, UiaSessions},
+    sessions::{Shown, Step, UiaSessions},
 };
 
 use crate::config::Terms;
@@ -41,6 +41,9 @@ pub enum Failure {
     /// The password is wrong, or is somebody else's.
     #[error("the password is not right")]
     Password,
+    /// No address was proven in the session that was named.
+    #[error("the e-mail address is not proven: open the link in the mail first")]
+    Email,
     /// The registration token is unknown, used up or too old.
     #[error("the registration token is not valid")]
     RegistrationToken,

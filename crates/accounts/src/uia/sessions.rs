@@ -8,12 +8,20 @@ use vestibule_storage::tables::account::TokenDigest;
 use vestibule_types::limits;
 
 use super::Stage;
+use crate::contact::ProvenEmail;
 
 struct UiaSession {
     operation: TokenDigest,
     completed: Vec<Stage>,
-    registration_token: Option<String>,
+    shown: Shown,
     ends_at: Duration,
+}
+
+/// What was shown for the stages that are done, as far as the operation needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) registration_token: Option<String>,
+    pub(crate) email: Option<ProvenEmail>,
 }
 
 /// How far a conversation is.
@@ -21,7 +29,7 @@ struct UiaSession {
 pub(crate) struct Step {
     pub(crate) session: String,
     pub(crate) completed: Vec<Stage>,
-    pub(crate) registration_token: Option<String>,
+    pub(crate) shown: Shown,
 }
 
 #[derive(Default)]
@@ -45,11 +53,11 @@ impl UiaSessions {
         let session = UiaSession {
             operation,
             completed: Vec::new(),
-            registration_token: None,
+            shown: Shown::default(),
             ends_at: now + Duration::from_millis(limits::UIA_SESSION_MS_MAX),
         };
         by_name.insert(name.clone(), session);
-        Step { session: name, completed: Vec::new(), registration_token: None }
+        Step { session: name, completed: Vec::new(), shown: Shown::default() }
     }
 
     /// How far the conversation is; `None` when there is none, or it is about something else.
@@ -59,21 +67,23 @@ impl UiaSessions {
         (session.operation == operation && session.ends_at > now).then(|| Step {
             session: name.to_owned(),
             completed: session.completed.clone(),
-            registration_token: session.registration_token.clone(),
+            shown: session.shown.clone(),
         })
     }
 
     /// Notes a stage as done.
-    pub(crate) fn complete(&self, step: &mut Step, stage: Stage, token: Option<&str>) {
+    pub(crate) fn complete(&self, step: &mut Step, stage: Stage, shown: Shown) {
         if !step.completed.contains(&stage) {
             step.completed.push(stage);
         }
-        if token.is_some() {
-            step.registration_token = token.map(str::to_owned);
-        }
+        let before = std::mem::take(&mut step.shown);
+        step.shown = Shown {
+            registration_token: shown.registration_token.or(before.registration_token),
+            email: shown.email.or(before.email),
+        };
         if let Some(session) = self.by_name.lock().get_mut(&step.session) {
             session.completed.clone_from(&step.completed);
-            session.registration_token.clone_from(&step.registration_token);
+            session.shown.clone_from(&step.shown);
         }
     }
 
@@ -97,7 +107,7 @@ mod tests {
     fn a_conversation_is_about_one_operation_and_ends() {
         let sessions = UiaSessions::default();
         let mut step = sessions.begin("s".to_owned(), about("delete A"), NOW);
-        sessions.complete(&mut step, Stage::Password, None);
+        sessions.complete(&mut step, Stage::Password, Shown::default());
         let resumed = sessions.resume("s", about("delete A"), NOW).unwrap();
         assert_eq!(resumed.completed, [Stage::Password]);
         assert_eq!(sessions.resume("s", about("delete B"), NOW), None);

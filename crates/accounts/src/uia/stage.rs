@@ -15,6 +15,8 @@ pub enum Stage {
     RegistrationToken,
     /// Agreement to documents.
     Terms,
+    /// An e-mail address.
+    Email,
 }
 
 impl Stage {
@@ -26,6 +28,7 @@ impl Stage {
             Self::Password => "m.login.password",
             Self::RegistrationToken => "m.login.registration_token",
             Self::Terms => "m.login.terms",
+            Self::Email => "m.login.email.identity",
         }
     }
 }
@@ -46,6 +49,13 @@ pub enum Proof {
     RegistrationToken(String),
     /// Agreement.
     Terms,
+    /// A session in which an e-mail address was proven.
+    Email {
+        /// The session.
+        sid: String,
+        /// What the client made up for it.
+        client_secret: String,
+    },
     /// A stage this server does not know.
     Unknown,
 }
@@ -59,6 +69,7 @@ impl Proof {
             Self::Password { .. } => Some(Stage::Password),
             Self::RegistrationToken(_) => Some(Stage::RegistrationToken),
             Self::Terms => Some(Stage::Terms),
+            Self::Email { .. } => Some(Stage::Email),
             Self::Unknown => None,
         }
     }

@@ -29,6 +29,7 @@ fn answer(error: &ChangePasswordError) -> MatrixError {
         ChangePasswordError::Busy(cause) => unavailable(cause),
         // An operator is asked for no proof.
         ChangePasswordError::Uia(cause) => internal(cause),
+        ChangePasswordError::LoginNeeded | ChangePasswordError::EmailSpent => internal(error),
         ChangePasswordError::Storage(cause) => internal(cause),
     }
 }

@@ -7,9 +7,10 @@ use ruma::api::client::account::change_password::v3::Response;
 use serde::Deserialize;
 use tracing::instrument;
 use vestibule_accounts::{Accounts, ChangePassword, ChangePasswordError};
-use vestibule_http::{Caller, ClientAddress, IncomingJson, MatrixError, Outgoing};
+use vestibule_http::{ClientAddress, IncomingJson, MatrixError, MaybeCaller, Outgoing};
 use vestibule_types::Secret;
 
+use super::validation;
 use crate::{
     failure,
     uiaa::{self, Auth},
@@ -30,7 +31,7 @@ fn yes() -> bool {
 #[instrument(name = "client_api.account.change_password", skip_all)]
 pub(crate) async fn handle(
     State(accounts): State<Accounts>,
-    Caller(actor): Caller,
+    MaybeCaller(actor): MaybeCaller,
     ClientAddress(peer): ClientAddress,
     IncomingJson(body): IncomingJson<Body>,
 ) -> Result<Outgoing<Response>, MatrixError> {
@@ -41,7 +42,11 @@ pub(crate) async fn handle(
         attempt: uiaa::attempt(body.auth)?,
         peer,
     };
-    accounts.change_password(&actor, command).await.map_err(answer)?;
+    let changed = match actor {
+        Some(actor) => accounts.change_password(&actor, command).await,
+        None => accounts.reset_password(command).await,
+    };
+    changed.map_err(answer)?;
     Ok(Outgoing(Response::new()))
 }
 
@@ -52,6 +57,8 @@ fn answer(error: ChangePasswordError) -> MatrixError {
         ChangePasswordError::NoPassword | ChangePasswordError::UnknownUser => {
             MatrixError::forbidden(message)
         }
+        ChangePasswordError::LoginNeeded => MatrixError::missing_token(),
+        ChangePasswordError::EmailSpent => validation::not_proven(message),
         ChangePasswordError::Uia(error) => uiaa::answer(error),
         ChangePasswordError::Busy(busy) => failure::busy(busy),
         ChangePasswordError::Storage(cause) => failure::storage(cause),

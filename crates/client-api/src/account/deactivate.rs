@@ -30,8 +30,8 @@ pub(crate) async fn handle(
 ) -> Result<Outgoing<Response>, MatrixError> {
     let command = Deactivate { erase: body.erase, attempt: uiaa::attempt(body.auth)?, peer };
     accounts.deactivate(&actor, command).await.map_err(answer)?;
-    // No account has third-party identifiers here, so there was nothing to unbind.
-    Ok(Outgoing(Response::new(ThirdPartyIdRemovalStatus::NoSupport)))
+    // Nothing is ever bound through this server, so there was nothing to unbind.
+    Ok(Outgoing(Response::new(ThirdPartyIdRemovalStatus::Success)))
 }
 
 fn answer(error: DeactivateError) -> MatrixError {

@@ -14,6 +14,7 @@ use vestibule_accounts::{
 use vestibule_http::{ClientAddress, IncomingJson, MatrixError, Outgoing};
 use vestibule_types::Secret;
 
+use super::validation;
 use crate::{
     extract::QueryArgs,
     failure,
@@ -101,6 +102,8 @@ fn answer(error: RegisterError) -> MatrixError {
             failure::username(vestibule_accounts::UsernameError::Invalid).with("error", message)
         }
         RegisterError::Uia(error) => uiaa::answer(error),
+        RegisterError::EmailSpent => validation::not_proven(message),
+        RegisterError::EmailInUse => validation::in_use(message),
         RegisterError::NoPassword => MatrixError::missing_param(message),
         RegisterError::Password(error) => failure::password(error),
         RegisterError::DeviceId => MatrixError::invalid_param(message),

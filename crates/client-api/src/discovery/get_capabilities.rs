@@ -35,7 +35,7 @@ pub(crate) async fn handle(
         "m.set_displayname": { "enabled": may(Ability::SetDisplayname) },
         "m.set_avatar_url": { "enabled": may(Ability::SetAvatar) },
         "m.profile_fields": profile_fields(&policy, &actor),
-        "m.3pid_changes": { "enabled": false },
+        "m.3pid_changes": { "enabled": accounts.has_email() && may(Ability::ManageAccount) },
         "m.get_login_token": {
             "enabled": accounts.config().sessions.login_tokens && may(Ability::ManageAccount),
         },

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bundles;
+mod contacts;
 mod discovery;
 mod endpoints;
 mod limits;

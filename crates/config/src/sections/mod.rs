@@ -1,5 +1,6 @@
 //! The sections of the file, one module each. Those of the policy live in `vestibule-policy`.
 
+mod email;
 mod federation;
 mod identity;
 mod limits;
@@ -16,6 +17,7 @@ mod storage;
 mod support;
 
 pub use self::{
+    email::{Email, EmailTls},
     federation::Federation,
     identity::Identity,
     limits::Limits,
@@ -25,7 +27,7 @@ pub use self::{
     media::Media,
     presence::Presence,
     push::Push,
-    registration::{Registration, RegistrationMode, Terms},
+    registration::{EmailAtRegistration, Registration, RegistrationMode, Terms},
     rooms::Rooms,
     server::Server,
     storage::{Durability, Engine, Storage},

@@ -18,6 +18,9 @@ section! {
         pub shared_secret: Option<Secret> = None, example "\"a long random text\"";
         /// The same, read from a file, so that the secret need not stand in this one.
         pub shared_secret_file: Option<PathBuf> = None, example "\"/etc/vestibule/registration-secret\"";
+        /// Whether people prove an e-mail address when they make an account: "off", "optional" or
+        /// "required". It needs `[email]`.
+        pub email: EmailAtRegistration = EmailAtRegistration::Off;
         /// Texts a person must accept to make an account. One section each.
         pub terms: Vec<Terms> = Vec::new(), example "{ id = \"privacy\", version = \"1\", language = \"en\", name = \"Privacy policy\", url = \"https://example.org/privacy\" }";
     }
@@ -33,6 +36,18 @@ pub enum RegistrationMode {
     Token,
     /// Everybody.
     Open,
+}
+
+/// Whether people prove an e-mail address when they make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmailAtRegistration {
+    /// Nobody is asked.
+    Off,
+    /// Who wants to.
+    Optional,
+    /// Everybody.
+    Required,
 }
 
 /// A text a person must accept.

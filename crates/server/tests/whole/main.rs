@@ -9,6 +9,7 @@
 mod destinations;
 mod keys;
 mod life;
+mod mail;
 mod operator;
 mod reload;
 mod thread;

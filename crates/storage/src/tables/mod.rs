@@ -5,6 +5,7 @@
 //! `registry.rs`, so that it can be checked.
 
 pub mod account;
+pub mod contact;
 pub mod cross_signing;
 pub mod destination;
 pub mod device_key;

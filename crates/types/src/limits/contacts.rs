@@ -19,3 +19,18 @@ pub const MODERATION_ACTS_MAX: usize = 10_000;
 
 /// Acts upon accounts in one answer.
 pub const MODERATION_ACTS_PER_PAGE_MAX: usize = 500;
+
+/// The longest e-mail address (RFC 5321).
+pub const EMAIL_BYTES_MAX: usize = 254;
+
+/// The longest address of the web that people can be sent to after they opened a link.
+pub const NEXT_LINK_BYTES_MAX: usize = 2_048;
+
+/// Third-party identifiers of one account.
+pub const CONTACTS_PER_USER_MAX: usize = 20;
+
+/// Sessions in which somebody proves to have an address; the one that ends first makes room.
+pub const VALIDATIONS_MAX: usize = 10_000;
+
+/// Mail that waits to be sent; more is refused.
+pub const MAIL_WAITING_MAX: usize = 10_000;
