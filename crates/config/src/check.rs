@@ -18,8 +18,8 @@ use self::{
     support::support,
 };
 use crate::{
-    Engine, Limits, Listener, Log, Media, Problem, Registration, RegistrationMode, Surface,
-    load::Sections,
+    Engine, Limits, Listener, Log, Media, Previews, Problem, Registration, RegistrationMode,
+    Surface, load::Sections,
 };
 
 /// What the checks found.
@@ -52,6 +52,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
     email(sections, &mut found);
     media(&sections.media, &mut found);
     push(&sections.push, &mut found);
+    previews(&sections.previews, &mut found);
     limits(&sections.limits, &mut found);
     if sections.storage.cache_mib < CACHE_MIB_MIN {
         found.problems.push(
@@ -244,6 +245,27 @@ fn media(media: &Media, found: &mut Checked) {
             "whoever knows the address of a file can read it without an account",
             "write false unless clients or servers from before Matrix 1.11 must be served",
         ));
+    }
+}
+
+fn previews(previews: &Previews, found: &mut Checked) {
+    let sizes = [
+        ("previews.page_bytes_max", previews.page_bytes_max),
+        ("previews.image_bytes_max", previews.image_bytes_max),
+    ];
+    for (key, _) in sizes.into_iter().filter(|(_, size)| *size == 0) {
+        let problem =
+            Problem::new(key, "nothing could be read", "write 1 or more, or enabled = false");
+        found.problems.push(problem.with_value("0"));
+    }
+    let control = |text: &String| text.chars().any(|character| !matches!(character, ' '..='~'));
+    if let Some(languages) = previews.languages.as_ref().filter(|it| control(it)) {
+        let problem = Problem::new(
+            "previews.languages",
+            "cannot be sent in a header",
+            "write languages as in \"en, de;q=0.8\"",
+        );
+        found.problems.push(problem.with_value(format!("{languages:?}")));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     policy_example::POLICY_EXAMPLE,
     section::{Key, Section},
     sections::{
-        Email, Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Push,
+        Email, Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Previews, Push,
         Registration, Rooms, Server, Storage, Support,
     },
     tree::Step,
@@ -41,6 +41,7 @@ fn sections() -> Vec<Described> {
         described::<Media>("media", "[media]"),
         described::<Presence>("presence", "[presence]"),
         described::<Push>("push", "[push]"),
+        described::<Previews>("previews", "[previews]"),
         described::<Limits>("limits", "[limits]"),
         described::<Log>("log", "[log]"),
     ]

@@ -12,8 +12,8 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Email, Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Problem, Problems,
-    Push, Registration, Rooms, Server, Storage, Support, Surface,
+    Email, Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Previews, Problem,
+    Problems, Push, Registration, Rooms, Server, Storage, Support, Surface,
     check::{Checked, check},
     example::section_names,
     overlay::Overlay,
@@ -51,6 +51,8 @@ pub struct Config {
     pub presence: Presence,
     /// `[push]`
     pub push: Push,
+    /// `[previews]`
+    pub previews: Previews,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
@@ -191,6 +193,7 @@ pub(crate) struct Sections {
     pub(crate) media: Media,
     pub(crate) presence: Presence,
     pub(crate) push: Push,
+    pub(crate) previews: Previews,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) policy: PolicyConfig,
@@ -212,6 +215,7 @@ impl Sections {
             media: self.media,
             presence: self.presence,
             push: self.push,
+            previews: self.previews,
             limits: self.limits,
             log: self.log,
             policy: self.policy,
@@ -237,6 +241,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     let media = own(reader, &mut root, "media");
     let presence = own(reader, &mut root, "presence");
     let push = own(reader, &mut root, "push");
+    let previews = own(reader, &mut root, "previews");
     let limits = own(reader, &mut root, "limits");
     let log = own(reader, &mut root, "log");
     let at = [Step::Key("rooms".to_owned())];
@@ -260,6 +265,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
         media,
         presence,
         push,
+        previews,
         limits,
         log,
         policy,

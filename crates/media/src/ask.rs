@@ -52,6 +52,24 @@ impl Asked {
 }
 
 impl Media {
+    /// Asks whether the caller may do something that writes nothing, and charges for it.
+    pub(crate) async fn charge(&self, actor: &Actor, action: Action<'_>) -> Result<(), Refusal> {
+        let parts = &self.inner.parts;
+        let user = actor.user_id().to_owned();
+        let subject = parts.store.read(move |read| known_subject(read, &user)).await?;
+        let now = parts.environment.now();
+        let request = Request::new(&subject, action, now, actor.address());
+        let decision = parts.policy.current().decide(&Facts::default(), &request);
+        if let Some(denial) = decision.denial() {
+            return Err(denial.clone().into());
+        }
+        let now = parts.environment.clock.monotonic();
+        match parts.rates.take(decision.charges(), now) {
+            RateFact::Exhausted { retry_after_ms } => Err(Denial::limited(retry_after_ms).into()),
+            RateFact::NotCharged | RateFact::Charged => Ok(()),
+        }
+    }
+
     /// Asks whether the caller may upload, and charges for it.
     pub(crate) async fn ask(&self, actor: &Actor) -> Result<Asked, Refusal> {
         let parts = &self.inner.parts;

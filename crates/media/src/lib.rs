@@ -9,10 +9,12 @@
 mod ask;
 mod download;
 mod object;
+mod preview;
 mod quarantine;
 mod remote;
 mod service;
 mod thumbnail;
+mod turns;
 mod upload;
 
 pub use vestibule_storage::tables::media::FileDigest;
@@ -20,6 +22,7 @@ pub use vestibule_storage::tables::media::FileDigest;
 pub use self::{
     download::{DownloadMedia, DownloadMediaError, FileInfo, OpenFile, Span},
     object::{FileObjects, MemoryObjects, ObjectReader, ObjectStore, ObjectWriter},
+    preview::{Preview, PreviewSettings, PreviewUrlError, Previews},
     quarantine::QuarantineMediaError,
     remote::{FetchMediaError, FetchedMedia, RemoteMedia},
     service::{Media, MediaConfig, MediaParts},

@@ -1,9 +1,8 @@
 //! What this service asks other servers, and how their files are kept.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use ruma::{OwnedServerName, ServerName};
 use vestibule_storage::{
     SlotNo,
@@ -17,6 +16,7 @@ use vestibule_types::{
 use crate::{
     DownloadMedia, DownloadMediaError, Media,
     download::Found,
+    turns::{Share, Turns},
     upload::{ReceiveError, fits},
 };
 
@@ -73,31 +73,7 @@ impl RemoteMedia for Alone {
 }
 
 /// Fetches that are under way, by what is fetched: each file is fetched once.
-pub(crate) type Fetches = Mutex<BTreeMap<(OwnedServerName, String), Arc<tokio::sync::Mutex<()>>>>;
-
-/// One's part in a fetch; the last to leave takes the row away.
-struct Share<'a> {
-    fetches: &'a Fetches,
-    key: (OwnedServerName, String),
-    lock: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl<'a> Share<'a> {
-    fn of(fetches: &'a Fetches, key: (OwnedServerName, String)) -> Self {
-        let lock = Arc::clone(fetches.lock().entry(key.clone()).or_default());
-        Self { fetches, key, lock }
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        let mut fetches = self.fetches.lock();
-        // This one and the map's.
-        if Arc::strong_count(&self.lock) <= 2 {
-            fetches.remove(&self.key);
-        }
-    }
-}
+pub(crate) type Fetches = Turns<(OwnedServerName, String)>;
 
 impl Media {
     /// Fetches a file of another server and keeps it.
@@ -106,7 +82,7 @@ impl Media {
         let _place = inner.fetches_waiting.try_acquire().map_err(|_| DownloadMediaError::Busy)?;
         let key = (wanted.server.clone(), wanted.media_id.clone());
         let share = Share::of(&inner.fetches, key);
-        let _alone = share.lock.lock().await;
+        let _alone = share.turn().await;
         match self.look(&wanted.server, &wanted.media_id).await? {
             Found::Nothing => {}
             found => return Ok(found),

@@ -18,7 +18,7 @@ use vestibule_types::{
 };
 
 use crate::{
-    ObjectStore, RemoteMedia,
+    ObjectStore, Previews, RemoteMedia,
     remote::{Alone, Fetches},
 };
 
@@ -71,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) fetches_waiting: Semaphore,
     pub(crate) fetches: Fetches,
     remote: OnceLock<Arc<dyn RemoteMedia>>,
+    previews: OnceLock<Previews>,
 }
 
 impl fmt::Debug for Media {
@@ -94,6 +95,7 @@ impl Media {
             fetches_waiting: Semaphore::new(MEDIA_FETCHES_WAITING_MAX),
             fetches: Fetches::default(),
             remote: OnceLock::new(),
+            previews: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -102,6 +104,17 @@ impl Media {
     pub fn set_remote(&self, remote: Arc<dyn RemoteMedia>) {
         // A second call is a mistake in the wiring that changes nothing.
         let _already_set = self.inner.remote.set(remote);
+    }
+
+    /// Turns previews of web pages on. Only the first call counts.
+    pub fn set_previews(&self, previews: Previews) {
+        // A second call is a mistake in the wiring that changes nothing.
+        let _already_set = self.inner.previews.set(previews);
+    }
+
+    /// What previews are made with, if they are.
+    pub(crate) fn previews(&self) -> Option<&Previews> {
+        self.inner.previews.get()
     }
 
     /// The other servers.

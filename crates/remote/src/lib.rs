@@ -9,6 +9,7 @@ mod call;
 mod error;
 mod examine;
 mod network;
+mod pages;
 mod path;
 mod permitted;
 mod service;
@@ -21,9 +22,10 @@ pub use self::{
     call::CallOptions,
     error::RemoteError,
     network::{
-        Finding, Letter, Names, Network, NetworkError, NetworkOptions, Outcome, ServiceRecord,
-        SystemNames, Web, WebError, WebOptions,
+        Finding, Letter, Names, Network, NetworkError, NetworkOptions, Outcome, PageNetwork,
+        ServiceRecord, SystemNames, Web, WebError, WebOptions,
     },
+    pages::{PageReply, PageRequest, Pages},
     path::RemotePath,
     permitted::ServerLists,
     service::{Remote, RemoteConfig, RemoteParts},

@@ -236,6 +236,9 @@ impl AtHome {
             server_name: config.server_name().to_owned(),
             config: media_config(config),
         });
+        if let Some(previews) = reaching::previews(config, environment)? {
+            media.set_previews(previews);
+        }
         let keys = Keys::new(KeysParts {
             store: store.clone(),
             policy: policy.clone(),

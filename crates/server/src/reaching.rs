@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use vestibule_config::Config;
 use vestibule_events::SigningKey;
+use vestibule_media::{PreviewSettings, Previews};
 use vestibule_remote::{
-    Network, NetworkOptions, NoTransport, Remote, RemoteConfig, RemoteParts, ServerLists,
-    Transport, Web, WebOptions,
+    Network, NetworkOptions, NoTransport, PageNetwork, Remote, RemoteConfig, RemoteParts,
+    ServerLists, Transport, Web, WebOptions,
 };
 use vestibule_storage::Store;
 use vestibule_types::Environment;
@@ -78,4 +79,27 @@ pub(crate) fn push_gateways(config: &Config, environment: &Environment) -> anyho
         plain: section.plain_http,
         ..WebOptions::new(environment.clone())
     })?)
+}
+
+/// Previews of web pages, where they are made.
+pub(crate) fn previews(
+    config: &Config,
+    environment: &Environment,
+) -> anyhow::Result<Option<Previews>> {
+    let section = &config.previews;
+    if !section.enabled {
+        return Ok(None);
+    }
+    let web = PageNetwork::new(WebOptions {
+        allowed_networks: section.allowed_networks.iter().map(|network| network.0).collect(),
+        plain: true,
+        ..WebOptions::new(environment.clone())
+    })?;
+    let settings = PreviewSettings {
+        hosts: ServerLists::new(&section.allowed_hosts, &section.denied_hosts),
+        page_bytes_max: section.page_bytes_max,
+        image_bytes_max: section.image_bytes_max,
+        languages: section.languages.clone(),
+    };
+    Ok(Some(Previews::new(Arc::new(web), settings)))
 }

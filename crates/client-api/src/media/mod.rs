@@ -11,6 +11,7 @@ mod get_content;
 mod get_content_as_filename;
 mod get_content_thumbnail;
 mod get_media_config;
+mod get_media_preview;
 mod old;
 
 use http::StatusCode;
@@ -19,7 +20,7 @@ use ruma::api::{
     error::ErrorKind,
 };
 use vestibule_http::{MatrixError, internal, unavailable};
-use vestibule_media::{DownloadMediaError, ThumbnailError, UploadMediaError};
+use vestibule_media::{DownloadMediaError, PreviewUrlError, ThumbnailError, UploadMediaError};
 use vestibule_policy::{
     Ability,
     EndpointRule::{Anonymous, Authenticated, May},
@@ -36,6 +37,10 @@ pub(crate) fn routes(routes: ClientRoutes) -> ClientRoutes {
         .mount::<authenticated_media::get_media_config::v1::Request, _>(
             Authenticated,
             get_media_config::handle,
+        )
+        .mount::<authenticated_media::get_media_preview::v1::Request, _>(
+            May(Ability::PreviewUrl),
+            get_media_preview::handle,
         )
         .mount::<authenticated_media::get_content::v1::Request, _>(
             Authenticated,
@@ -56,6 +61,10 @@ pub(crate) fn routes(routes: ClientRoutes) -> ClientRoutes {
 fn old_routes(routes: ClientRoutes) -> ClientRoutes {
     routes
         .mount::<media::get_media_config::v3::Request, _>(Authenticated, get_media_config::handle)
+        .mount::<media::get_media_preview::v3::Request, _>(
+            May(Ability::PreviewUrl),
+            get_media_preview::handle,
+        )
         .mount_limited::<media::get_content::v3::Request, _>(Anonymous, old::get_content::handle)
         .mount_limited::<media::get_content_as_filename::v3::Request, _>(
             Anonymous,
@@ -103,6 +112,20 @@ fn not_given(error: DownloadMediaError) -> MatrixError {
         }
         DownloadMediaError::Disk(cause) => internal(&cause),
         DownloadMediaError::Storage(cause) => failure::storage(cause),
+    }
+}
+
+fn not_previewed(error: PreviewUrlError) -> MatrixError {
+    let message = error.to_string();
+    let answer = |status, kind| MatrixError::new(status, kind, message.clone());
+    match error {
+        PreviewUrlError::Disabled => answer(StatusCode::NOT_FOUND, ErrorKind::Unrecognized),
+        PreviewUrlError::BadUrl => MatrixError::invalid_param(message),
+        PreviewUrlError::NotAllowed => MatrixError::forbidden(message),
+        PreviewUrlError::Unreachable => answer(StatusCode::BAD_GATEWAY, ErrorKind::Unknown),
+        PreviewUrlError::Busy => unavailable(&error),
+        PreviewUrlError::Denied(denial) => denial.into(),
+        PreviewUrlError::Storage(cause) => internal(&*cause),
     }
 }
 

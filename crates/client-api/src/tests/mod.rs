@@ -13,6 +13,7 @@ mod moments;
 mod mutual_rooms;
 mod people;
 mod presence;
+mod previews;
 mod push;
 mod relations;
 mod rooms;

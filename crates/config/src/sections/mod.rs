@@ -9,6 +9,7 @@ mod log;
 mod login;
 mod media;
 mod presence;
+mod previews;
 mod push;
 mod registration;
 mod rooms;
@@ -26,6 +27,7 @@ pub use self::{
     login::Login,
     media::Media,
     presence::Presence,
+    previews::Previews,
     push::Push,
     registration::{EmailAtRegistration, Registration, RegistrationMode, Terms},
     rooms::Rooms,

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
@@ -57,9 +57,37 @@ impl HttpClient {
     /// Sends a request and reads the answer, up to so many bytes. Redirects are answers.
     pub(crate) async fn send(
         &self,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
         answer_bytes_max: usize,
     ) -> Result<Reply, TransportError> {
+        read(self.ask(request).await?, answer_bytes_max).await
+    }
+
+    /// As [`HttpClient::send`], but of a larger answer the beginning is read. Says whether there was
+    /// more.
+    pub(crate) async fn send_for_beginning(
+        &self,
+        request: Request<Full<Bytes>>,
+        answer_bytes_max: usize,
+    ) -> Result<(Reply, bool), TransportError> {
+        let (parts, mut body) = self.ask(request).await?.into_parts();
+        let (mut read, mut cut) = (BytesMut::new(), false);
+        while let Some(frame) = body.frame().await.filter(|_| !cut) {
+            let cut_off =
+                |error| TransportError::BadAnswer(format!("cut off: {}", last_cause(&error)));
+            let Ok(piece) = frame.map_err(cut_off)?.into_data() else { continue };
+            let room = answer_bytes_max.saturating_sub(read.len()).min(piece.len());
+            cut = piece.len() > room;
+            read.extend_from_slice(piece.get(..room).unwrap_or_default());
+        }
+        let body = read.freeze();
+        Ok((Reply { status: parts.status, headers: parts.headers, body }, cut))
+    }
+
+    async fn ask(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, TransportError> {
         let agent = http::HeaderValue::from_static(USER_AGENT);
         request.headers_mut().entry(header::USER_AGENT).or_insert(agent);
         if let Some(host) = explicit_host(&request) {
@@ -69,7 +97,7 @@ impl HttpClient {
             Err(error) if may_repeat(request.method(), &error) => self.0.request(request).await,
             other => other,
         };
-        read(response.map_err(|error| failure(&error))?, answer_bytes_max).await
+        response.map_err(|error| failure(&error))
     }
 }
 

@@ -11,6 +11,7 @@ mod connect;
 mod delegation;
 mod examine;
 mod names;
+mod pages;
 mod route;
 mod tls;
 mod trace;
@@ -35,6 +36,7 @@ use self::{
 };
 pub use self::{
     names::{Names, ServiceRecord, SystemNames},
+    pages::PageNetwork,
     trace::{Finding, Outcome},
     web::{Letter, Web, WebError, WebOptions},
 };

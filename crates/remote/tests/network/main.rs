@@ -9,6 +9,7 @@ mod connections;
 mod delegation;
 mod discovery;
 mod examined;
+mod pages;
 mod peer;
 mod scene;
 mod walls;

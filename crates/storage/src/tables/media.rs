@@ -61,6 +61,9 @@ pub const MEDIA_PENDING_BY_USER: Table<(OwnedUserId, u64, String), ()> =
 /// How many bytes a user uploaded.
 pub const MEDIA_BYTES_BY_USER: Counter<(OwnedUserId,)> =
     Counter::new(0x0903, "media_bytes_by_user");
+/// Pictures of web pages that are kept for previews, by when they came: their size in bytes.
+pub const PREVIEW_PICTURE_BY_TIME: Table<(u64, String), u64> =
+    Table::new(0x09C6, "preview_picture_by_time");
 /// Thumbnails by the digest of the image, width, height, and whether they are cropped to fit.
 pub const THUMBNAIL: Table<(FileDigest, u32, u32, bool), StoredThumbnail> =
     Table::new(0x0904, "thumbnail");

@@ -63,5 +63,44 @@ pub const MEDIA_FETCHES_AT_ONCE_MAX: usize = 4;
 /// Downloads that may wait for files of other servers.
 pub const MEDIA_FETCHES_WAITING_MAX: usize = 256;
 
+/// The longest address of a web page that is read, in bytes.
+pub const PREVIEW_URL_BYTES_MAX: usize = 4_096;
+
+/// Redirects that are followed for a preview.
+pub const PREVIEW_REDIRECTS_MAX: usize = 5;
+
+/// How long making one preview may take, its picture included.
+pub const PREVIEW_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Previews that are made at once.
+pub const PREVIEWS_AT_ONCE_MAX: usize = 8;
+
+/// Requests that may wait for previews.
+pub const PREVIEWS_WAITING_MAX: usize = 128;
+
+/// Previews that are remembered.
+pub const PREVIEWS_KEPT_MAX: u64 = 2_000;
+
+/// How long a preview is remembered.
+pub const PREVIEW_LIFE: Duration = Duration::from_hours(1);
+
+/// How long it is remembered that there is none.
+pub const PREVIEW_FAILURE_LIFE: Duration = Duration::from_mins(1);
+
+/// How much of a page is taken apart, without its scripts and styles, in bytes.
+pub const PREVIEW_PARSED_BYTES_MAX: usize = 128 * 1024;
+
+/// Elements of a page that are looked at.
+pub const PREVIEW_ELEMENTS_MAX: usize = 4_000;
+
+/// Fields of a page that are told.
+pub const PREVIEW_FIELDS_MAX: usize = 24;
+
+/// The longest text of a field that is told, in characters.
+pub const PREVIEW_TEXT_CHARS_MAX: usize = 1_000;
+
+/// How long the picture of a preview is kept.
+pub const PREVIEW_PICTURE_LIFE: Duration = Duration::from_hours(24 * 7);
+
 /// What an answer with a file in it may have beside the file: boundaries, headers, the JSON part.
 pub const MEDIA_ENVELOPE_BYTES_MAX: usize = 64 * 1024;
