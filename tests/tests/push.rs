@@ -15,7 +15,7 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
-use vestibule_testkit::server::{Blueprint, Person, TestServer, segment};
+use vestibule_testkit::server::{Blueprint, Network, Person, TestServer, segment};
 
 const PATH: &str = "/_matrix/push/v1/notify";
 const SET: &str = "/_matrix/client/v3/pushers/set";
@@ -219,6 +219,25 @@ async fn an_invitation_is_told_to_who_is_invited() {
     let told = gateway.next().await;
     assert_eq!((&told["type"], &told["user_is_target"]), (&json!("m.room.member"), &json!(true)));
     assert_eq!(told["content"]["membership"], "invite");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invitation_to_a_room_elsewhere_is_told_too() {
+    let network = Network::new();
+    let a = Blueprint::default().on(&network, "a.example").start().await;
+    let b = blueprint().on(&network, "b.example").start().await;
+    let mut gateway = Gateway::open().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    gateway.set_for(&bob, "key").await;
+    let room = alice.create_room(&json!({ "preset": "private_chat", "name": "Far" })).await;
+    alice.invite(&room, &bob.user_id).await.ok();
+    let told = gateway.next().await;
+    assert_eq!((&told["type"], &told["user_is_target"]), (&json!("m.room.member"), &json!(true)));
+    assert_eq!((&told["room_id"], &told["room_name"]), (&json!(room), &json!("Far")));
+    assert_eq!((&told["sender"], &told["prio"]), (&json!(alice.user_id), &json!("high")));
+    bob.join_by_id(&room).await.ok();
+    let event = alice.say(&room, "welcome").await;
+    assert_eq!(gateway.next().await["event_id"], event, "and so is what is said there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

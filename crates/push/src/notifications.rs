@@ -257,7 +257,7 @@ fn actions_for(
     own: &Own,
     actor: &Actor,
 ) -> Result<Vec<Action>, StorageError> {
-    let occasion = Occasion::new(event, &seen.facts).map_err(|it| damaged(&it))?;
+    let occasion = Occasion::new(&event.pdu, &seen.facts).map_err(|it| damaged(&it))?;
     let whose = Whose { user: actor.user_id(), display_name: seen.display_name.as_deref() };
     Ok(occasion.actions(&own.rules.0, whose).to_vec())
 }

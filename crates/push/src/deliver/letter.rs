@@ -1,13 +1,12 @@
 //! What a push gateway is told (push gateway API).
 
 use ruma::push::PushFormat;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use vestibule_rooms::{LoggedEvent, RoomView};
-use vestibule_storage::{Read, StorageError, tables::push::StoredPusher};
+use vestibule_storage::tables::push::StoredPusher;
 use vestibule_types::limits::PUSH_CONTENT_BYTES_MAX;
 
-use crate::{pusher::PusherId, rules::display_name};
+use super::about::About;
+use crate::pusher::PusherId;
 
 /// What is told of an event beside itself.
 #[derive(Clone, Copy, Debug)]
@@ -20,18 +19,6 @@ pub(super) struct Told<'a> {
     pub(super) unread: u64,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct RoomName {
-    name: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct CanonicalAlias {
-    alias: Option<String>,
-}
-
 /// A new number of unread notifications, and nothing else. It is told when it is zero, too: only so
 /// does a badge go away.
 pub(super) fn badge(id: &PusherId, pusher: &StoredPusher, unread: u64) -> String {
@@ -40,61 +27,51 @@ pub(super) fn badge(id: &PusherId, pusher: &StoredPusher, unread: u64) -> String
 }
 
 /// An event, as much of it as the pusher asked for.
-pub(super) fn event<R: Read>(
-    view: &RoomView<'_, R>,
-    event: &LoggedEvent,
+pub(super) fn event(
+    about: &About<'_>,
     (id, pusher): (&PusherId, &StoredPusher),
     told: Told<'_>,
-) -> Result<String, StorageError> {
+) -> String {
     let tweaks: Map<String, Value> = serde_json::from_str(told.tweaks).unwrap_or_default();
     let urgent =
-        told.highlight || tweaks.contains_key("sound") || event.pdu.kind() == "m.room.encrypted";
+        told.highlight || tweaks.contains_key("sound") || about.pdu.kind() == "m.room.encrypted";
     let mut counts = Map::new();
     if told.unread > 0 {
         counts.insert("unread".to_owned(), told.unread.into());
     }
     let mut notification = Map::new();
     let mut put = |key: &str, value: Value| notification.insert(key.to_owned(), value);
-    put("event_id", event.pdu.event_id().as_str().into());
-    put("room_id", view.room.room_id.as_str().into());
+    put("event_id", about.pdu.event_id().as_str().into());
+    put("room_id", about.room_id.as_str().into());
     put("prio", if urgent { "high" } else { "low" }.into());
     put("counts", counts.into());
     put("devices", json!([device(id, pusher, Some(tweaks))]));
     if !is_brief(pusher) {
-        describe(view, event, id, &mut notification)?;
+        describe(about, id, &mut notification);
     }
-    Ok(json!({ "notification": notification }).to_string())
+    json!({ "notification": notification }).to_string()
 }
 
 /// What the event is about.
-fn describe<R: Read>(
-    view: &RoomView<'_, R>,
-    event: &LoggedEvent,
-    id: &PusherId,
-    notification: &mut Map<String, Value>,
-) -> Result<(), StorageError> {
-    let pdu = &event.pdu;
+fn describe(about: &About<'_>, id: &PusherId, notification: &mut Map<String, Value>) {
+    let pdu = about.pdu;
     let mut put = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
             notification.insert(key.to_owned(), value);
         }
     };
+    let text = |text: &Option<String>| text.clone().filter(|it| !it.is_empty()).map(Value::from);
     put("type", Some(pdu.kind().into()));
     put("sender", Some(pdu.sender().as_str().into()));
-    put("sender_display_name", display_name(view, pdu.sender())?.map(Value::from));
-    let name = view.state_event("m.room.name", "")?;
-    let name = name.and_then(|it| it.pdu.content_as::<RoomName>().ok()?.name);
-    put("room_name", name.filter(|name| !name.is_empty()).map(Value::from));
-    let alias = view.state_event("m.room.canonical_alias", "")?;
-    let alias = alias.and_then(|it| it.pdu.content_as::<CanonicalAlias>().ok()?.alias);
-    put("room_alias", alias.map(Value::from));
+    put("sender_display_name", text(&about.sender_name));
+    put("room_name", text(&about.room_name));
+    put("room_alias", text(&about.room_alias));
     if pdu.kind() == "m.room.member" {
         put("user_is_target", Some((pdu.state_key() == Some(id.user.as_str())).into()));
     }
     let content = pdu.content().get();
     let fits = content.len() <= PUSH_CONTENT_BYTES_MAX;
     put("content", fits.then(|| serde_json::from_str(content).ok()).flatten());
-    Ok(())
 }
 
 fn data(pusher: &StoredPusher) -> Map<String, Value> {

@@ -1,5 +1,6 @@
 //! Calling push gateways: one task per pusher with something to tell, one request after the other.
 
+mod about;
 mod letter;
 mod next;
 

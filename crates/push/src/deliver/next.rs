@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use vestibule_rooms::{LoggedEvent, OpenRoom, RoomView};
+use vestibule_rooms::{LoggedEvent, OpenRoom, OutsideRoom, RoomView};
 use vestibule_storage::{
     Scan, Snapshot, StorageError,
     tables::{
@@ -20,7 +20,7 @@ use vestibule_types::{
     limits::{PUSH_AGE_MAX, PUSHES_WAITING_MAX},
 };
 
-use super::{Place, letter};
+use super::{Place, about::About, letter};
 use crate::{
     Push,
     pusher::PusherId,
@@ -79,6 +79,7 @@ pub(super) fn next(
         let told = match row {
             StoredPush::Badge => desk.badge(standing.badge)?,
             StoredPush::Event { .. } => desk.event(row, newer)?,
+            StoredPush::Invitation { .. } => desk.invitation(row)?,
         };
         if let Some((body, badge)) = told {
             let url = pusher.url.clone();
@@ -129,10 +130,8 @@ impl Desk<'_> {
         newer: &[(Place, StoredPush)],
     ) -> Result<Option<(String, u64)>, StorageError> {
         let StoredPush::Event { room, event, tweaks, highlight, at } = row else { return Ok(None) };
-        let age_max = u64::try_from(PUSH_AGE_MAX.as_millis()).unwrap_or(u64::MAX);
-        let old = self.now.saturating_sub(*at) > age_max;
         let coalesced = self.failed && !highlight && newer.iter().any(|(_, it)| is_of(it, *room));
-        if old || coalesced {
+        if self.is_old(*at) || coalesced {
             return Ok(None);
         }
         let Some(open) = OpenRoom::load_no(self.snapshot, *room)? else { return Ok(None) };
@@ -140,8 +139,32 @@ impl Desk<'_> {
         let Some(event) = self.still_news(&view, *event)? else { return Ok(None) };
         let unread = self.unread()?;
         let told = letter::Told { tweaks, highlight: *highlight, unread };
-        let body = letter::event(&view, &event, (self.id, self.pusher), told)?;
+        let about = About::of(&view, &event)?;
+        Ok(Some((letter::event(&about, (self.id, self.pusher), told), unread)))
+    }
+
+    /// The body for an invitation; `None` when it was accepted, refused or taken back.
+    fn invitation(&self, row: &StoredPush) -> Result<Option<(String, u64)>, StorageError> {
+        let StoredPush::Invitation { room_id, tweaks, highlight, at } = row else {
+            return Ok(None);
+        };
+        if self.is_old(*at) {
+            return Ok(None);
+        }
+        let rooms = OutsideRoom::all_of(self.snapshot, &self.id.user)?;
+        let still = |room: &&OutsideRoom| {
+            room.room_id == *room_id && room.membership == StoredMembership::Invite
+        };
+        let Some(room) = rooms.iter().find(still) else { return Ok(None) };
+        let unread = self.unread()?;
+        let told = letter::Told { tweaks, highlight: *highlight, unread };
+        let body = letter::event(&About::invitation(room), (self.id, self.pusher), told);
         Ok(Some((body, unread)))
+    }
+
+    fn is_old(&self, at: u64) -> bool {
+        let age_max = u64::try_from(PUSH_AGE_MAX.as_millis()).unwrap_or(u64::MAX);
+        self.now.saturating_sub(at) > age_max
     }
 
     /// The event, if it has not come to nothing.

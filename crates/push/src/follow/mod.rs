@@ -2,6 +2,7 @@
 //! starts the tasks of these pushers.
 
 mod hub;
+mod invitation;
 mod news;
 
 pub(crate) use self::hub::Hub;

@@ -47,8 +47,8 @@ type Pushers = Vec<(PusherId, StoredPusher)>;
 
 /// A look at the log on one snapshot.
 pub(super) struct Reading<'a> {
-    push: &'a Push,
-    snapshot: &'a Snapshot<'a>,
+    pub(super) push: &'a Push,
+    pub(super) snapshot: &'a Snapshot<'a>,
     owners: HashSet<OwnedUserId>,
     pushers: HashMap<OwnedUserId, Pushers>,
     /// Who with pushers is in a room.
@@ -105,6 +105,7 @@ impl<'a> Reading<'a> {
                 self.owners.remove(&user);
             } else {
                 self.owners.insert(user.clone());
+                self.invitations(&user, (from, &to))?;
             }
             pushers.push((user, ids));
         }
@@ -148,7 +149,7 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         let facts = RoomFacts::of(&view)?;
-        let occasion = Occasion::new(&event, &facts).map_err(|it| damaged(&it))?;
+        let occasion = Occasion::new(&event.pdu, &facts).map_err(|it| damaged(&it))?;
         for user in company {
             if event.pdu.sender() == user {
                 self.badge(&user, line.place)?;
@@ -217,7 +218,7 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn queue(
+    pub(super) fn queue(
         &mut self,
         user: &UserId,
         (slot, stamp): (SlotNo, Stamp),

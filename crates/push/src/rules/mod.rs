@@ -13,7 +13,7 @@ pub use self::own::Rules;
 pub(crate) use self::{
     occasion::{Occasion, Whose},
     own::{Own, OwnCache},
-    room::{RoomFacts, display_name},
+    room::{MemberName, RoomFacts, display_name},
 };
 
 use ruma::push::Action;

@@ -9,8 +9,7 @@ use ruma::{
     },
 };
 use serde_json::Value;
-use vestibule_events::{PduError, Unsigned, client_event};
-use vestibule_rooms::LoggedEvent;
+use vestibule_events::{Pdu, PduError, Unsigned, client_event};
 
 use super::{
     glob::{contains_words, matches_value, matches_words},
@@ -35,8 +34,8 @@ pub(crate) struct Whose<'a> {
 }
 
 impl<'a> Occasion<'a> {
-    pub(crate) fn new(event: &LoggedEvent, facts: &'a RoomFacts) -> Result<Self, PduError> {
-        let shown = client_event(&event.pdu, true, &Unsigned::default())?;
+    pub(crate) fn new(event: &Pdu, facts: &'a RoomFacts) -> Result<Self, PduError> {
+        let shown = client_event(event, true, &Unsigned::default())?;
         // What was parsed once can be parsed again.
         Ok(Self::of(serde_json::from_str(shown.get()).unwrap_or_default(), facts))
     }

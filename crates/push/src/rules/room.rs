@@ -34,10 +34,11 @@ struct Creators {
     additional_creators: Vec<OwnedUserId>,
 }
 
+/// What a membership event calls its user.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct MemberName {
-    displayname: Option<String>,
+pub(crate) struct MemberName {
+    pub(crate) displayname: Option<String>,
 }
 
 impl RoomFacts {

@@ -98,7 +98,7 @@ impl<R: Read> Counting<'_, '_, R> {
             self.room = Some(self.look_up()?);
         }
         let Some(room) = &self.room else { return Ok(()) };
-        let occasion = Occasion::new(event, &room.facts).map_err(|it| damaged(&it))?;
+        let occasion = Occasion::new(&event.pdu, &room.facts).map_err(|it| damaged(&it))?;
         let whose = Whose { user: self.asked.user, display_name: room.display_name.as_deref() };
         let actions = occasion.actions(&self.own.rules.0, whose);
         if notifies(actions) {

@@ -4,7 +4,7 @@
 //! closes its pushers in the same batch. Who else uses a pushkey is known in slot 0; a row there may
 //! outlive its pusher.
 
-use ruma::{OwnedDeviceId, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use vestibule_types::{EventNo, RoomNo};
 
@@ -64,6 +64,17 @@ pub enum StoredPush {
     },
     /// That the user has read on.
     Badge,
+    /// An invitation to a room this server is not in.
+    Invitation {
+        /// The room.
+        room_id: OwnedRoomId,
+        /// The tweaks of the rule that matched: the text of a JSON object.
+        tweaks: String,
+        /// Whether it is emphasized.
+        highlight: bool,
+        /// When it was queued, in milliseconds since the Unix epoch.
+        at: u64,
+    },
 }
 value!(StoredPush, 1);
 
