@@ -208,6 +208,10 @@ enabled = true
 ca_file = "{authority}"
 allowed_networks = ["127.0.0.0/8"]
 
+[presence]
+send_presence = true
+receive_presence = true
+
 [identity]
 trusted_servers = ["{identity}"]
 

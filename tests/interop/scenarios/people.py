@@ -12,6 +12,8 @@ def play(stage, facts):
             profile(here, there, check)
         with facts.part(f"what a person of {here} does"):
             doings(here, there, check)
+        with facts.part(f"whether a person of {here} is there"):
+            presence(here, there, check)
 
 
 def profile(here, there, check):
@@ -50,6 +52,23 @@ def doings(here, there, check):
     alice.must("POST", "rooms", room, "receipt", "m.read", said)
     check("a read receipt is seen", bob.until(since, lambda sync: alice.user_id in ephemeral(
         sync, room, "m.receipt").get(said, {}).get("m.read", {})))
+
+
+def presence(here, there, check):
+    """Told to those who share a room, and kept for those who ask later."""
+    alice, bob = here.person("alice"), there.person("bob")
+    room = alice.create_room("12")
+    bob.join(room, here.name)
+    alice.sees_membership(room, bob.user_id, "join")
+    for state, words in (("online", "at my desk"), ("unavailable", "making tea")):
+        since = bob.mark()
+        alice.must("PUT", "presence", alice.user_id, "status", body={"presence": state, "status_msg": words})
+        seen = bob.until(since, lambda sync, words=words: [
+            event["content"] for event in sync.get("presence", {}).get("events", [])
+            if event["sender"] == alice.user_id and event["content"].get("status_msg") == words])
+        check(f"that they are {state} is told on {there}", seen and seen[0]["presence"] == state, seen)
+    status, answer = bob.ask("GET", "presence", alice.user_id, "status")
+    check(f"and {there} says so who asks", status == 200 and answer.get("status_msg") == "making tea", answer)
 
 
 def ephemeral(sync, room, kind):
