@@ -7,12 +7,22 @@
     reason = "helpers of tests fail the test that called them"
 )]
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use axum::{Json, Router, extract::Path, routing::get};
+use axum::{
+    Json, Router,
+    extract::Path,
+    routing::{get, put},
+};
+use ruma::user_id;
 use serde_json::{Value, json};
+use vestibule_events::RoomVersion;
+use vestibule_rooms::Received;
 use vestibule_testkit::server::{
-    Blueprint, Network, Person, PretendServer, Reply, TestServer, segment,
+    Blueprint, Network, Person, PretendServer, Reply, RoomEnds, TestServer, segment,
 };
 
 const CLIENT: &str = "/_matrix/client/v3";
@@ -463,6 +473,143 @@ async fn a_space_that_cannot_be_read_lets_nobody_new_in() {
     early.join(&room).await.ok();
     mona.leave(&space).await.ok();
     assert_eq!(late.join(&room).await.reason(), Some("scope_unknown"));
+}
+
+/// Case 16.
+#[tokio::test]
+async fn a_guest_whom_the_resolution_of_state_brings_back_into_a_closed_room_is_taken_out() {
+    let evicting = "when_room_leaves_scope = { do = \"evict\" }\n\n[guests.caps]";
+    let pair = Pair::with(&FAR.replace("[guests.caps]", evicting)).await;
+    let evil = PretendServer::on(&pair.network, "evil.example");
+    let mona = pair.a.person("mona", "moderator").await;
+    let (eve, chief) = (evil.user("eve"), evil.user("chief"));
+    let levels = |eves: u8| json!({ "users": { &mona.user_id: 100, &eve: eves, &chief: 100 } });
+    let options = json!({ "power_level_content_override": levels(50) });
+    let room = guest_room(&mona, options).await;
+    mona.create_alias("#hall:a.example", &room).await.ok();
+    let guest = pair.a.guest().await;
+    guest.join("#hall:a.example").await.ok();
+    evil.slip_in(&pair.a, &room, "eve").await;
+    evil.slip_in(&pair.a, &room, "chief").await;
+
+    let before = RoomEnds::of(&pair.a, &room).await;
+    let place = ("m.room.member", Some(guest.user_id.as_str()));
+    let kick = evil.event(&before, &eve, place, &json!({ "membership": "leave" }));
+    assert_eq!(evil.hand_over(&pair.a, &kick).await, Received::Accepted);
+    assert!(joined(&guest).await.is_empty());
+    mona.delete_alias("#hall:a.example").await.ok();
+
+    // Beside the kick, and with more power: who kicked had no right to.
+    let place = ("m.room.power_levels", Some(""));
+    let demoted = evil.event(&before, &chief, place, &levels(0));
+    assert_eq!(evil.hand_over(&pair.a, &demoted).await, Received::Accepted);
+    let path = format!(
+        "{CLIENT}/rooms/{}/state/m.room.member/{}?format=event",
+        segment(&room),
+        segment(&guest.user_id)
+    );
+    let went = || async {
+        let member = mona.http().get(&path).await.ok();
+        member["content"]["membership"] == "leave" && member["sender"] == *guest.user_id
+    };
+    eventually(went).await;
+    assert!(joined(&guest).await.is_empty());
+}
+
+/// A space as a server has it that made it all by itself.
+struct FarSpace {
+    ends: RoomEnds,
+    state: Vec<Value>,
+}
+
+impl FarSpace {
+    fn new(server: &PretendServer, name: &str) -> Self {
+        let room_id = format!("!{name}:{}", server.name()).try_into().expect("a room id");
+        let (version, state) = (RoomVersion::V11, BTreeMap::new());
+        let ends = RoomEnds { room_id, version, prev_events: Vec::new(), depth: 1, state, at: 1 };
+        let mut space = Self { ends, state: Vec::new() };
+        let maker = server.user("maker");
+        let create = json!({ "room_version": "11", "type": "m.space" });
+        space.add(server, ("m.room.create", ""), &create);
+        space.add(server, ("m.room.member", maker.as_str()), &json!({ "membership": "join" }));
+        space.add(server, ("m.room.power_levels", ""), &json!({ "users": { &maker: 100 } }));
+        space.add(server, ("m.room.join_rules", ""), &json!({ "join_rule": "public" }));
+        space
+    }
+
+    fn add(&mut self, server: &PretendServer, (kind, key): (&str, &str), content: &Value) {
+        let pdu = server.event(&self.ends, &server.user("maker"), (kind, Some(key)), content);
+        self.state.push(serde_json::from_slice(pdu.json()).expect("JSON"));
+        let state = std::mem::take(&mut self.ends.state);
+        self.ends = RoomEnds { state, ..self.ends.clone() }.after(&pdu);
+    }
+
+    fn child(&mut self, server: &PretendServer, room: &str) {
+        self.add(server, ("m.space.child", room), &json!({ "via": [server.name()] }));
+    }
+
+    /// What the server answers to somebody who wants in.
+    fn answers(&self) -> (Value, Value) {
+        let next = self.ends.draft(
+            user_id!("@mona:a.example"),
+            ("m.room.member", Some("@mona:a.example")),
+            &json!({ "membership": "join" }),
+        );
+        let template = json!({
+            "room_version": "11",
+            "event": {
+                "type": "m.room.member", "room_id": next.room_id, "sender": "@mona:a.example",
+                "state_key": "@mona:a.example", "content": next.content, "depth": next.depth,
+                "prev_events": next.prev_events, "auth_events": next.auth_events,
+                "origin_server_ts": 1, "origin": "far.example",
+            },
+        });
+        let chain = self.state.get(..4).expect("how it begins");
+        (template, json!({ "state": self.state, "auth_chain": chain, "members_omitted": false }))
+    }
+}
+
+/// Case 18.
+#[tokio::test]
+async fn a_space_elsewhere_that_loops_and_has_ten_thousand_children_is_walked_within_bounds() {
+    let pair = Pair::with(FAR).await;
+    let mona = pair.a.person("mona", "moderator").await;
+    let keys = PretendServer::on(&Network::new(), "far.example");
+    let (mut large, mut other) = (FarSpace::new(&keys, "large"), FarSpace::new(&keys, "other"));
+    for number in 0..10_000 {
+        large.child(&keys, &format!("!c{number:05}:far.example"));
+    }
+    large.child(&keys, "!other:far.example");
+    other.child(&keys, "!large:far.example");
+    other.child(&keys, "!other:far.example");
+    let answers: BTreeMap<String, (Value, Value)> = [large, other]
+        .iter()
+        .map(|space| (space.ends.room_id.to_string(), space.answers()))
+        .collect();
+    let answers = std::sync::Arc::new(answers);
+    let (first, second) = (answers.clone(), answers);
+    let make =
+        move |Path((room, _)): Path<(String, String)>| async move { Json(first[&room].0.clone()) };
+    let take =
+        move |Path((room, _)): Path<(String, String)>| async move { Json(second[&room].1.clone()) };
+    let router = Router::new()
+        .route("/_matrix/federation/v1/make_join/{room}/{user}", get(make))
+        .route("/_matrix/federation/v2/send_join/{room}/{id}", put(take));
+    let _far = PretendServer::answering(&pair.network, "far.example", router);
+    for space in ["!large:far.example", "!other:far.example"] {
+        join_via(&mona, space, "far.example").await.ok();
+    }
+    let rule = r#"[{ id = "!large:far.example", depth = 8, curators = ["far.example"] }]"#;
+    pair.a.rewrite(|blueprint| blueprint.set("guests__space", rule));
+    pair.a.running().reload().await.expect("the policy is reloaded");
+    let guest = pair.a.guest().await;
+    let reason = async |room: &str| guest.join(room).await.reason().map(str::to_owned);
+    // In scope: it is asked whether the room admits guests, and nobody tells.
+    assert_eq!(reason("!c00001:far.example").await.as_deref(), Some("guest_access_unknown"));
+    assert_eq!(reason("!c09999:far.example").await.as_deref(), Some("out_of_scope"));
+    assert_eq!(reason("!nowhere:far.example").await.as_deref(), Some("out_of_scope"));
+    let check = pair.a.operator("GET", "/policy/check", &json!(null)).await.ok();
+    assert!(check.to_string().contains("!large:far.example is too large"), "{check}");
 }
 
 /// Case 22.

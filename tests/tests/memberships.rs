@@ -350,6 +350,44 @@ async fn a_room_that_was_left_is_up_to_date_when_somebody_comes_back() {
 }
 
 #[tokio::test]
+async fn whoever_comes_back_is_shown_a_gap_and_not_what_they_knew_before() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = public_room(&alice, "12").await;
+    join_via(&bob, &room, "a.example").await.ok();
+    bob.say(&room, "before").await;
+    let since = token(&bob).await;
+    bob.leave(&room).await.ok();
+    eventually(|| members(&alice, &room, "leave"), |it| *it == ["@bob:b.example"]).await;
+    alice.say(&room, "meanwhile").await;
+    join_via(&bob, &room, "a.example").await.ok();
+    for since in ["", &*since] {
+        let timeline = section(&bob, since, "join", &room).await["timeline"].clone();
+        assert_eq!(timeline["limited"], true, "{timeline}");
+        let events = timeline["events"].as_array().expect("events");
+        assert_eq!(events[0]["content"]["membership"], "join", "{timeline}");
+        assert!(!timeline.to_string().contains("before"), "{timeline}");
+    }
+    // What lies in the gap is found by reading on from there.
+    let texts = bob.messages(&room).await;
+    assert!(texts.contains(&"meanwhile".to_owned()), "{texts:?}");
+}
+
+#[tokio::test]
+async fn whoever_comes_back_and_missed_nothing_is_shown_no_gap() {
+    let (_, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = public_room(&alice, "12").await;
+    join_via(&bob, &room, "a.example").await.ok();
+    bob.say(&room, "before").await;
+    bob.leave(&room).await.ok();
+    eventually(|| members(&alice, &room, "leave"), |it| *it == ["@bob:b.example"]).await;
+    join_via(&bob, &room, "a.example").await.ok();
+    let timeline = section(&bob, "", "join", &room).await["timeline"].clone();
+    assert!(timeline.to_string().contains("before"), "{timeline}");
+}
+
+#[tokio::test]
 async fn two_who_join_at_once_take_one_handshake() {
     let (network, a, b) = two().await;
     let alice = a.register("alice").await;

@@ -20,7 +20,7 @@ use ruma::{CanonicalJsonObject, OwnedServerName, OwnedUserId};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use vestibule_events::SigningKey;
-use vestibule_testkit::tls::TestAuthority;
+use vestibule_testkit::tls::{TestAuthority, TestCertificate};
 
 pub use self::{
     handshake::{Seat, Transaction},
@@ -50,6 +50,7 @@ pub struct Peers {
     authority: String,
     address: SocketAddr,
     answers: Answers,
+    certificate: TestCertificate,
     listener: JoinSet<()>,
 }
 
@@ -66,12 +67,19 @@ impl Peers {
             authority: authority.pem(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             answers,
+            certificate,
             listener: JoinSet::new(),
             list,
         };
-        let desk = this.desk();
-        this.address = listener::start(&mut this.listener, &certificate, desk).await?;
+        this.come_back().await?;
         Ok(this)
+    }
+
+    /// Listens, at first on a free port, later on the same one.
+    pub async fn come_back(&mut self) -> Result<()> {
+        let (desk, tasks) = (self.desk(), &mut self.listener);
+        self.address = listener::start(tasks, &self.certificate, (self.address, desk)).await?;
+        Ok(())
     }
 
     /// The servers.

@@ -19,6 +19,12 @@ pub fn resident_bytes(pid: u32) -> Result<u64> {
     parse_kib(&status, "VmRSS:").context("the process has no resident memory")
 }
 
+/// The most bytes of memory that were resident at once.
+pub fn peak_resident_bytes(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("read the memory")?;
+    parse_kib(&status, "VmHWM:").context("the process has no resident memory")
+}
+
 /// Processor seconds of this process.
 pub fn own_cpu_seconds() -> Result<f64> {
     cpu_seconds(std::process::id())

@@ -122,8 +122,8 @@ impl Seat {
         })
     }
 
-    /// A message after the last one.
-    fn message(&mut self, text: &str) -> Result<Pdu> {
+    /// A message after the last one; it is not sent.
+    pub fn message(&mut self, text: &str) -> Result<Pdu> {
         self.depth += 1;
         let builder = EventBuilder {
             room_id: Some(self.room_id.clone()),
@@ -144,18 +144,21 @@ impl Seat {
 
     /// A transaction of so many messages, each after the one before.
     pub fn transaction(&mut self, id: &str, events: usize) -> Result<Transaction> {
-        let mut pdus = Vec::with_capacity(events);
-        for number in 0..events {
-            let text = format!(
-                "{id} {number}: the quick brown fox jumps over the lazy dog and back again"
-            );
-            pdus.push(serde_json::from_slice::<Value>(self.message(&text)?.json())?);
-        }
+        let text = "the quick brown fox jumps over the lazy dog and back again";
+        let message = |number| self.message(&format!("{id} {number}: {text}"));
+        let pdus = (0..events).map(message).collect::<Result<Vec<_>>>()?;
+        self.transaction_of(id, &pdus)
+    }
+
+    /// A transaction of these events.
+    pub fn transaction_of(&self, id: &str, events: &[Pdu]) -> Result<Transaction> {
+        let pdus = events.iter().map(|pdu| serde_json::from_slice::<Value>(pdu.json()));
+        let pdus = pdus.collect::<Result<Vec<_>, _>>()?;
         let body = json!({ "origin": self.peer.name, "origin_server_ts": now()?, "pdus": pdus });
         let path = format!("/_matrix/federation/v1/send/{id}");
         let mut request = Vec::new();
         self.peer.write(&mut request, ("PUT", &path), Some(&body))?;
-        Ok(Transaction { request, events })
+        Ok(Transaction { request, events: events.len() })
     }
 }
 

@@ -31,13 +31,13 @@ pub(super) struct Desk {
     pub(super) answers: Answers,
 }
 
-/// Listens on a free port as long as the set lives.
+/// Listens as long as the set lives.
 pub(super) async fn start(
     tasks: &mut JoinSet<()>,
     certificate: &TestCertificate,
-    desk: Desk,
+    (at, desk): (SocketAddr, Desk),
 ) -> Result<SocketAddr> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let listener = TcpListener::bind(at).await?;
     let address = listener.local_addr()?;
     let acceptor = TlsAcceptor::from(tls(certificate)?);
     tasks.spawn(async move {

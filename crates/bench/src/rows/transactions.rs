@@ -54,9 +54,8 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     }
     let setting = Setting { server, address, each: bench.scale.transactions };
     // Keys, connections and caches are warm from here on.
-    for seats in [&mut own, &mut same] {
-        setting.sample(&mut Series::default(), seats, "warm").await?;
-    }
+    setting.sample(&mut Series::default(), &mut own, "warm-own").await?;
+    setting.sample(&mut Series::default(), &mut same, "warm-same").await?;
     let (mut checks, mut many, mut one) = (Vec::new(), Series::default(), Series::default());
     for round in 0..bench.scale.rounds {
         checks.push(checks_per_second(bench.scale.probe)?);

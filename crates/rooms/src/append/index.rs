@@ -127,10 +127,22 @@ impl RoomTx<'_, '_> {
             return Ok(false);
         }
         self.index_local_member(&user, (old, new), change.new, stamp)?;
+        if joined(new) && !joined(old) && self.is_of_the_past(change.new)? {
+            // Nobody came in: resolution, or a room that came back, says that they never left. Whether
+            // they may be here was not asked.
+            let now = self.rooms.inner.env.now_ms();
+            self.scope_changed(now)?;
+        }
         if joined(old) && !joined(new) {
             self.local_member_went()?;
         }
         Ok(joined(old) != joined(new))
+    }
+
+    /// Whether an event was here before what is recorded now.
+    fn is_of_the_past(&self, event: Option<EventNo>) -> Result<bool, AppendError> {
+        let next = self.known()?.head.next_event;
+        Ok(event.is_some_and(|event| event.0.saturating_add(1) < next))
     }
 
     /// Counts a joined member of a server in or out. The room's writer is alone with these rows.
