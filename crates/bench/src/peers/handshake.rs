@@ -27,7 +27,7 @@ pub struct Seat {
     /// What allows this user to send messages.
     auth: Vec<OwnedEventId>,
     /// What the next event follows.
-    prev: OwnedEventId,
+    prev: Vec<OwnedEventId>,
     depth: u64,
 }
 
@@ -73,13 +73,7 @@ impl Seat {
         room: &str,
     ) -> Result<Self> {
         let user = peer.user(localpart)?;
-        let versions = "ver=10&ver=11&ver=12";
-        let path = format!(
-            "/_matrix/federation/v1/make_join/{}/{}?{versions}",
-            encoded(room),
-            encoded(user.as_str())
-        );
-        let template: Template = ask(client, peer, ("GET", &path), None).await?;
+        let template = template(client, peer, (&user, room)).await?;
         let (version, event) = (template.room_version, template.event);
         let builder = EventBuilder {
             room_id: Some(room.try_into()?),
@@ -117,9 +111,18 @@ impl Seat {
             room_id: room.try_into()?,
             version,
             auth,
-            prev: join.event_id().clone(),
+            prev: vec![join.event_id().clone()],
             depth: join.depth(),
         })
+    }
+
+    /// Goes on from the ends the room has on the server under test, as a server does that was told of
+    /// everything.
+    pub async fn keep_up(&mut self, client: &mut Client) -> Result<()> {
+        let event = template(client, &self.peer, (&self.user, self.room_id.as_str())).await?.event;
+        self.prev = event.prev_events;
+        self.depth = event.depth.saturating_sub(1);
+        Ok(())
     }
 
     /// A message after the last one; it is not sent.
@@ -132,13 +135,13 @@ impl Seat {
             state_key: None,
             content: content(&json!({ "msgtype": "m.text", "body": text }))?,
             origin_server_ts: now()?,
-            prev_events: vec![self.prev.clone()],
+            prev_events: self.prev.clone(),
             auth_events: self.auth.clone(),
             depth: self.depth,
             redacts: None,
         };
         let pdu = builder.build_and_sign(self.version, &self.peer.key, &self.peer.name)?;
-        self.prev = pdu.event_id().clone();
+        self.prev = vec![pdu.event_id().clone()];
         Ok(pdu)
     }
 
@@ -172,6 +175,18 @@ impl Transaction {
         ensure!(answered.pdus.len() == self.events, "not every event was answered");
         Ok(())
     }
+}
+
+/// Where a join of this user would lie, and in which version.
+async fn template(
+    client: &mut Client,
+    peer: &Peer,
+    (user, room): (&OwnedUserId, &str),
+) -> Result<Template> {
+    let (room, user) = (encoded(room), encoded(user.as_str()));
+    let versions = "ver=10&ver=11&ver=12";
+    let path = format!("/_matrix/federation/v1/make_join/{room}/{user}?{versions}");
+    ask(client, peer, ("GET", &path), None).await
 }
 
 async fn ask<T: serde::de::DeserializeOwned>(

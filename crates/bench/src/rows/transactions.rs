@@ -87,7 +87,9 @@ impl Setting {
         let start = Arc::new(Barrier::new(seats.len() + 1));
         let mut senders = JoinSet::new();
         let mut events = 0;
+        let mut client = Client::connect(self.address).await?;
         for seat in seats {
+            seat.keep_up(&mut client).await?;
             let mut ready = Vec::with_capacity(self.each);
             for number in 0..self.each {
                 let transaction = seat.transaction(&format!("{run}-{number}"), EVENTS)?;
