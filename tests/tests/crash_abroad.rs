@@ -24,7 +24,7 @@ const KILLS: u32 = 12;
 const MANY: u32 = 10_000;
 /// What bringing a large room here may take at once, in bytes: its events a few times over, and the
 /// write buffers of the database.
-const GROWTH_MAX: u64 = 320 * 1_048_576;
+const GROWTH_MAX: u64 = 192 * 1_048_576;
 /// They load the machine, so they wait for each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
