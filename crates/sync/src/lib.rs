@@ -16,6 +16,7 @@ mod response;
 mod service;
 mod shared;
 mod sliding;
+mod stream;
 mod tail;
 mod token;
 
@@ -27,6 +28,7 @@ pub use self::{
     },
     service::{Sync, SyncParts},
     sliding::{SlidingError, SlidingRequest, SlidingResponse},
+    stream::{Everything, Heard, Listen, ListenError, RoomNow},
     token::SyncToken,
 };
 pub use vestibule_push::UnreadCounts;

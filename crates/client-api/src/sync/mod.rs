@@ -1,27 +1,41 @@
 //! Telling clients what is new.
 
+mod get_event;
+mod initial_sync;
+mod listen_to_new_events;
 mod sliding_sync;
 mod sync_events;
 
 use http::{Method, StatusCode};
-use ruma::api::client::sync;
+use ruma::api::client::{peeking, sync};
 use vestibule_http::{Login, MatrixError};
 use vestibule_policy::EndpointRule;
-use vestibule_sync::{SlidingError, SyncError};
+use vestibule_sync::{ListenError, SlidingError, SyncError};
 
-use crate::{ClientRoutes, failure};
+use crate::{ClientRoutes, failure, room::answer};
 
+/// Deprecated, and without a type.
+const EVERYTHING: &str = "/_matrix/client/v3/initialSync";
+const EVENT: &str = "/_matrix/client/v3/events/{event_id}";
 /// Sliding sync is not in the specification (MSC4186).
 const SLIDING: &str = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 
 pub(crate) fn routes(routes: ClientRoutes) -> ClientRoutes {
     let rule = EndpointRule::Authenticated;
-    routes.mount::<sync::sync_events::v3::Request, _>(rule, sync_events::handle).mount_at(
-        Method::POST,
-        SLIDING,
-        (rule, Login::Required),
-        sliding_sync::handle,
-    )
+    let login = (rule, Login::Required);
+    routes
+        .mount::<sync::sync_events::v3::Request, _>(rule, sync_events::handle)
+        .mount::<peeking::listen_to_new_events::v3::Request, _>(rule, listen_to_new_events::handle)
+        .mount_at(Method::GET, EVERYTHING, login, initial_sync::handle)
+        .mount_at(Method::GET, EVENT, login, get_event::handle)
+        .mount_at(Method::POST, SLIDING, login, sliding_sync::handle)
+}
+
+fn listen_answer(error: ListenError) -> MatrixError {
+    match error {
+        ListenError::Stream(error) => sync_answer(error),
+        ListenError::Room(error) => answer::read(error),
+    }
 }
 
 fn sliding_answer(error: SlidingError) -> MatrixError {

@@ -21,6 +21,7 @@ mod search;
 mod sessions;
 mod sliding;
 mod spaces;
+mod stream;
 mod sync;
 mod user_data;
 

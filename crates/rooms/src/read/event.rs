@@ -2,12 +2,33 @@
 
 use ruma::{EventId, RoomId};
 use serde_json::value::RawValue;
+use vestibule_storage::{
+    StorageError,
+    tables::room::{EVENT_BY_ID, ROOM_BY_NO},
+};
 use vestibule_types::Actor;
 
 use super::ReadError;
 use crate::{Rooms, Showing};
 
 impl Rooms {
+    /// One event of whichever room, if the reader may see it.
+    pub async fn event_of_any_room(
+        &self,
+        actor: &Actor,
+        event_id: &EventId,
+    ) -> Result<Box<RawValue>, ReadError> {
+        let wanted = event_id.to_owned();
+        let found = self.inner.store.read::<_, StorageError, _>(move |snapshot| match EVENT_BY_ID
+            .get(snapshot, (&wanted,))?
+        {
+            Some(place) => ROOM_BY_NO.get(snapshot, (place.room,)),
+            None => Ok(None),
+        });
+        let room = found.await?.ok_or(ReadError::NotFound)?;
+        self.event(actor, &room.room_id, event_id).await
+    }
+
     /// One event, if the reader may see it.
     pub async fn event(
         &self,

@@ -46,3 +46,9 @@ pub const SLIDING_ROOMS_MAX: usize = 500;
 
 /// Events looked at to find the last one that moves a room up.
 pub const SLIDING_BUMP_SCAN_MAX: usize = 200;
+
+/// Events of one page of a room that somebody listens to.
+pub const STREAM_EVENTS_MAX: usize = 100;
+
+/// How often somebody who listens to a room they need not be in looks into it.
+pub const PEEK_LOOK_EVERY: Duration = Duration::from_millis(200);
