@@ -37,7 +37,9 @@ impl Accounts {
             }
         };
         spawner.spawn("accounts.flush_sightings", Box::pin(work));
-        self.start_mail();
+        if self.has_email() {
+            self.start_mail();
+        }
     }
 
     /// Writes what was seen since the last time.

@@ -103,10 +103,9 @@ impl Accounts {
             address,
             ..self.request(email)
         };
-        let (sid, noted) =
-            self.0.store.write(SlotNo(0), move |tx| request.write(tx, client)).await?.value;
+        let written = self.0.store.write(SlotNo(0), move |tx| request.write(tx, client)).await?;
         self.0.mail_bell.notify_one();
-        if noted { Ok(sid) } else { Err(RequestValidationError::Busy) }
+        Ok(written.value)
     }
 
     /// The session of a client's attempt, if that attempt was mailed already.
@@ -160,8 +159,12 @@ impl Accounts {
 }
 
 impl Request {
-    /// Stores the session and its mail. `false` beside the session when no mail could be noted.
-    fn write(&self, tx: &mut Tx<'_>, client: TokenDigest) -> Result<(String, bool), StorageError> {
+    /// Stores the session and its mail, or neither.
+    fn write(
+        &self,
+        tx: &mut Tx<'_>,
+        client: TokenDigest,
+    ) -> Result<String, RequestValidationError> {
         let owned = owner(tx, &self.address)?.is_some();
         let answers = owned == (self.purpose == ValidationPurpose::Password);
         let known = match VALIDATION_BY_CLIENT.get(tx, (client,))? {
@@ -192,6 +195,6 @@ impl Request {
             letter::notice(whom, self.purpose)
         };
         let noted = mail::enqueue(tx, letter, (self.now, self.expires_at))?;
-        Ok((sid, noted))
+        if noted { Ok(sid) } else { Err(RequestValidationError::Busy) }
     }
 }

@@ -1,6 +1,7 @@
 //! Facts about accounts, on the in-memory engine with one slot and with three.
 
 mod classes;
+mod contacts;
 mod guests;
 mod openid;
 mod profiles;

@@ -14,8 +14,12 @@ pub const CLAIMED_VERSIONS: &[&str] = &[
 
 /// Features that are not in the specification, and features by the names they had before they were, for
 /// clients that still ask for those.
-const FEATURES: &[&str] =
-    &["org.matrix.simplified_msc3575", "uk.tcpip.msc4133", "uk.tcpip.msc4133.stable"];
+const FEATURES: &[&str] = &[
+    "org.matrix.simplified_msc3575",
+    "uk.half-shot.msc2666.query_mutual_rooms.stable",
+    "uk.tcpip.msc4133",
+    "uk.tcpip.msc4133.stable",
+];
 
 pub(crate) async fn handle() -> Outgoing<Response> {
     let versions = CLAIMED_VERSIONS.iter().map(|version| (*version).to_owned()).collect();

@@ -26,13 +26,9 @@ struct Mailbox {
 impl Post for Mailbox {
     fn send<'a>(&'a self, letter: &'a Letter) -> BoxFuture<'a, Result<(), PostError>> {
         Box::pin(async move {
-            match self.failures.lock().pop_front() {
-                Some(failure) => Err(failure),
-                None => {
-                    self.letters.lock().push(letter.clone());
-                    Ok(())
-                }
-            }
+            let failure = self.failures.lock().pop_front();
+            self.letters.lock().extend(failure.is_none().then(|| letter.clone()));
+            failure.map_or(Ok(()), Err)
         })
     }
 }

@@ -34,6 +34,14 @@ async fn only_rooms_both_have_joined_are_shared() {
 }
 
 #[tokio::test]
+async fn clients_that_know_the_endpoint_by_its_old_name_are_told_of_it() {
+    let server = server();
+    let (_, body) = server.ask(Method::GET, "/_matrix/client/versions", Value::Null).await;
+    let name = "uk.half-shot.msc2666.query_mutual_rooms.stable";
+    assert_eq!(body["unstable_features"][name], true);
+}
+
+#[tokio::test]
 async fn oneself_a_malformed_user_and_a_made_up_token_are_refused() {
     let server = server();
     let alice = server.person("alice").await;

@@ -93,14 +93,52 @@ fn page_of(
     shared: &[RoomNo],
     after: Option<RoomNo>,
 ) -> Result<MutualRooms, StorageError> {
-    let begin = after.map_or(0, |after| shared.partition_point(|no| *no <= after));
-    let rest = shared.get(begin..).unwrap_or_default();
-    let page = rest.get(..MUTUAL_ROOMS_PAGE_MAX).unwrap_or(rest);
+    let (page, next) = page(shared, after);
     let rooms = ROOM_BY_NO.multi_get(snapshot, page.iter().map(|no| (*no,)))?;
-    let more = rest.len() > page.len();
     Ok(MutualRooms {
         joined: rooms.into_iter().flatten().map(|room| room.room_id).collect(),
         count: shared.len(),
-        next_batch: page.last().filter(|_| more).map(|last| last.0.to_string()),
+        next_batch: next.map(|last| last.0.to_string()),
     })
+}
+
+/// The rooms of a page, and after which one the next begins, if there is one. The token stays good
+/// whatever rooms come or go: it names a place, not a page.
+fn page(shared: &[RoomNo], after: Option<RoomNo>) -> (&[RoomNo], Option<RoomNo>) {
+    let begin = after.map_or(0, |after| shared.partition_point(|no| *no <= after));
+    let rest = shared.get(begin..).unwrap_or_default();
+    let page = rest.get(..MUTUAL_ROOMS_PAGE_MAX).unwrap_or(rest);
+    let more = rest.len() > page.len();
+    (page, page.last().copied().filter(|_| more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_hold_every_room_once_and_end() {
+        let number = |at: usize| RoomNo(u64::try_from(at).unwrap() * 7);
+        for count in [0, 1, MUTUAL_ROOMS_PAGE_MAX, MUTUAL_ROOMS_PAGE_MAX * 2 + 1] {
+            let shared: Vec<_> = (0..count).map(number).collect();
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let (rooms, next) = page(&shared, after);
+                assert!(rooms.len() <= MUTUAL_ROOMS_PAGE_MAX);
+                seen.extend_from_slice(rooms);
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, shared);
+        }
+    }
+
+    #[test]
+    fn a_token_outlives_the_room_it_names() {
+        let shared = [RoomNo(1), RoomNo(5), RoomNo(9)];
+        assert_eq!(page(&shared, Some(RoomNo(4))), (&shared[1..], None));
+        assert_eq!(page(&shared, Some(RoomNo(9))), (&[][..], None));
+    }
 }
