@@ -18,13 +18,13 @@ mod recommend;
 mod transaction;
 mod verify;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 use ruma::{OwnedEventId, OwnedServerName};
 use tokio::sync::Semaphore;
 use vestibule_types::limits::{
-    GAP_ROOMS_AT_ONCE, HOPELESS_AGE, HOPELESS_EVENTS_MAX, INBOUND_TRANSACTIONS_AT_ONCE,
+    GAP_ROOMS_AT_ONCE, HOPELESS_EVENTS_MAX, INBOUND_TRANSACTIONS_AT_ONCE,
 };
 
 pub(crate) use self::gap::HistoryError;
@@ -45,18 +45,28 @@ pub(crate) struct Inbound {
     gap_turns: Arc<Semaphore>,
     /// Events that came to nothing, and why, by the server that sent or named them: they are not taken
     /// up again and again. What one server could not back up, another may.
-    hopeless: Cache<(OwnedServerName, OwnedEventId), Arc<str>>,
+    hopeless: Cache<(OwnedServerName, OwnedEventId), Hopeless>,
+    /// Until when a server is not asked again for an event that it said it does not have. A server that does
+    /// not know yet that we are in the room says so of all its events.
+    absent: Cache<(OwnedServerName, OwnedEventId), Duration>,
+}
+
+/// Why an event came to nothing, and until when that counts.
+#[derive(Clone, Debug)]
+struct Hopeless {
+    reason: Arc<str>,
+    until: Duration,
 }
 
 impl Inbound {
     pub(crate) fn new() -> Self {
-        let hopeless = Cache::builder().max_capacity(HOPELESS_EVENTS_MAX);
         Self {
             lanes: Lanes::default(),
             turns: Semaphore::new(INBOUND_TRANSACTIONS_AT_ONCE),
             drains: Drains::default(),
             gap_turns: Arc::new(Semaphore::new(GAP_ROOMS_AT_ONCE)),
-            hopeless: hopeless.time_to_live(HOPELESS_AGE).build(),
+            hopeless: Cache::new(HOPELESS_EVENTS_MAX),
+            absent: Cache::new(HOPELESS_EVENTS_MAX),
         }
     }
 }

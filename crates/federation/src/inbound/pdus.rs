@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use ruma::{OwnedEventId, OwnedServerName, RoomId, ServerName};
@@ -12,9 +13,10 @@ use vestibule_rooms::{
     AppendError, EventKnown, InboundRoom, Incoming, ReceiveError, Received, Staging,
 };
 use vestibule_storage::{Stamp, StorageError};
-use vestibule_types::limits::INBOUND_WAIT_MAX;
+use vestibule_types::limits::{ABSENT_AGE, HOPELESS_AGE, INBOUND_WAIT_MAX};
 
 use super::{
+    Hopeless,
     order::{Step, judgeable, references},
     parse::event_of,
     verify::NotVerified,
@@ -298,12 +300,31 @@ impl Federation {
 
     /// Why an event of this server was given up lately.
     pub(super) fn given_up(&self, origin: &ServerName, id: &OwnedEventId) -> Option<Arc<str>> {
-        self.inbound().hopeless.get(&(origin.to_owned(), id.clone()))
+        let known = self.inbound().hopeless.get(&(origin.to_owned(), id.clone()))?;
+        (self.monotonic() < known.until).then_some(known.reason)
     }
 
     /// Remembers that an event of this server came to nothing.
     pub(super) fn give_up(&self, origin: &ServerName, id: &OwnedEventId, reason: &str) {
-        self.inbound().hopeless.insert((origin.to_owned(), id.clone()), reason.into());
+        let until = self.monotonic().saturating_add(HOPELESS_AGE);
+        let hopeless = Hopeless { reason: reason.into(), until };
+        self.inbound().hopeless.insert((origin.to_owned(), id.clone()), hopeless);
+    }
+
+    /// Whether a server said lately that it does not have an event.
+    pub(super) fn is_absent(&self, server: &ServerName, id: &OwnedEventId) -> bool {
+        let until = self.inbound().absent.get(&(server.to_owned(), id.clone()));
+        until.is_some_and(|until| self.monotonic() < until)
+    }
+
+    /// Remembers that a server says it does not have an event.
+    pub(super) fn note_absent(&self, server: &ServerName, id: &OwnedEventId) {
+        let until = self.monotonic().saturating_add(ABSENT_AGE);
+        self.inbound().absent.insert((server.to_owned(), id.clone()), until);
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.inner.parts.environment.clock.monotonic()
     }
 }
 

@@ -117,6 +117,9 @@ pub const HOPELESS_EVENTS_MAX: u64 = 20_000;
 /// How long they are.
 pub const HOPELESS_AGE: Duration = Duration::from_mins(30);
 
+/// How long a server is not asked again for an event that it said it does not have.
+pub const ABSENT_AGE: Duration = Duration::from_mins(5);
+
 /// Receipts taken from one ephemeral message.
 pub const RECEIPTS_PER_EDU_MAX: usize = 500;
 

@@ -40,7 +40,12 @@ impl Federation {
         Ok(Err(failure))
     }
 
-    async fn are_here(&self, gap: &Gap, ids: &[OwnedEventId]) -> Result<bool, StorageError> {
+    /// Whether these events are here, in whatever way.
+    pub(super) async fn are_here(
+        &self,
+        gap: &Gap,
+        ids: &[OwnedEventId],
+    ) -> Result<bool, StorageError> {
         let known = self.inner.parts.rooms.known_events(&gap.room_id, ids.to_vec()).await?;
         Ok(ids.iter().all(|id| known.contains_key(id)))
     }

@@ -72,7 +72,7 @@ impl Federation {
         let mut wanted: BTreeSet<OwnedEventId> = wanted.into_iter().collect();
         for _ in 0..AUTH_ROUNDS_MAX {
             let room_left = EVENTS_ONE_BY_ONE_MAX.saturating_sub(found.len());
-            wanted.retain(|id| self.given_up(server, id).is_none());
+            wanted.retain(|id| self.given_up(server, id).is_none() && !self.is_absent(server, id));
             if wanted.is_empty() || room_left == 0 {
                 break;
             }
@@ -114,7 +114,7 @@ impl Federation {
             pdu.ok().filter(|pdu| *pdu.event_id() == id).ok_or(Failure::Never)
         });
         if pdu.as_ref().is_err_and(|failure| *failure == Failure::Never) {
-            self.give_up(server, &id, "no such event");
+            self.note_absent(server, &id);
         }
         pdu
     }

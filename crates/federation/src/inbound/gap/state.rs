@@ -62,6 +62,10 @@ impl Federation {
             // The last event of a place counts: the parent itself, where it is state.
             let parent = self.collect(gap, server, vec![id.clone()]).await.map_err(not_now)?;
             parent?;
+            // It knows the state there, so it will have the event itself.
+            if !self.are_here(gap, std::slice::from_ref(id)).await.map_err(not_now)? {
+                return Err(Failure::NotNow);
+            }
             state.push(id.clone());
             states.push(state.into());
         }
