@@ -10,6 +10,7 @@ mod database;
 mod door;
 mod doors;
 mod federation;
+mod media;
 mod messages;
 mod policy;
 mod reload;
@@ -29,9 +30,10 @@ pub use self::{
     door::{AdminDoor, AdminRule, remote_doorway},
     messages::{
         ClassChange, DatabaseAnswer, DenialAnswer, DenialsAnswer, DestinationAnswer,
-        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, LockChange, ModerationAnswer,
-        ModerationsAnswer, NewToken, NewUser, OpenRoom, OpenRoomsAnswer, PasswordChange,
-        PolicyAnswer, ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer, SigningKeyAnswer,
+        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, LockChange, MediaAnswer,
+        MediaListAnswer, MediaPurge, ModerationAnswer, ModerationsAnswer, NewToken, NewUser,
+        OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer, PurgedAnswer, QuarantineChange,
+        ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer, SigningKeyAnswer,
         SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer, UnmanagedRoom,
         UnmanagedRoomsAnswer, UserAnswer, UsersAnswer,
     },
@@ -85,6 +87,14 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
             &at("/federation/destinations/{server}/test"),
             OPERATOR,
             federation::test::handle,
+        )
+        .mount_at(Method::GET, &at("/media"), OPERATOR, media::list::handle)
+        .mount_at(Method::POST, &at("/media/purge"), OPERATOR, media::purge::handle)
+        .mount_at(
+            Method::PUT,
+            &at("/media/{server}/{id}/quarantine"),
+            OPERATOR,
+            media::quarantine::handle,
         )
         .mount_at(Method::GET, &at("/keys"), OPERATOR, signing_keys::list::handle)
         .mount_at(Method::POST, &at("/keys/rotate"), OPERATOR, signing_keys::rotate::handle)

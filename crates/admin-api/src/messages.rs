@@ -311,3 +311,52 @@ pub struct FindingAnswer {
 /// An answer without content.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Done {}
+
+/// A file.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MediaAnswer {
+    /// The server it comes from.
+    pub server: String,
+    /// Its id there.
+    pub media_id: String,
+    /// Who uploaded it, if somebody of this server did.
+    pub uploader: Option<String>,
+    /// When its id was made or the copy fetched, in milliseconds since the Unix epoch.
+    pub created_at_ms: u64,
+    /// Its size in bytes, once it is here.
+    pub size: Option<u64>,
+    /// The content type its uploader gave.
+    pub content_type: Option<String>,
+    /// Whether it is withheld from everybody.
+    pub quarantined: bool,
+}
+
+/// Files, by server and id.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MediaListAnswer {
+    /// The files.
+    pub media: Vec<MediaAnswer>,
+}
+
+/// Whether a file is withheld.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct QuarantineChange {
+    /// Whether it is.
+    pub quarantined: bool,
+}
+
+/// Which copies are taken away.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MediaPurge {
+    /// Those fetched so many milliseconds ago, or longer.
+    pub older_than_ms: u64,
+}
+
+/// What was taken away.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PurgedAnswer {
+    /// Media ids.
+    pub media: u64,
+    /// Files.
+    pub files: u64,
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vestibule_accounts::Accounts;
 use vestibule_federation::Federation;
+use vestibule_media::Media;
 use vestibule_policy::PolicyHandle;
 use vestibule_rooms::Rooms;
 use vestibule_types::{BoxFuture, Environment};
@@ -37,6 +38,8 @@ pub struct AdminServices {
     pub accounts: Accounts,
     /// Rooms, for questions to the policy.
     pub rooms: Rooms,
+    /// Files.
+    pub media: Media,
     /// Other servers.
     pub federation: Federation,
     /// The policy in force.

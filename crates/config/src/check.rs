@@ -220,7 +220,7 @@ fn log(log: &Log, found: &mut Checked) {
 }
 
 fn media(media: &Media, found: &mut Checked) {
-    let Media { upload_bytes_max: upload, user_bytes_max: user, open_downloads } = *media;
+    let Media { upload_bytes_max: upload, user_bytes_max: user, open_downloads, .. } = *media;
     if upload == 0 {
         let problem = Problem::new(
             "media.upload_bytes_max",

@@ -8,8 +8,10 @@
 
 mod ask;
 mod download;
+mod list;
 mod object;
 mod preview;
+mod purge;
 mod quarantine;
 mod remote;
 mod service;
@@ -21,8 +23,10 @@ pub use vestibule_storage::tables::media::FileDigest;
 
 pub use self::{
     download::{DownloadMedia, DownloadMediaError, FileInfo, OpenFile, Span},
+    list::ListedMedia,
     object::{FileObjects, MemoryObjects, ObjectReader, ObjectStore, ObjectWriter},
     preview::{Preview, PreviewSettings, PreviewUrlError, Previews},
+    purge::{PurgeMediaError, Purged},
     quarantine::QuarantineMediaError,
     remote::{FetchMediaError, FetchedMedia, RemoteMedia},
     service::{Media, MediaConfig, MediaParts},

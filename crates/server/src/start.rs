@@ -123,7 +123,11 @@ async fn assemble(
     house.federation.start();
     let open = house.accounts.config().registration.mode == RegistrationMode::Open;
     let swept = (house.rooms.clone(), open);
-    sweep::start(swept, &environment, reloadable.swapped.clone());
+    let kept = sweep::Kept {
+        media: house.media.clone(),
+        remote_keep: config.media.remote_keep.map(vestibule_config::Period::duration),
+    };
+    sweep::start(swept, kept, &environment, reloadable.swapped.clone());
     bound.serve(&environment);
     let grace = config.limits.shutdown_grace.duration();
     Ok(Running { house, tasks, addresses, reloadable, grace })
@@ -243,6 +247,7 @@ fn admin_services(house: &House, reloadable: Arc<Reloadable>) -> AdminServices {
     AdminServices {
         accounts: house.accounts.clone(),
         rooms: house.rooms.clone(),
+        media: house.media.clone(),
         federation: house.federation.clone(),
         policy: house.policy.clone(),
         environment: house.environment.clone(),

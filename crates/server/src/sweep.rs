@@ -1,10 +1,11 @@
 //! What is looked at again after the policy changed, and every hour: members out of scope, names
-//! the policy pins, transaction ids nobody will repeat.
+//! the policy pins, transaction ids nobody will repeat, files that are not kept for ever.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use tracing::{error, warn};
+use vestibule_media::Media;
 use vestibule_rooms::Rooms;
 use vestibule_types::Environment;
 
@@ -13,19 +14,44 @@ const EVERY_MS: u64 = 3_600_000;
 /// The shortest pause between two sweeps.
 const PAUSE_MS: u64 = 1_000;
 
+/// Files that are not kept for ever.
+pub(crate) struct Kept {
+    pub(crate) media: Media,
+    /// How long copies of files of other servers are kept.
+    pub(crate) remote_keep: Option<Duration>,
+}
+
+impl Kept {
+    /// Takes away what need not be kept any more.
+    async fn purge(&self, now: u64) {
+        let before = self
+            .remote_keep
+            .map(|keep| now.saturating_sub(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX)));
+        if let Err(cause) = self.media.purge_media(before).await {
+            error!(cause = &cause as &dyn Error, "files could not be purged");
+        }
+    }
+}
+
 /// Sweeps in the background until the server stops. The first sweep is at the start: the policy may
 /// have changed while the server was down.
 pub(crate) fn start(
     (rooms, open_registration): (Rooms, bool),
+    kept: Kept,
     environment: &Environment,
     swapped: Arc<Notify>,
 ) {
     let clock = environment.clock.clone();
     let stopping = environment.spawner.stopping();
     let work = async move {
+        let mut purge_due = 0;
         loop {
             let now = u64::from(clock.now().get());
             housekeep(&rooms, open_registration).await;
+            if now >= purge_due {
+                kept.purge(now).await;
+                purge_due = now.saturating_add(EVERY_MS);
+            }
             let next = match rooms.sweep_all().await {
                 Ok(next) => next,
                 Err(cause) => {

@@ -14,6 +14,7 @@ mod mutual_rooms;
 mod people;
 mod presence;
 mod previews;
+mod purge;
 mod push;
 mod relations;
 mod rooms;

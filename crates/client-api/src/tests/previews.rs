@@ -17,21 +17,24 @@ const PATH: &str = "/_matrix/client/v1/media/preview_url";
 #[derive(Clone, Default)]
 struct TestWeb(Arc<Mutex<Site>>);
 
+/// A status, one header, and a body.
+type Answer = (u16, (&'static str, String), Bytes);
+
 #[derive(Default)]
 struct Site {
-    pages: BTreeMap<String, (u16, Vec<(&'static str, String)>, Bytes)>,
+    pages: BTreeMap<String, Answer>,
     asked: Vec<String>,
 }
 
 impl TestWeb {
     fn page(&self, address: &str, content_type: &str, body: impl Into<Bytes>) {
-        let headers = vec![("content-type", content_type.to_owned())];
-        self.0.lock().pages.insert(address.to_owned(), (200, headers, body.into()));
+        let header = ("content-type", content_type.to_owned());
+        self.0.lock().pages.insert(address.to_owned(), (200, header, body.into()));
     }
 
     fn leads(&self, from: &str, to: &str) {
-        let headers = vec![("location", to.to_owned())];
-        self.0.lock().pages.insert(from.to_owned(), (302, headers, Bytes::new()));
+        let header = ("location", to.to_owned());
+        self.0.lock().pages.insert(from.to_owned(), (302, header, Bytes::new()));
     }
 
     fn asked(&self) -> Vec<String> {
@@ -49,12 +52,10 @@ impl Pages for TestWeb {
             if address.contains("private") {
                 return Err(TransportError::Refused);
             }
-            let (status, written, mut body) =
+            let (status, (name, value), mut body) =
                 found.ok_or_else(|| TransportError::Unreachable("no address".to_owned()))?;
             let mut headers = HeaderMap::new();
-            for (name, value) in written {
-                headers.insert(name, value.parse().unwrap());
-            }
+            headers.insert(name, value.parse().unwrap());
             let cut = body.len() > request.bytes_max;
             body.truncate(request.bytes_max);
             Ok(PageReply { status: status.try_into().unwrap(), headers, body, cut })

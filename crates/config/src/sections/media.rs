@@ -1,6 +1,6 @@
 //! `[media]`
 
-use crate::section::section;
+use crate::{Period, section::section};
 
 section! {
     /// Files that users upload. They are kept in `media` in the data folder.
@@ -11,5 +11,8 @@ section! {
         pub user_bytes_max: u64 = 10 * 1024 * 1024 * 1024;
         /// Whether files are also given to those who do not log in, as old clients and servers ask for them.
         pub open_downloads: bool = false;
+        /// How long copies of files of other servers are kept after they were fetched. Absent: for ever. What is
+        /// gone is fetched again when somebody wants it.
+        pub remote_keep: Option<Period> = None, example "\"90d\"";
     }
 }

@@ -1,11 +1,12 @@
 //! Files in a folder: `ab/cdef…` for the digest `abcdef…`, and `unfinished/` for those being written.
 
-use std::{fmt::Write, io, ops::Range, path::PathBuf};
+use std::{fmt::Write, io, ops::Range, path::PathBuf, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
     fs::{self, File},
     io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
+    sync::RwLock,
 };
 use vestibule_storage::tables::media::FileDigest;
 use vestibule_types::{BoxFuture, limits::MEDIA_PIECE_BYTES};
@@ -16,10 +17,13 @@ use super::{ObjectReader, ObjectStore, ObjectWriter};
 #[derive(Clone, Debug)]
 pub struct FileObjects {
     folder: PathBuf,
+    /// Held by who puts a file in its place, and alone by who removes one.
+    places: Arc<RwLock<()>>,
 }
 
 struct Writer {
     folder: PathBuf,
+    places: Arc<RwLock<()>>,
     unfinished: Unfinished,
     file: File,
 }
@@ -43,7 +47,7 @@ impl FileObjects {
     /// The files of this folder. It is made with the first file.
     #[must_use]
     pub fn in_folder(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, places: Arc::default() }
     }
 
     /// Removes what an earlier process did not finish. Nothing may be written meanwhile.
@@ -78,7 +82,8 @@ impl ObjectStore for FileObjects {
             let path = unfinished.join(name);
             let file = File::create_new(&path).await?;
             let folder = self.folder.clone();
-            let writer = Writer { folder, unfinished: Unfinished(path), file };
+            let places = Arc::clone(&self.places);
+            let writer = Writer { folder, places, unfinished: Unfinished(path), file };
             Ok(Box::new(writer) as Box<dyn ObjectWriter>)
         })
     }
@@ -100,6 +105,23 @@ impl ObjectStore for FileObjects {
             Ok(Some(Box::new(Reader { file, left }) as Box<dyn ObjectReader>))
         })
     }
+
+    fn remove(&self, digest: FileDigest, written_before: u64) -> BoxFuture<'_, io::Result<bool>> {
+        Box::pin(async move {
+            let (_, path) = place(&self.folder, &digest);
+            let _alone = self.places.write().await;
+            let written = match fs::metadata(&path).await.and_then(|about| about.modified()) {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(error),
+            };
+            let written = written.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            if written.as_millis() >= u128::from(written_before) {
+                return Ok(false);
+            }
+            fs::remove_file(&path).await.map(|()| true)
+        })
+    }
 }
 
 impl ObjectWriter for Writer {
@@ -109,13 +131,15 @@ impl ObjectWriter for Writer {
 
     fn finish(self: Box<Self>, digest: FileDigest) -> BoxFuture<'static, io::Result<()>> {
         Box::pin(async move {
-            let Self { folder, unfinished, mut file } = *self;
+            let Self { folder, places, unfinished, mut file } = *self;
             file.flush().await?;
             file.sync_all().await?;
             drop(file);
             let (drawer, path) = place(&folder, &digest);
             fs::create_dir_all(&drawer).await?;
+            let placing = places.read().await;
             fs::rename(&unfinished.0, &path).await?;
+            drop(placing);
             // The names are durable only when their folders are.
             File::open(&drawer).await?.sync_all().await?;
             File::open(&folder).await?.sync_all().await
@@ -165,6 +189,9 @@ mod tests {
         assert_eq!(whole(objects, [7; 32], 0..11).await, b"hello world");
         assert_eq!(whole(objects, [7; 32], 4..8).await, b"o wo");
         assert!(objects.open([8; 32], 0..1).await.unwrap().is_none());
+        assert!(!objects.remove([8; 32], u64::MAX).await.unwrap());
+        assert!(objects.remove([7; 32], u64::MAX).await.unwrap());
+        assert!(objects.open([7; 32], 0..1).await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -172,6 +199,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         keeps_files(&FileObjects::in_folder(folder.path().join("media"))).await;
         keeps_files(&super::super::MemoryObjects::default()).await;
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_just_written_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = FileObjects::in_folder(folder.path().to_owned());
+        let writer = objects.begin("fresh".to_owned()).await.unwrap();
+        writer.finish([7; 32]).await.unwrap();
+        assert!(!objects.remove([7; 32], 1_000).await.unwrap());
+        assert!(objects.open([7; 32], 0..0).await.unwrap().is_some());
     }
 
     #[tokio::test]

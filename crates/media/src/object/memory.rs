@@ -42,6 +42,12 @@ impl ObjectStore for MemoryObjects {
             Ok(Some(Box::new(reader) as Box<dyn ObjectReader>))
         })
     }
+
+    /// When a file was written is not known here: it is removed in any case.
+    fn remove(&self, digest: FileDigest, _: u64) -> BoxFuture<'_, io::Result<bool>> {
+        let removed = self.0.lock().remove(&digest).is_some();
+        Box::pin(async move { Ok(removed) })
+    }
 }
 
 impl ObjectWriter for Writer {

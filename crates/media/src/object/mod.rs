@@ -22,6 +22,10 @@ pub trait ObjectStore: Send + Sync + 'static {
         digest: FileDigest,
         part: Range<u64>,
     ) -> BoxFuture<'_, io::Result<Option<Box<dyn ObjectReader>>>>;
+
+    /// Removes a file that was written before a moment, in milliseconds since the Unix epoch. Says whether
+    /// it did. A file that is written anew meanwhile stays.
+    fn remove(&self, digest: FileDigest, written_before: u64) -> BoxFuture<'_, io::Result<bool>>;
 }
 
 /// A file that is being written. Dropped before it is finished, it leaves nothing.

@@ -46,6 +46,9 @@ pub(super) enum Command {
     /// See how other servers are reached.
     #[command(subcommand)]
     Federation(FederationCommand),
+    /// Look after files: those of this server, and copies of those of others.
+    #[command(subcommand)]
+    Media(MediaCommand),
     /// The keys this server signs with.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -218,6 +221,35 @@ pub(super) enum FederationCommand {
     Retry {
         /// The server's name.
         server: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MediaCommand {
+    /// List files, by server and id.
+    List {
+        /// Only those of this server.
+        #[arg(long)]
+        server: Option<String>,
+        /// How many at most.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Withhold a file from everybody.
+    Quarantine {
+        /// Its address: `mxc://server/id`.
+        address: String,
+    },
+    /// Give a file that was withheld to everybody again.
+    Release {
+        /// Its address: `mxc://server/id`.
+        address: String,
+    },
+    /// Take away copies of files of other servers. What is wanted again is fetched again.
+    Purge {
+        /// Only copies fetched so long ago, or longer: `30d`.
+        #[arg(long, value_name = "PERIOD")]
+        older_than: String,
     },
 }
 

@@ -11,6 +11,7 @@ mod db;
 mod door;
 mod federation;
 mod keys;
+mod media;
 mod output;
 mod policy;
 mod serve;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
         Command::Space(command) => door::space(&file, &command),
         Command::Policy(command) => policy::run(&file, &command),
         Command::Federation(command) => federation::run(&file, &command),
+        Command::Media(command) => media::run(&file, &command),
         Command::Keys(command) => keys::run(&file, &command),
         Command::Db(command) => db::run(&file, &command),
     };

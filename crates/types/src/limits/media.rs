@@ -102,5 +102,17 @@ pub const PREVIEW_TEXT_CHARS_MAX: usize = 1_000;
 /// How long the picture of a preview is kept.
 pub const PREVIEW_PICTURE_LIFE: Duration = Duration::from_hours(24 * 7);
 
+/// Files that one purge takes away.
+pub const MEDIA_PURGED_AT_ONCE_MAX: usize = 10_000;
+
+/// Rows that a purge looks at in one step.
+pub const MEDIA_PURGE_STRETCH: usize = 500;
+
+/// How long a file is there at least before a purge removes it: its row may be on its way.
+pub const MEDIA_PURGE_GRACE: Duration = Duration::from_hours(2);
+
+/// Files in one list for operators.
+pub const MEDIA_LISTED_MAX: usize = 1_000;
+
 /// What an answer with a file in it may have beside the file: boundaries, headers, the JSON part.
 pub const MEDIA_ENVELOPE_BYTES_MAX: usize = 64 * 1024;

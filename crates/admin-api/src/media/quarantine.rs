@@ -1,0 +1,23 @@
+//! `PUT /media/{server}/{id}/quarantine`: withholding a file from everybody, or giving it back.
+
+use axum::extract::{Path, State};
+use ruma::OwnedServerName;
+use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, internal};
+use vestibule_media::QuarantineMediaError;
+
+use crate::{AdminServices, Done, QuarantineChange};
+
+pub(crate) async fn handle(
+    State(services): State<AdminServices>,
+    Path((server, media_id)): Path<(String, String)>,
+    IncomingJson(change): IncomingJson<QuarantineChange>,
+) -> Result<OutgoingJson<Done>, MatrixError> {
+    let server = OwnedServerName::try_from(server)
+        .map_err(|_| MatrixError::invalid_param("not a server name"))?;
+    let done = services.media.quarantine_media(&server, &media_id, change.quarantined).await;
+    done.map_err(|error| match error {
+        QuarantineMediaError::NotFound => MatrixError::not_found(error.to_string()),
+        QuarantineMediaError::Storage(cause) => internal(&cause),
+    })?;
+    Ok(OutgoingJson(Done {}))
+}

@@ -1,0 +1,98 @@
+//! Files that are not kept for ever.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use ruma::ServerName;
+use vestibule_media::{FetchMediaError, FetchedMedia, Purged, RemoteMedia};
+use vestibule_types::BoxFuture;
+
+use super::*;
+
+/// Another server with a few files.
+#[derive(Default)]
+struct Elsewhere(Mutex<BTreeMap<String, &'static str>>);
+
+impl RemoteMedia for Elsewhere {
+    fn fetch<'a>(
+        &'a self,
+        _: &'a ServerName,
+        media_id: &'a str,
+        _: u64,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<FetchedMedia, FetchMediaError>> {
+        let found = self.0.lock().get(media_id).copied().ok_or(FetchMediaError::NotFound);
+        Box::pin(async move {
+            let body = Bytes::from_static(found?.as_bytes());
+            Ok(FetchedMedia { content_type: None, name: None, body })
+        })
+    }
+}
+
+const DAY: u64 = 86_400_000;
+
+impl Server {
+    async fn upload(&self, who: &Person, body: &'static str) -> String {
+        let path = "/_matrix/media/v3/upload";
+        let (status, answer) = self.send(Method::POST, path, Some(&who.token), body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["content_uri"].as_str().unwrap().strip_prefix("mxc://").unwrap().to_owned()
+    }
+
+    async fn downloads(&self, who: &Person, file: &str) -> u16 {
+        self.get(&format!("/_matrix/client/v1/media/download/{file}"), who).await.0
+    }
+
+    /// Takes away what was fetched more than a day ago.
+    async fn purges(&self) -> Purged {
+        let before = self.time.environment.now_ms() - DAY;
+        self.api.media.purge_media(Some(before)).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn old_copies_go_with_their_files_and_nothing_else_does() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let elsewhere = Arc::new(Elsewhere::default());
+    server.api.media.set_remote(elsewhere.clone());
+    for (id, body) in
+        [("old", "old"), ("shared", "shared"), ("withheld", "withheld"), ("new", "new")]
+    {
+        elsewhere.0.lock().insert(id.to_owned(), body);
+    }
+    let own = server.upload(&alice, "own").await;
+    // The same bytes as a copy's.
+    let same = server.upload(&alice, "shared").await;
+    for id in ["old", "shared", "withheld"] {
+        assert_eq!(server.downloads(&alice, &format!("b.example/{id}")).await, 200);
+    }
+    let b = ServerName::parse("b.example").unwrap();
+    server.api.media.quarantine_media(&b, "withheld", true).await.unwrap();
+    server.time.clock.advance(Duration::from_hours(48));
+    assert_eq!(server.downloads(&alice, "b.example/new").await, 200);
+    elsewhere.0.lock().clear();
+
+    assert_eq!(server.purges().await, Purged { media: 2, files: 1 });
+    for (file, status) in [
+        ("b.example/old", 404),
+        ("b.example/shared", 404),
+        ("b.example/withheld", 404),
+        ("b.example/new", 200),
+        (own.as_str(), 200),
+        (same.as_str(), 200),
+    ] {
+        assert_eq!(server.downloads(&alice, file).await, status, "{file}");
+    }
+    // What is withheld is not fetched again.
+    elsewhere.0.lock().insert("withheld".to_owned(), "withheld");
+    assert_eq!(server.downloads(&alice, "b.example/withheld").await, 404);
+    assert_eq!(server.purges().await, Purged::default());
+
+    let listed = server.api.media.list_media(None, None, 10).await.unwrap();
+    assert_eq!(listed.len(), 4);
+    assert!(listed.iter().any(|it| it.media_id == "withheld" && it.quarantined));
+    let listed = server.api.media.list_media(Some(b), None, 1).await.unwrap();
+    assert_eq!(listed.len(), 1);
+}
