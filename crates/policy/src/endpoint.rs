@@ -138,7 +138,11 @@ impl Policy {
     /// As [`Policy::may_call`], for an account whose state is known: what a suspended, locked or
     /// expired account may still call.
     pub fn admit(&self, subject: &Subject, rule: EndpointRule) -> Result<(), CallRefusal> {
-        self.may_call(Some(&subject.class), rule)?;
+        let may = self.may_call(Some(&subject.class), rule);
+        // A lock is told whatever the request was, also where the class has no business.
+        if subject.state != AccountState::Locked {
+            may.clone()?;
+        }
         // A token is not needed for the directory, but one that is shown counts: so does a lock.
         let counts = match rule {
             EndpointRule::MayOrNobody(_) => true,
@@ -146,7 +150,7 @@ impl Policy {
             _ => false,
         };
         if !rule.needs_login() && !counts {
-            return Ok(());
+            return may;
         }
         let abilities = rule.abilities();
         let reads = abilities.is_empty() && rule == EndpointRule::Authenticated;
@@ -163,7 +167,7 @@ impl Policy {
         };
         let towards_guest = subject.is_spec_guest || subject.class.is_guest();
         match reason {
-            None => Ok(()),
+            None => may,
             Some(reason) => Err(Denial::new(reason, towards_guest, "an active account").into()),
         }
     }

@@ -24,6 +24,14 @@ pub mod server;
 )]
 pub mod simulator;
 mod spawner;
+#[cfg(feature = "spec")]
+#[expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a helper of tests fails the test that called it"
+)]
+pub mod spec;
 #[expect(
     clippy::expect_used,
     clippy::missing_panics_doc,

@@ -6,7 +6,8 @@ mod get_device;
 mod get_devices;
 mod update_device;
 
-use ruma::api::client::device;
+use ruma::{OwnedDeviceId, api::client::device};
+use serde::Serialize;
 use vestibule_policy::{Ability, EndpointRule};
 
 use crate::ClientRoutes;
@@ -22,13 +23,24 @@ pub(crate) fn routes(routes: ClientRoutes) -> ClientRoutes {
         .mount::<device::delete_devices::v3::Request, _>(manage, delete_devices::handle)
 }
 
-/// A device as clients see it.
-fn shown(device: vestibule_accounts::Device) -> device::Device {
-    let mut shown = device::Device::new(device.device_id);
-    shown.display_name = device.display_name;
-    if let Some(seen) = device.last_seen {
-        shown.last_seen_ip = seen.address;
-        shown.last_seen_ts = ruma::UInt::new(seen.at).map(ruma::MilliSecondsSinceUnixEpoch);
+/// A device as clients see it. What is not known is left out: it may be missing, but not null.
+#[derive(Debug, Serialize)]
+struct Shown {
+    device_id: OwnedDeviceId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_ts: Option<u64>,
+}
+
+fn shown(device: vestibule_accounts::Device) -> Shown {
+    let (address, at) = device.last_seen.map(|seen| (seen.address, seen.at)).unzip();
+    Shown {
+        device_id: device.device_id,
+        display_name: device.display_name,
+        last_seen_ip: address.flatten(),
+        last_seen_ts: at,
     }
-    shown
 }

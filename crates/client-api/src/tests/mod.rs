@@ -5,6 +5,7 @@ mod bundles;
 mod contacts;
 mod discovery;
 mod endpoints;
+mod generated;
 mod limits;
 mod login_tokens;
 mod malformed;
@@ -12,12 +13,15 @@ mod moderation;
 mod moments;
 mod mutual_rooms;
 mod people;
+mod permissions;
+mod plausible;
 mod presence;
 mod previews;
 mod purge;
 mod push;
 mod relations;
 mod rooms;
+mod scene;
 mod search;
 mod sessions;
 mod sliding;
@@ -43,9 +47,12 @@ use vestibule_push::{Push, PushConfig, PushParts};
 use vestibule_remote::{Web, WebOptions};
 use vestibule_rooms::{PresenceConfig, Rooms, RoomsConfig, RoomsParts};
 use vestibule_search::{Search, SearchParts};
-use vestibule_storage::InlineExecutor;
+use vestibule_storage::{InlineExecutor, Store};
 use vestibule_sync::{Sync, SyncParts};
-use vestibule_testkit::{TestEnvironment, environment, memory_store};
+use vestibule_testkit::{
+    TestEnvironment, environment, memory_store,
+    spec::{self, Answer},
+};
 use vestibule_types::Environment;
 
 use crate::{ClientApi, ClientApiSettings, router};
@@ -54,6 +61,7 @@ use crate::{ClientApi, ClientApiSettings, router};
 pub(crate) struct Server {
     pub(crate) api: ClientApi,
     pub(crate) time: TestEnvironment,
+    pub(crate) store: Store,
     entrance: Entrance,
 }
 
@@ -64,12 +72,12 @@ pub(crate) fn server() -> Server {
 
 /// As [`server`], with other settings of this surface.
 pub(crate) fn server_set(settings: impl FnOnce(&mut ClientApiSettings)) -> Server {
-    let Server { mut api, time, .. } = server();
+    let Server { mut api, time, store, .. } = server();
     let mut set = ClientApiSettings::clone(&api.settings);
     settings(&mut set);
     api.settings = Arc::new(set);
     let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
-    Server { api, time, entrance }
+    Server { api, time, store, entrance }
 }
 
 pub(crate) fn server_with(
@@ -121,7 +129,7 @@ pub(crate) fn server_with(
         },
     });
     let keys = Keys::new(KeysParts {
-        store,
+        store: store.clone(),
         policy: policy.clone(),
         rates,
         environment: environment.clone(),
@@ -144,7 +152,7 @@ pub(crate) fn server_with(
         settings: settings(),
     };
     let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
-    Server { api, time, entrance }
+    Server { api, time, store, entrance }
 }
 
 fn settings() -> Arc<ClientApiSettings> {
@@ -191,6 +199,7 @@ impl Server {
         token: Option<&str>,
         body: impl Into<Body>,
     ) -> (u16, Value) {
+        let name = method.to_string();
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -198,7 +207,15 @@ impl Server {
         let response = self.entrance.answer(request.body(body.into()).unwrap()).await;
         let status = response.status();
         assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+        let content = response.headers().get(header::CONTENT_TYPE).cloned();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        spec::check(Answer {
+            method: &name,
+            path,
+            status: status.as_u16(),
+            is_json: content.is_some_and(|it| it.as_bytes().starts_with(b"application/json")),
+            body: &bytes,
+        });
         (status.as_u16(), serde_json::from_slice(&bytes).unwrap_or_default())
     }
 

@@ -13,6 +13,9 @@ use hyper_util::{
 use serde_json::Value;
 use tokio::net::UnixStream;
 
+use super::Network;
+use crate::spec::{self, Answer};
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
@@ -70,12 +73,14 @@ impl Fetched {
     }
 }
 
-/// Sends requests to one server, with or without a token.
+/// Sends requests to one server, with or without a token. Every answer is compared with the
+/// specification, as [`spec`] says.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: Client<HttpConnector, Full<Bytes>>,
     address: SocketAddr,
     token: Option<String>,
+    network: Option<Network>,
 }
 
 impl HttpClient {
@@ -83,7 +88,13 @@ impl HttpClient {
     #[must_use]
     pub fn to(address: SocketAddr) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, address, token: None }
+        Self { client, address, token: None, network: None }
+    }
+
+    /// The same, which fails the test when servers have sent each other on this network what the
+    /// specification forbids.
+    pub(super) fn watching(self, network: Option<Network>) -> Self {
+        Self { network, ..self }
     }
 
     /// The same with a token.
@@ -127,7 +138,7 @@ impl HttpClient {
     /// A request with a body as it stands, JSON or not.
     pub async fn send(&self, method: Method, path: &str, body: Bytes) -> Reply {
         let headers = [("content-type", "application/json")];
-        read(self.exchange((method, path), &headers, body).await).await
+        reply(&self.fetch(method, path, &headers, body).await)
     }
 
     /// A request with headers and a body as they stand, and the answer as it came.
@@ -138,10 +149,20 @@ impl HttpClient {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Fetched {
+        let name = method.to_string();
         let response = self.exchange((method, path), headers, body.into()).await;
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a whole answer").to_bytes();
-        Fetched { status: parts.status.as_u16(), headers: parts.headers, body }
+        let fetched = whole(response).await;
+        spec::check(Answer {
+            method: &name,
+            path,
+            status: fetched.status,
+            is_json: fetched.header("content-type").starts_with("application/json"),
+            body: &fetched.body,
+        });
+        if let Some(network) = &self.network {
+            network.check();
+        }
+        fetched
     }
 
     async fn exchange(
@@ -175,16 +196,22 @@ pub(super) async fn over_socket(socket: &Path, method: &str, path: &str, body: &
         .header(header::HOST, "localhost")
         .body(Full::new(Bytes::from(body)))
         .expect("a request that can be sent");
-    let answer = async { read(sender.send_request(request).await.expect("an answer")).await };
+    let answer =
+        async { reply(&whole(sender.send_request(request).await.expect("an answer")).await) };
     tokio::select! {
         reply = answer => reply,
         ended = connection => panic!("the server hung up: {ended:?}"),
     }
 }
 
-async fn read(response: Response<Incoming>) -> Reply {
-    let status = response.status().as_u16();
-    let bytes = response.into_body().collect().await.expect("a whole answer").to_bytes();
-    let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
-    Reply { status, body: serde_json::from_slice(&bytes).unwrap_or_else(|_| text()) }
+async fn whole(response: Response<Incoming>) -> Fetched {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.expect("a whole answer").to_bytes();
+    Fetched { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+fn reply(fetched: &Fetched) -> Reply {
+    let text = || Value::String(String::from_utf8_lossy(&fetched.body).into_owned());
+    let body = serde_json::from_slice(&fetched.body).unwrap_or_else(|_| text());
+    Reply { status: fetched.status, body }
 }

@@ -171,10 +171,11 @@ impl TestServer {
         };
         let running = running?;
         if let Some(network) = &blueprint.lock().network {
-            network.attach(running.server_name(), entered(&running));
+            network.attach_real(running.server_name(), entered(&running));
         }
         let address = *running.addresses().first().expect("the test server listens");
-        Ok(Self { running, http: HttpClient::to(address), folder, blueprint })
+        let http = HttpClient::to(address).watching(blueprint.lock().network.clone());
+        Ok(Self { running, http, folder, blueprint })
     }
 
     /// Where it listens.

@@ -1,14 +1,21 @@
 //! A network in memory: requests from server to server are calls, and a test sees every one.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use axum::{Router, body::Body};
+use http::header;
 use http_body_util::{BodyExt, Limited};
 use parking_lot::Mutex;
 use ruma::{OwnedServerName, ServerName};
 use tower::ServiceExt;
 use vestibule_remote::{Exchange, Reply, Transport, TransportError, WebRequest};
 use vestibule_types::BoxFuture;
+
+use crate::spec::{self, Answer};
 
 /// A request that went out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +31,10 @@ struct Inside {
     routers: BTreeMap<OwnedServerName, Router>,
     unreachable: Vec<OwnedServerName>,
     sent: Vec<Sent>,
+    /// The servers whose answers are compared with the specification.
+    real: BTreeSet<OwnedServerName>,
+    /// How answers of real servers differed from the specification.
+    violations: Vec<String>,
 }
 
 /// Servers that reach each other without sockets. Cloning shares it.
@@ -45,7 +56,22 @@ impl Network {
 
     /// Puts what answers for a name on the network, in place of what did before.
     pub fn attach(&self, name: &ServerName, router: Router) {
-        self.0.lock().routers.insert(name.to_owned(), router);
+        let mut inside = self.0.lock();
+        inside.real.remove(name);
+        inside.routers.insert(name.to_owned(), router);
+    }
+
+    /// The same with a server of ours, whose answers are compared with the specification.
+    pub(super) fn attach_real(&self, name: &ServerName, router: Router) {
+        self.attach(name, router);
+        self.0.lock().real.insert(name.to_owned());
+    }
+
+    /// Fails the test when a server of ours answered what the specification forbids.
+    #[track_caller]
+    pub(super) fn check(&self) {
+        let inside = self.0.lock();
+        assert!(inside.violations.is_empty(), "{}", inside.violations.join("\n"));
     }
 
     /// Takes a server off the network; it may be dropped then.
@@ -71,6 +97,22 @@ impl Network {
 }
 
 impl Network {
+    /// Compares the answer of a server of ours with the specification.
+    fn compare(&self, server: &ServerName, (method, path): (&str, &str), reply: &Reply) {
+        if !self.0.lock().real.contains(server) {
+            return;
+        }
+        let content = reply.headers.get(header::CONTENT_TYPE);
+        let compared = spec::compare(Answer {
+            method,
+            path,
+            status: reply.status.as_u16(),
+            is_json: content.is_some_and(|it| it.as_bytes().starts_with(b"application/json")),
+            body: &reply.body,
+        });
+        self.0.lock().violations.extend(compared.err());
+    }
+
     /// Notes a request and finds who answers it.
     fn answerer(&self, name: &str, line: String) -> Option<Router> {
         let name: &ServerName = name.try_into().ok()?;
@@ -105,7 +147,12 @@ impl Transport for Network {
         *request.method_mut() = exchange.method;
         *request.uri_mut() = exchange.path.parse().expect("a path");
         *request.headers_mut() = exchange.headers;
-        Box::pin(answered(router, request, exchange.answer_bytes_max))
+        Box::pin(async move {
+            let method = request.method().to_string();
+            let reply = answered(router, request, exchange.answer_bytes_max).await?;
+            self.compare(&exchange.server, (&method, &exchange.path), &reply);
+            Ok(reply)
+        })
     }
 
     fn fetch(&self, request: WebRequest) -> BoxFuture<'_, Result<Reply, TransportError>> {

@@ -161,6 +161,7 @@ impl PretendServer {
             time_max: std::time::Duration::from_mins(1),
         };
         let reply = self.network.exchange(exchange).await.expect("an answer");
+        self.network.check();
         let text = || Value::String(String::from_utf8_lossy(&reply.body).into_owned());
         let body = serde_json::from_slice(&reply.body).unwrap_or_else(|_| text());
         Reply { status: reply.status.as_u16(), body }
