@@ -18,8 +18,9 @@ pub(crate) struct Hub(Mutex<Inside>);
 #[derive(Debug, Default)]
 struct Inside {
     tail: StoredCursor,
-    /// The pushers of users who have some.
-    owners: HashMap<OwnedUserId, Vec<PusherId>>,
+    /// Users who have pushers, or had some since the server began: nobody is taken out, so that a look
+    /// at an earlier moment cannot hide a pusher that was just set.
+    owners: HashSet<OwnedUserId>,
     /// Pushers with a task; `true` when something came meanwhile.
     busy: HashMap<PusherId, bool>,
     /// Pushers whose gateways are left alone, by when that ends.
@@ -39,17 +40,17 @@ impl Hub {
 
     /// The users with pushers.
     pub(super) fn owners(&self) -> HashSet<OwnedUserId> {
-        self.0.lock().owners.keys().cloned().collect()
+        self.0.lock().owners.clone()
     }
 
-    /// Replaces what is known of the pushers of a user.
-    pub(super) fn set_pushers(&self, user: &UserId, pushers: Vec<PusherId>) {
-        let owners = &mut self.0.lock().owners;
-        if pushers.is_empty() {
-            owners.remove(user);
-        } else {
-            owners.insert(user.to_owned(), pushers);
-        }
+    /// Whether nobody has a pusher: then there is nothing to look for in the log.
+    pub(super) fn has_no_owners(&self) -> bool {
+        self.0.lock().owners.is_empty()
+    }
+
+    /// Remembers that a user has a pusher. Before it is stored: whatever happens after it is looked at.
+    pub(crate) fn add_owner(&self, user: &UserId) {
+        self.0.lock().owners.insert(user.to_owned());
     }
 
     /// Takes up a pusher with something to do. True when it needs a task: it has none, and its

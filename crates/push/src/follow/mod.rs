@@ -10,7 +10,7 @@ pub(crate) use self::hub::Hub;
 use std::{collections::BTreeMap, time::Duration};
 
 use vestibule_storage::{
-    Positions, Scan, SlotNo, Stamp, StorageError, Tx,
+    Positions, Scan, SlotNo, Snapshot, Stamp, StorageError, Tx,
     tables::{
         push::{PUSH_TAIL, PUSH_WAITING, PUSHER, PUSHER_STANDING, StoredPush},
         sender::StoredCursor,
@@ -46,6 +46,12 @@ pub(crate) fn end_of(positions: &Positions) -> StoredCursor {
 /// How far a cursor is in a slot.
 fn at(cursor: &StoredCursor, slot: SlotNo) -> Stamp {
     cursor.0.get(usize::from(slot.0)).copied().unwrap_or_default()
+}
+
+/// How many commits lie between two cursors.
+fn commits_between(from: &StoredCursor, to: &StoredCursor) -> u64 {
+    let slots = (0..).map(SlotNo).zip(&to.0);
+    slots.map(|(slot, to)| to.commit.saturating_sub(at(from, slot).commit)).sum()
 }
 
 impl Push {
@@ -98,13 +104,18 @@ impl Push {
             if published.0.iter().enumerate().all(|(slot, end)| from.0.get(slot) >= Some(end)) {
                 return Ok(());
             }
-            let push = self.clone();
-            let read = self.store().read(move |snapshot| Reading::new(&push, snapshot).read(&from));
-            let News { to, looked, queued, pushers } = read.await?;
-            for (user, pushers) in pushers {
-                self.hub().set_pushers(&user, pushers);
+            // Asked after the end was looked up: a pusher set meanwhile is for what comes later.
+            let News { to, queued, owners } = if self.hub().has_no_owners() {
+                News { to: published, queued: Vec::new(), owners: Vec::new() }
+            } else {
+                let (push, from) = (self.clone(), from.clone());
+                let look = move |snapshot: &Snapshot<'_>| Reading::new(&push, snapshot).read(&from);
+                self.store().read(look).await?
+            };
+            for user in owners {
+                self.hub().add_owner(&user);
             }
-            *unwritten += looked;
+            *unwritten += commits_between(&from, &to);
             if !queued.is_empty() || *unwritten >= PUSH_TAIL_COMMITS_MAX {
                 self.keep(&queued, to.clone()).await?;
                 *unwritten = 0;
@@ -155,12 +166,8 @@ impl Push {
             Ok((PUSH_TAIL.get(snapshot, (0,))?, pushers, waiting))
         });
         let (tail, pushers, waiting) = read.await?;
-        let mut by_user: BTreeMap<_, Vec<PusherId>> = BTreeMap::new();
-        for id in pushers {
-            by_user.entry(id.user.clone()).or_default().push(id);
-        }
-        for (user, pushers) in by_user {
-            self.hub().set_pushers(&user, pushers);
+        for id in &pushers {
+            self.hub().add_owner(&id.user);
         }
         let (clock, now) = (&self.environment().clock, self.environment().now_ms());
         for (id, retry_at) in waiting {

@@ -36,11 +36,9 @@ const FEW_OWNERS: usize = 64;
 pub(super) struct News {
     /// Up to where it was looked through.
     pub(super) to: StoredCursor,
-    /// How many commits that were.
-    pub(super) looked: u64,
     pub(super) queued: Vec<Queued>,
-    /// The pushers of users who may have changed theirs.
-    pub(super) pushers: Vec<(OwnedUserId, Vec<PusherId>)>,
+    /// Users who have pushers and may not be known to.
+    pub(super) owners: Vec<OwnedUserId>,
 }
 
 type Pushers = Vec<(PusherId, StoredPusher)>;
@@ -97,26 +95,22 @@ impl<'a> Reading<'a> {
                 changed.insert(user.clone());
             }
         }
-        let mut pushers = Vec::new();
+        let mut owners = Vec::new();
         for user in changed {
-            let ids: Vec<PusherId> =
-                self.pushers_of(&user)?.into_iter().map(|(id, _)| id).collect();
-            if ids.is_empty() {
+            if self.pushers_of(&user)?.is_empty() {
                 self.owners.remove(&user);
             } else {
                 self.owners.insert(user.clone());
                 self.invitations(&user, (from, &to))?;
+                owners.push(user);
             }
-            pushers.push((user, ids));
         }
         if !self.owners.is_empty() {
             for (place, news) in lines {
                 self.line(place, &news)?;
             }
         }
-        let commits = to.0.iter().zip(from.0.iter().chain(std::iter::repeat(&START)));
-        let looked = commits.map(|(to, from)| to.commit.saturating_sub(from.commit)).sum();
-        Ok(News { to, looked, queued: self.queued, pushers })
+        Ok(News { to, queued: self.queued, owners })
     }
 
     fn line(&mut self, place: (SlotNo, Stamp), news: &StoredNews) -> Result<(), StorageError> {
@@ -277,6 +271,3 @@ impl<'a> Reading<'a> {
         Ok(company)
     }
 }
-
-/// Before everything.
-const START: Stamp = Stamp { commit: 0, index: 0 };

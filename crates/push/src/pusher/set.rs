@@ -99,6 +99,7 @@ impl Push {
             from: end_of(&store.positions()),
         };
         let slot = store.slot_of_user(&id.user);
+        self.hub().add_owner(&id.user);
         store.write(slot, move |tx| put(tx, &id, &row)).await?;
         Ok(())
     }
