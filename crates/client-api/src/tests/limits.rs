@@ -38,16 +38,12 @@ async fn every_endpoint_the_specification_wants_limited_makes_callers_wait() {
     );
     let alice = server.person("alice").await;
     let table = routes(&server.api).table();
-    let mut looked_at = 0;
     for row in LIMITED.lines() {
         let (method, path) = row.split_once('\t').unwrap();
         let wanted = nameless(path);
         let mounted =
             table.iter().any(|it| it.method.as_str() == method && nameless(&it.path) == wanted);
-        if !mounted {
-            continue;
-        }
-        looked_at += 1;
+        assert!(mounted, "{row} is not there");
         server.time.clock.advance(Duration::from_hours(1));
         let request = || {
             Request::builder()
@@ -58,7 +54,6 @@ async fn every_endpoint_the_specification_wants_limited_makes_callers_wait() {
         assert_ne!(pace(&server, request()).await.0, 429, "{row}");
         assert_eq!(pace(&server, request()).await, (429, Some(3_600)), "{row}");
     }
-    assert!(looked_at > 50, "{looked_at}");
 }
 
 #[tokio::test]
