@@ -352,3 +352,40 @@ async fn long_words_and_many_messages_fill_rows_that_split() {
     let found = server.finds(&alice, "rare common", json!({ "order_by": "recent" })).await;
     assert_eq!((ids(&found).len(), &found["count"]), (6, &json!(6)));
 }
+
+#[tokio::test]
+async fn the_index_follows_the_log_before_anybody_searches() {
+    use vestibule_rooms::OpenRoom;
+    use vestibule_storage::tables::search::SEARCH_ROOM;
+
+    let server = server();
+    let alice = server.person("alice").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let before = server.tells(&alice, &room, "before tea").await;
+    server.api.search.start();
+    // How many events of the room are not in the index.
+    let behind = async || {
+        let id = ruma::OwnedRoomId::try_from(room.as_str()).unwrap();
+        let read = server.api.rooms.store().read(move |snapshot| {
+            let room = OpenRoom::load(snapshot, &id)?.unwrap();
+            let next = SEARCH_ROOM.get(snapshot, (room.no,))?.unwrap_or_default().next;
+            Ok::<_, vestibule_storage::StorageError>(room.head.next_event - next)
+        });
+        read.await.unwrap()
+    };
+    let caught_up = async || {
+        for _ in 0..10_000 {
+            if behind().await == 0 {
+                return true;
+            }
+            server.time.clock.advance(std::time::Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+        false
+    };
+    assert!(caught_up().await);
+    let after = server.tells(&alice, &room, "after tea").await;
+    assert!(caught_up().await);
+    let found = server.finds(&alice, "tea", json!({ "order_by": "recent" })).await;
+    assert_eq!(ids(&found), [&after, &before]);
+}
