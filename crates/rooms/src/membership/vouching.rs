@@ -57,10 +57,17 @@ impl RoomTx<'_, '_> {
             _ => false,
         };
         let now = self.member(user)?.map(|member| member.membership);
-        let inside = matches!(now, Some(StoredMembership::Invite | StoredMembership::Join));
-        if !restricted || inside {
+        if !restricted || now == Some(StoredMembership::Invite) {
             return Ok(Vouching::NotNeeded);
         }
+        let found = self.voucher_for(user, &rules)?;
+        // Who is in may have left where we did not hear of it yet: with a voucher they come in even so.
+        let joined = now == Some(StoredMembership::Join);
+        let found = Some(found).filter(|it| !joined || matches!(it, Vouching::By(_)));
+        Ok(found.unwrap_or(Vouching::NotNeeded))
+    }
+
+    fn voucher_for(&self, user: &UserId, rules: &JoinRules) -> Result<Vouching, MembershipError> {
         let mut answer = Vouching::Unknown;
         let allowed = rules.allow.iter().take(RESTRICTED_ROOMS_MAX);
         for rule in allowed.filter(|rule| rule.kind == "m.room_membership") {
