@@ -29,12 +29,11 @@ fn bent(things: &Things, route: &Route, mutator: &Mutator) -> (String, Vec<u8>) 
         }
     }
     if part == 1 || part == 2 {
-        const NAMES: [&str; 12] = [
+        const NAMES: [&str; 11] = [
             "limit",
             "from",
             "to",
             "since",
-            "timeout",
             "filter",
             "dir",
             "ts",
@@ -47,8 +46,9 @@ fn bent(things: &Things, route: &Route, mutator: &Mutator) -> (String, Vec<u8>) 
             let name = mutator.pick(&NAMES).copied().unwrap_or_default().to_owned();
             query.push((name, bent_text("t1", mutator)));
         }
-        for (_, value) in &mut query {
-            if mutator.below(3) == 0 {
+        for (name, value) in &mut query {
+            // The clock of these tests stands still: nobody would be answered who waits.
+            if name != "timeout" && mutator.below(3) == 0 {
                 *value = bent_text(value, mutator);
             }
         }

@@ -1,6 +1,8 @@
 //! For every endpoint, a request that gets as far as it can: what stands for the parameters of its
 //! path, a query and a body.
 
+use std::fmt::Write;
+
 use vestibule_http::RouteEntry;
 use vestibule_policy::EndpointRule;
 
@@ -85,6 +87,8 @@ impl Things {
             ("/thirdparty/location", "alias=#tea:a.example"),
             ("/thirdparty/user", "userid=@tea:a.example"),
             ("/preview_url", "url=https://x.example/"),
+            ("/sync", "timeout=0"),
+            ("/v3/events", &format!("timeout=0&room_id={}", self.room)),
             ("/available", &format!("username=free{}", self.fresh)),
             ("/validity", "token=x"),
             ("/thumbnail/{server_name}/{media_id}", "width=32&height=32&method=crop"),
@@ -112,8 +116,9 @@ impl Things {
             "typing" => json!({ "typing": true, "timeout": 1_000 }),
             "upgrade" => json!({ "new_version": "12" }),
             "report" => json!({ "reason": "tea" }),
-            "room" if path.contains("/list/") => json!({ "visibility": "public" }),
-            "appservice" if path.contains("/list/") => json!({ "visibility": "public" }),
+            "room" | "appservice" if path.contains("/list/") => {
+                json!({ "visibility": "public" })
+            }
             "room" => json!({ "room_id": room }),
             "profile" => json!({ "displayname": "Tea" }),
             "content" | "global" if path.ends_with("{rule_id}") => {
@@ -190,14 +195,17 @@ pub(super) fn backup() -> Value {
 /// A path with these parameters and this query.
 pub(super) fn target(route: &Route, parameters: &[String], query: &[(String, String)]) -> String {
     let mut parameters = parameters.iter();
-    let segments = route.path.split('/').map(|segment| match segment.starts_with('{') {
-        true => percent(parameters.next().map_or("", String::as_str)),
-        false => segment.to_owned(),
+    let segments = route.path.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            percent(parameters.next().map_or("", String::as_str))
+        } else {
+            segment.to_owned()
+        }
     });
     let mut target = segments.collect::<Vec<_>>().join("/");
     for (at, (name, value)) in query.iter().enumerate() {
         let sign = if at == 0 { '?' } else { '&' };
-        target.push_str(&format!("{sign}{}={}", percent(name), percent(value)));
+        write!(target, "{sign}{}={}", percent(name), percent(value)).unwrap();
     }
     target
 }

@@ -160,10 +160,9 @@ impl Scene {
         let (host, server) = (&self.host, &self.server);
         let room = server.public_room(host, options).await;
         self.things.alias = format!("#{name}:a.example");
-        if let Some(actor) = self.actor.as_ref().filter(|_| self.role.is_in_the_room()) {
-            if !self.role.owns_the_room() {
-                server.joins(actor, &room).await;
-            }
+        let joins = self.role.is_in_the_room() && !self.role.owns_the_room();
+        if let Some(actor) = self.actor.as_ref().filter(|_| joins) {
+            server.joins(actor, &room).await;
         }
         // Guests send too, and take back what they sent.
         let author = self.actor.as_ref().filter(|_| self.role == Role::Guest).unwrap_or(host);
