@@ -378,7 +378,7 @@ async fn the_index_follows_the_log_before_anybody_searches() {
             if behind().await == 0 {
                 return true;
             }
-            server.time.clock.advance(std::time::Duration::from_secs(1));
+            server.time.clock.advance(Duration::from_secs(1));
             tokio::task::yield_now().await;
         }
         false
