@@ -61,6 +61,8 @@ pub struct RoomFacts {
     pub grant: Option<GrantFact>,
     /// Whether a local member is joined whose class hosts (see [`crate::Policy::is_host`]).
     pub has_host: Option<bool>,
+    /// Whether such a member is or was in the room. One that was not, only guests brought us into.
+    pub was_hosted: Option<bool>,
     /// Whether this server is in the room.
     pub residency: Residency,
     /// Whether the room was made on this server, by the sender of its create event.
@@ -84,6 +86,7 @@ impl RoomFacts {
             spaces: Vec::new(),
             grant: None,
             has_host: None,
+            was_hosted: None,
             residency: Residency::Resident,
             made_here: None,
             is_direct: false,

@@ -88,7 +88,9 @@ fn gather_room<R: Read, V: Read>(
         room.is_direct = ask.afar.is_direct;
     }
     room.aliases = aliases_of(reader, room_id)?;
-    room.has_host = Some(has_host(policy, reader, view.room)?);
+    let hosted = has_host(policy, reader, view.room)?;
+    room.has_host = Some(hosted);
+    room.was_hosted = Some(hosted || had_host(policy, reader, view.room)?);
     let create = view.state_event("m.room.create", "")?;
     room.made_here =
         create.map(|event| event.pdu.sender().server_name() == view.rooms.inner.server_name);
@@ -204,12 +206,26 @@ pub(crate) fn has_host(
     reader: &impl Read,
     room: &OpenRoom,
 ) -> Result<bool, StorageError> {
-    let joined = StoredMembership::Join.key();
+    is_any_host(policy, reader, (room, StoredMembership::Join))
+}
+
+/// Whether one of our own who left the room, or was banned from it, is of such a class.
+fn had_host(policy: &Policy, reader: &impl Read, room: &OpenRoom) -> Result<bool, StorageError> {
+    let left = is_any_host(policy, reader, (room, StoredMembership::Leave))?;
+    Ok(left || is_any_host(policy, reader, (room, StoredMembership::Ban))?)
+}
+
+fn is_any_host(
+    policy: &Policy,
+    reader: &impl Read,
+    (room, membership): (&OpenRoom, StoredMembership),
+) -> Result<bool, StorageError> {
+    let membership = membership.key();
     let mut after = None;
     loop {
-        let mut page = Scan::prefix((room.no, joined)).limit(HOST_PAGE);
+        let mut page = Scan::prefix((room.no, membership)).limit(HOST_PAGE);
         if let Some(last) = after.take() {
-            page = page.after((room.no, joined, last));
+            page = page.after((room.no, membership, last));
         }
         let rows = LOCAL_MEMBER_BY_ROOM.scan_with(reader, page)?;
         let full = rows.len() == HOST_PAGE;

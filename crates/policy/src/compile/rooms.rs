@@ -26,12 +26,6 @@ impl Lint<'_> {
         if idle(!guests.space.is_empty(), doors.space) {
             self.warn("guests.space", "opens nothing while \"space\" is not in open_rooms_by");
         }
-        let federated_join = self.federated_join(guests);
-        if guests.enabled && guests.need_host && federated_join == FederatedJoin::InScope {
-            let message = "\"in-scope\" opens no more than \"resident-only\" while need_host = true: \
-                           there is no host in a room that this server is not in";
-            self.warn("guests.federated_join", message);
-        }
         Scope {
             any: doors.any,
             alias: if doors.alias { alias } else { Vec::new() },
@@ -39,7 +33,7 @@ impl Lint<'_> {
             never,
             spaces: if doors.space { spaces } else { Vec::new() },
             need_host: guests.need_host,
-            federated_join,
+            federated_join: self.federated_join(guests),
         }
     }
 

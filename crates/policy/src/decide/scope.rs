@@ -335,15 +335,15 @@ fn residency(scope: &Scope, room: &RoomFacts, trail: &mut Trail) {
 
 fn host(scope: &Scope, room: &RoomFacts, trail: &mut Trail) {
     let at = (LAYER, "need_host");
-    let absent = room.residency == Residency::Absent;
-    if !scope.need_host {
+    let ours = [room.has_host, room.was_hosted];
+    if !scope.need_host || room.residency == Residency::Absent {
         trail.skip(LAYER, at.1, "no host is needed");
-    } else if room.has_host == Some(true) && !absent {
+    } else if room.has_host == Some(true) {
         trail.pass(LAYER, at.1, "a member of ours is in the room");
-    } else if absent && scope.federated_join != FederatedJoin::InScope {
-        trail.skip(LAYER, at.1, "this server is not in the room");
+    } else if scope.federated_join == FederatedJoin::InScope && ours == [Some(false); 2] {
+        // It is asked of rooms we were in before. A guest who came in here can speak here.
+        trail.pass(LAYER, at.1, "only guests brought this server into the room");
     } else {
-        // Where we are not in the room there is no host either: a guest could come in and never speak.
         let evidence = "no member of ours is known to be in the room";
         let what = "a local member that is not a guest in the room";
         trail.refuse(at, Reason::NoHost, evidence, what);

@@ -225,14 +225,6 @@ fn rooms_we_are_not_in_open_only_when_the_operator_says_so() {
     for (setting, expected) in [
         ("never", Some(Reason::NotResident)),
         ("resident-only", Some(Reason::NotResident)),
-        ("in-scope", Some(Reason::NoHost)),
-    ] {
-        assert_eq!(join(&policy(&toml(setting)), &absent, &guest()), expected, "{setting}");
-    }
-    let toml = |setting: &str| format!("{}\nneed_host = false", toml(setting));
-    for (setting, expected) in [
-        ("never", Some(Reason::NotResident)),
-        ("resident-only", Some(Reason::NotResident)),
         ("in-scope", None),
     ] {
         assert_eq!(join(&policy(&toml(setting)), &absent, &guest()), expected, "{setting}");
@@ -243,6 +235,18 @@ fn rooms_we_are_not_in_open_only_when_the_operator_says_so() {
         [("never", Some(Reason::NotResident)), ("resident-only", None), ("in-scope", None)]
     {
         assert_eq!(join(&policy(&toml(setting)), &made_elsewhere, &guest()), expected, "{setting}");
+    }
+    // Only guests brought us in, or the host who did is gone again.
+    for (was_hosted, expected) in
+        [(Some(false), None), (Some(true), Some(Reason::NoHost)), (None, Some(Reason::NoHost))]
+    {
+        let mut hostless = made_elsewhere.clone();
+        room_mut(&mut hostless).has_host = Some(false);
+        room_mut(&mut hostless).was_hosted = was_hosted;
+        let decided = join(&policy(&toml("in-scope")), &hostless, &guest());
+        assert_eq!(decided, expected, "{was_hosted:?}");
+        let decided = join(&policy(&toml("resident-only")), &hostless, &guest());
+        assert_eq!(decided, Some(Reason::NoHost), "{was_hosted:?}");
     }
 }
 

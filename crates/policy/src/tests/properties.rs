@@ -175,7 +175,7 @@ prop_compose! {
         aliases in prop::collection::vec(any_row(), 0..3),
         finding in prop::option::of(any_finding()),
         grant in prop::option::weighted(0.2, (select(&ROOMS[..]), NOW - 1..NOW + 2)),
-        has_host in maybe(),
+        (has_host, was_hosted) in (maybe(), maybe()),
         resident in prop::bool::weighted(0.9),
         made_here in maybe(),
         is_direct in prop::bool::weighted(0.1),
@@ -184,7 +184,8 @@ prop_compose! {
         let space = RoomId::parse("!space").unwrap();
         RoomFacts {
             room_id: RoomId::parse(id).unwrap(),
-            blocked, guest_can_join, world_readable, aliases, has_host, made_here, is_direct, frozen,
+            blocked, guest_can_join, world_readable, aliases, has_host, was_hosted, made_here,
+            is_direct, frozen,
             spaces: finding.into_iter().map(|finding| SpaceFact { space: space.clone(), finding }).collect(),
             grant: grant.map(|(room, expires)| GrantFact {
                 room_id: RoomId::parse(room).unwrap(), expires_at: at(expires),
