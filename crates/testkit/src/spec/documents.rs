@@ -89,8 +89,10 @@ impl Documents {
             // A property may be called `example`; then it is a schema.
             let is_example = matches!(key.as_str(), "example" | "examples" | "default")
                 && !object.values().all(Value::is_object);
+            // The specification's alternatives overlap: an event is also any object.
+            let key = if key == "oneOf" && value.is_array() { "anyOf" } else { key };
             if key != "$ref" && !is_example && !key.starts_with("x-") {
-                whole.insert(key.clone(), self.whole(value, at, depth)?);
+                whole.insert(key.to_owned(), self.whole(value, at, depth)?);
             }
         }
         let Some(reference) = object.get("$ref").and_then(Value::as_str) else {
