@@ -5,11 +5,10 @@
 use ruma::api::client::discovery::get_supported_versions::Response;
 use vestibule_http::Outgoing;
 
-/// The versions this server claims; decision record 0003 says by which rule. Version 1.18 makes
-/// blocked invitations a duty of endpoints that exist here and do not know it.
+/// The versions this server claims; decision records 0003 and 0014 say by which rule.
 pub const CLAIMED_VERSIONS: &[&str] = &[
     "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11",
-    "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17",
+    "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17", "v1.18", "v1.19",
 ];
 
 /// Features that are not in the specification, and features by the names they had before they were, for
