@@ -296,9 +296,6 @@ impl Inner {
             None => return Some((request, StorageError::Closed)),
         };
         answers.tell();
-        if let Some(committer) = &*committer.lock() {
-            committer.announce();
-        }
         None
     }
 }

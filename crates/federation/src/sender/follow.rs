@@ -23,9 +23,6 @@ use super::{
     work::{SLOT, Work},
 };
 
-/// How long the log may grow before it is read: what is sent together costs one transaction.
-const GATHER: Duration = Duration::from_millis(4);
-
 /// How long to wait after a failed read or write.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -75,12 +72,7 @@ impl Sender {
             tokio::select! {
                 // In order, so that a simulation does the same twice.
                 biased;
-                changed = published.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    clock.sleep(GATHER).await;
-                }
+                changed = published.changed() => if changed.is_err() { return },
                 changed = typed.changed() => if changed.is_err() { return },
                 changed = present.changed(), if sends => if changed.is_err() { return },
                 server = recovered.recv() => match server {

@@ -85,7 +85,7 @@ impl Committer {
     }
 
     /// Commits one group: the front of the queue, up to the bounds of a group. Returns what whoever
-    /// waits is to be told; [`Self::announce`] wakes the followers, after that.
+    /// waits is to be told.
     pub(crate) fn commit(&mut self, queue: &mut VecDeque<Request>) -> Answers {
         let mut group = Group::new(Arc::clone(&self.engine), self.at.clone(), self.numbered + 1);
         let mut answers: Vec<(Done, Outcome)> = Vec::with_capacity(queue.len());
@@ -111,12 +111,6 @@ impl Committer {
         }
         self.window.trim();
         Answers { applied: self.apply(group), answers }
-    }
-
-    /// Wakes whoever follows the positions. Those who wait for their own write were answered before,
-    /// so that followers do not take the processors away from them.
-    pub(crate) fn announce(&self) {
-        self.positions.send_modify(|_| ());
     }
 
     /// Tries to write again, with nothing new to say.
@@ -156,11 +150,7 @@ impl Committer {
         self.shared.applied.store(self.numbered, Ordering::Release);
         written?;
         self.at = group.positions;
-        let published = self.at.clone();
-        self.positions.send_if_modified(|positions| {
-            *positions = published;
-            false
-        });
+        self.positions.send_replace(self.at.clone());
         Ok(())
     }
 

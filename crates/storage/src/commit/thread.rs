@@ -116,7 +116,6 @@ fn run(desk: &Desk, mut committer: Committer) {
             Next::Work => {
                 while !work.is_empty() {
                     committer.commit(&mut work).tell();
-                    committer.announce();
                     // Whoever came meanwhile joins the next group if there is room in it.
                     if work.len() < GROUP_BATCHES_MAX {
                         work.append(&mut desk.state.lock().queue);
