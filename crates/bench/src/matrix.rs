@@ -156,7 +156,8 @@ pub struct SyncQuery<'a> {
 
 impl SyncQuery<'_> {
     fn path(&self) -> String {
-        let mut path = format!("/_matrix/client/v3/sync?timeout={}", self.timeout_ms);
+        let mut path =
+            format!("/_matrix/client/v3/sync?set_presence=offline&timeout={}", self.timeout_ms);
         if let Some(since) = self.since {
             path.push_str("&since=");
             path.push_str(&encoded(since));
@@ -217,7 +218,10 @@ mod tests {
     #[test]
     fn a_sync_names_its_token_and_filter() {
         let query = SyncQuery { since: Some("s1/2"), timeout_ms: 7, small: false };
-        assert_eq!(query.path(), "/_matrix/client/v3/sync?timeout=7&since=s1%2F2");
+        assert_eq!(
+            query.path(),
+            "/_matrix/client/v3/sync?set_presence=offline&timeout=7&since=s1%2F2"
+        );
         assert!(SyncQuery { small: true, ..query }.path().contains("&filter=%7B%22room"));
     }
 

@@ -178,6 +178,9 @@ durability = "{durability}"
 [registration]
 mode = "open"
 
+[class.member]
+rates = {{ request = "off" }}
+
 [log]
 filter = "warn"
 "#,
