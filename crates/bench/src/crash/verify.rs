@@ -75,7 +75,9 @@ async fn rooms(api: &mut Api, worker: &mut Worker, spell: &Spell) -> Result<Vec<
     let known: BTreeSet<_> = worker.rooms.iter().cloned().collect();
     faults.extend(known.difference(&joined).map(|room| format!("lost room: {room}")));
     let unacknowledged: Vec<_> = joined.difference(&known).cloned().collect();
-    for room in unacknowledged.iter().chain(&spell.rooms) {
+    // A room that is lost is named once, and is not half-written as well.
+    let there = spell.rooms.iter().filter(|room| joined.contains(*room));
+    for room in unacknowledged.iter().chain(there) {
         let state = api.get(&format!("{}/state", room_path(room))).await?.unwrap_or_default();
         let types: BTreeSet<_> = state
             .as_array()

@@ -17,7 +17,7 @@ use vestibule_types::limits::{
 };
 
 use super::failure::{bad, failed};
-use crate::Federation;
+use crate::{Federation, VerifyEventError};
 
 /// Events parsed in one go, before others get their turn.
 const PARSED_AT_ONCE: usize = 100;
@@ -82,6 +82,11 @@ impl Federation {
             match verified {
                 Ok(event) if state.contains(event.pdu().event_id()) => found.state.push(event),
                 Ok(event) => found.auth_chain.push(event),
+                // Nothing was found out about it: a room is not begun without it.
+                Err(VerifyEventError::Unavailable(cause)) => {
+                    tracing::warn!(%cause, "the events of a room could not be verified");
+                    return Err(ElsewhereError::Unreachable);
+                }
                 Err(error) => {
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,

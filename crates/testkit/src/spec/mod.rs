@@ -211,7 +211,7 @@ fn violations(schema: &Validator, operation: &str, body: &Value) -> Result<(), S
     let mut told = Vec::new();
     for error in schema.iter_errors(body) {
         let (place, message) = (error.instance_path().to_string(), error.to_string());
-        if !exceptions::allow(operation, &place, &message) {
+        if !exceptions::allow(operation, &place, &message, error.instance()) {
             let message: String = message.chars().take(400).collect();
             told.push(format!("\n  at `{place}`: {message} (by {})", error.schema_path()));
         }
