@@ -287,16 +287,18 @@ def run(scenario, command, folder):
 
 def main():
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("which", choices=["nio", "js-sdk", "all"])
+    words.add_argument("which", choices=["nio", "js-sdk", "browser", "all"])
     words.add_argument("--node", required=True)
+    words.add_argument("--without", action="append", default=[])
     given = words.parse_args()
     commands = {
         "nio": [sys.executable, str(HERE / "nio" / "scenario.py")],
         "js-sdk": [given.node, str(HERE / "js-sdk" / "scenario.mjs")],
+        "browser": [given.node, str(HERE / "browser" / "scenario.mjs")],
     }
     passed = failed = 0
     for scenario, command in commands.items():
-        if given.which not in ("all", scenario):
+        if given.which not in ("all", scenario) or scenario in given.without:
             continue
         with tempfile.TemporaryDirectory(prefix="vestibule-clients-") as folder:
             more = run(scenario, command, folder)
