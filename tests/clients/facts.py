@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
-from asking import path, say  # noqa: E402
+from asking import fetch, path, say  # noqa: E402
 
-__all__ = ["Facts", "path", "plain", "refused", "say"]
+__all__ = ["Facts", "fetch", "path", "plain", "refused", "restart", "say"]
 
 
 class Facts:
@@ -62,3 +62,10 @@ def refused(answer, errcode="M_GUEST_ACCESS_FORBIDDEN"):
         and body.get("errcode") == errcode
         and isinstance(body.get("org.vestibule.reason"), str)
     )
+
+
+def restart():
+    """Asks the stage to restart the server, and waits until it is back."""
+    print("stage: restart", flush=True)
+    if sys.stdin.readline() != "restarted\n":
+        raise RuntimeError("the server did not come back")

@@ -25,6 +25,8 @@ CLASSES = {
     "mona": "moderator",
     "dora": "moderator",
 }
+# Who is there when no policy is under test.
+COMPANY = {"admin": "admin", "alice": "member", "bob": "member", "carol": "member", "robot": "member"}
 
 BASE = """
 [server]
@@ -73,6 +75,12 @@ create = "moderator"
 members_may = ["#~{{localpart}}~*:{name}"]
 """
 
+# A server as it comes, but for the rates: a scenario says in seconds what a person says in a day.
+OPEN = BEFORE + """
+[class.member]
+rates = {{ message = "6000/min burst 1000", join = "6000/min burst 1000", request = "60000/min" }}
+"""
+
 GUEST_ACCESS = {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "can_join"}}
 
 
@@ -89,7 +97,7 @@ class Stage:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.passwords = {name: secrets.token_urlsafe(12) for name in CLASSES}
+        self.passwords = {}
         self.tokens = {}
         self.process = None
 
@@ -148,6 +156,7 @@ class Stage:
             "type": "m.login.password",
             "identifier": {"type": "m.id.user", "user": who},
             "password": self.passwords[who],
+            "initial_device_display_name": "stage",
         })
         self.tokens[who] = answer["access_token"]
 
@@ -156,18 +165,20 @@ class Stage:
         body = {"preset": "public_chat", "name": name, "initial_state": [GUEST_ACCESS], **more}
         return self.must(who, "POST", "createRoom", body=body)["room_id"]
 
-    def people(self):
+    def people(self, template=BEFORE, classes=CLASSES):
         """The first admin is made while no server runs, the others through the running one."""
-        self.write(BEFORE)
+        for name in classes:
+            self.passwords.setdefault(name, secrets.token_urlsafe(12))
+        self.write(template)
         code, said = self.cli("user", "create", "admin", "--class", "admin", stdin=self.passwords["admin"] + "\n")
         self.facts.check("the first admin is made before the server has run", code == 0, said)
         self.start()
-        for name, class_name in CLASSES.items():
+        for name, class_name in classes.items():
             if name == "admin":
                 continue
             code, said = self.cli("user", "create", name, "--class", class_name, stdin=self.passwords[name] + "\n")
             self.facts.check(f"{name} ({class_name}) is made while the server runs", code == 0, said)
-        for name in CLASSES:
+        for name in classes:
             self.log_in(name)
 
     def rooms(self):
@@ -236,19 +247,27 @@ class Stage:
         self.facts.check("policy rooms does not name the staff room", code == 0 and made["staff"] not in said, said)
 
 
-def play(facts, scenario, command, stage, made):
-    """Runs the client; its last line says what passed and failed."""
+def play(facts, scenario, command, stage, made=None):
+    """Runs the client; its last line says what passed and failed. The line `stage: restart` asks for a restart of
+    the server, `restarted` on the client's standard input answers it."""
     brief = stage.folder / "stage.json"
     brief.write_text(json.dumps({
         "url": stage.url,
         "server_name": SERVER_NAME,
         "passwords": stage.passwords,
-        "rooms": made,
+        "folder": str(stage.folder),
+        "rooms": made or {},
         "evict_after_ms": EVICT_AFTER_S * 1000,
     }))
     last = ""
-    with subprocess.Popen([*command, str(brief)], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen([*command, str(brief)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         for line in child.stdout:
+            if line == "stage: restart\n":
+                facts.check("the server stops cleanly in between", stage.stop() == 0, stage.tail())
+                stage.start()
+                child.stdin.write("restarted\n")
+                child.stdin.flush()
+                continue
             print(line, end="", flush=True)
             last = line.strip() or last
     words = last.split()
@@ -259,24 +278,39 @@ def play(facts, scenario, command, stage, made):
     return passed, failed
 
 
-def run(scenario, command, folder):
+def guests(facts, scenario, command, stage):
+    """The policy stage: people without an account, doors that open and close."""
+    passed = failed = 0
+    made = None
+    with facts.part("the stage"):
+        stage.people()
+        made = stage.rooms()
+        stage.reload(made)
+        stage.never_room(made)
+    if made and "staff" in made:
+        passed, failed = play(facts, scenario, command, stage, made)
+        with facts.part("the demotion"):
+            stage.demotion()
+        with facts.part("policy rooms"):
+            stage.explain(made)
+    return passed, failed
+
+
+def company(facts, scenario, command, stage):
+    """A stage with nothing but people on it: the scenario makes its own rooms."""
+    with facts.part("the stage"):
+        stage.people(OPEN, COMPANY)
+        return play(facts, scenario, command, stage)
+    return 0, 0
+
+
+def run(scenario, setting, command, folder):
     """Sets the stage, runs one scenario on it, and answers with what passed and failed."""
     facts = Facts(f"{scenario} stage")
     stage = Stage(facts, folder)
     passed = failed = 0
     try:
-        made = None
-        with facts.part("the stage"):
-            stage.people()
-            made = stage.rooms()
-            stage.reload(made)
-            stage.never_room(made)
-        if made and "staff" in made:
-            passed, failed = play(facts, scenario, command, stage, made)
-            with facts.part("the demotion"):
-                stage.demotion()
-            with facts.part("policy rooms"):
-                stage.explain(made)
+        passed, failed = setting(facts, scenario, command, stage)
     finally:
         code = stage.stop()
         facts.check("the server stops cleanly on SIGTERM", code == 0, code)
@@ -285,23 +319,33 @@ def run(scenario, command, folder):
     return facts.passed + passed, facts.failed + failed
 
 
+def scenarios(node):
+    """Every scenario by its name: the stage it wants, and the client's command."""
+    python, here = sys.executable, str(HERE)
+    return {
+        "nio": (guests, [python, f"{here}/nio/scenario.py"]),
+        "nio-crypto": (company, [python, f"{here}/nio/crypto.py"]),
+        "js-sdk": (guests, [node, f"{here}/js-sdk/scenario.mjs"]),
+        "browser": (guests, [node, f"{here}/browser/scenario.mjs"]),
+    }
+
+
 def main():
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("which", choices=["nio", "js-sdk", "browser", "all"])
+    words.add_argument("which", nargs="*", default=["all"])
     words.add_argument("--node", required=True)
     words.add_argument("--without", action="append", default=[])
     given = words.parse_args()
-    commands = {
-        "nio": [sys.executable, str(HERE / "nio" / "scenario.py")],
-        "js-sdk": [given.node, str(HERE / "js-sdk" / "scenario.mjs")],
-        "browser": [given.node, str(HERE / "browser" / "scenario.mjs")],
-    }
+    known = scenarios(given.node)
+    unknown = set(given.which) - set(known) - {"all"}
+    if unknown:
+        words.error(f"no scenario {', '.join(sorted(unknown))}; there are all, {', '.join(known)}")
     passed = failed = 0
-    for scenario, command in commands.items():
-        if given.which not in ("all", scenario) or scenario in given.without:
+    for scenario, (setting, command) in known.items():
+        if ("all" not in given.which and scenario not in given.which) or scenario in given.without:
             continue
         with tempfile.TemporaryDirectory(prefix="vestibule-clients-") as folder:
-            more = run(scenario, command, folder)
+            more = run(scenario, setting, command, folder)
         passed, failed = passed + more[0], failed + more[1]
     print(f"clients: {passed} passed, {failed} failed")
     return 1 if failed or not passed else 0

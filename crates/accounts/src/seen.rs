@@ -1,14 +1,17 @@
 //! When devices were last seen. Kept in memory, because it changes with every request, and written
 //! now and then.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use parking_lot::Mutex;
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use vestibule_storage::tables::account::StoredSeen;
 use vestibule_types::limits;
 
-use crate::{Sighting, session::cut};
+use crate::{
+    Sighting,
+    session::{Minted, cut},
+};
 
 /// What is known of the newest request of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,13 @@ impl Sightings {
         if waiting.len() < limits::SEEN_DEVICES_MAX || waiting.contains_key(&key) {
             waiting.insert(key, Seeing { seen: StoredSeen { at, address }, user_agent });
         }
+    }
+
+    /// Notes that a session was opened on a device. What its client calls itself comes with the first
+    /// request it makes.
+    pub(crate) fn note_arrival(&self, user: &UserId, opened: &Minted, peer: IpAddr) {
+        let from = Sighting { address: Some(peer), user_agent: None };
+        self.note(user, &opened.device_id, opened.now, from);
     }
 
     /// The newest sighting of a device that is not written yet.

@@ -163,6 +163,9 @@ impl Accounts {
         };
         self.0.write(&user_id, move |tx| registration.write(tx)).await?;
         self.0.ring();
+        if let Some(minted) = &session {
+            self.0.sightings.note_arrival(&user_id, minted, command.peer);
+        }
         let session = session.map(|minted| minted.into_session(user_id.clone()));
         Ok(Registered { user_id, session })
     }

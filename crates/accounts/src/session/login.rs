@@ -116,6 +116,7 @@ impl Accounts {
         let name = command.initial_device_display_name;
         let login = Login { user_id: user_id.clone(), spent, tokens: minted.clone(), name };
         self.0.write(&user_id, move |tx| login.write(tx)).await?;
+        self.0.sightings.note_arrival(&user_id, &minted, command.peer);
         Ok(minted.into_session(user_id))
     }
 

@@ -176,6 +176,23 @@ async fn a_device_is_named_by_its_owner_and_seen_at_its_last_request() {
 }
 
 #[tokio::test]
+async fn a_device_was_seen_when_its_session_was_opened() {
+    let house = house();
+    let registered = house.register("alice").await;
+    house.time.clock.advance(Duration::from_secs(5));
+    let command = LogIn { peer: "203.0.113.9".parse().unwrap(), ..login("alice", "tea") };
+    let logged_in = house.accounts.log_in(command).await.unwrap();
+    for (session, after_ms, address) in
+        [(registered, 0, "198.51.100.7"), (logged_in, 5_000, "203.0.113.9")]
+    {
+        let shown = house.accounts.device(&session.user_id, &session.device_id).await.unwrap();
+        let seen = shown.unwrap().last_seen.unwrap();
+        assert_eq!(seen.at - vestibule_testkit::EPOCH_MS, after_ms);
+        assert_eq!(seen.address.as_deref(), Some(address));
+    }
+}
+
+#[tokio::test]
 async fn a_sighting_of_a_device_that_logged_out_is_not_written() {
     let house = house();
     let session = house.register("alice").await;
