@@ -13,6 +13,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use parking_lot::Mutex;
+use ruma::ServerName;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
 use vestibule_testkit::server::{Blueprint, Network, Person, TestServer, segment};
@@ -29,6 +30,7 @@ struct Gateway {
     address: SocketAddr,
     told: mpsc::UnboundedReceiver<(u16, Value)>,
     plan: Plan,
+    router: Router,
     task: JoinHandle<()>,
 }
 
@@ -48,8 +50,17 @@ impl Gateway {
         let (sender, told) = mpsc::unbounded_channel();
         let (address, plan) = (listener.local_addr().unwrap(), Plan::default());
         let router = Router::new().route(PATH, post(take)).with_state((sender, plan.clone()));
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, told, plan, task }
+        let served = router.clone();
+        let task = tokio::spawn(async move { axum::serve(listener, served).await.unwrap() });
+        Self { address, told, plan, router, task }
+    }
+
+    /// The same for servers that reach everything over a network in memory.
+    async fn on(network: &Network) -> Self {
+        let gateway = Self::open().await;
+        let name = ServerName::parse(gateway.address.to_string()).unwrap();
+        network.attach(&name, gateway.router.clone());
+        gateway
     }
 
     /// Plans the next answer.
@@ -226,7 +237,7 @@ async fn an_invitation_to_a_room_elsewhere_is_told_too() {
     let network = Network::new();
     let a = Blueprint::default().on(&network, "a.example").start().await;
     let b = blueprint().on(&network, "b.example").start().await;
-    let mut gateway = Gateway::open().await;
+    let mut gateway = Gateway::on(&network).await;
     let (alice, bob) = (a.register("alice").await, b.register("bob").await);
     gateway.set_for(&bob, "key").await;
     let room = alice.create_room(&json!({ "preset": "private_chat", "name": "Far" })).await;

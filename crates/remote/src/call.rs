@@ -38,7 +38,7 @@ impl Default for CallOptions {
 
 /// What an exchange says about the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Standing {
+pub(crate) enum Standing {
     /// It is there and speaks Matrix.
     Well,
     /// Nothing to go by.
@@ -84,13 +84,21 @@ impl Remote {
             Ok(()) => self.ask(server, request, options).await,
             Err(refused) => Err(refused),
         };
-        let outcome = result.as_ref().err().map_or("answered", RemoteError::kind);
-        metrics::counter!("vestibule_remote_requests_total", "outcome" => outcome).increment(1);
+        Self::count(result.as_ref().err());
         result
     }
 
+    pub(crate) fn count(error: Option<&RemoteError>) {
+        let outcome = error.map_or("answered", RemoteError::kind);
+        metrics::counter!("vestibule_remote_requests_total", "outcome" => outcome).increment(1);
+    }
+
     /// Whether this server is asked anything now.
-    fn admit(&self, server: &ServerName, options: CallOptions) -> Result<(), RemoteError> {
+    pub(crate) fn admit(
+        &self,
+        server: &ServerName,
+        options: CallOptions,
+    ) -> Result<(), RemoteError> {
         if !self.permits(server) || server == self.server_name() {
             return Err(RemoteError::Refused(server.to_owned()));
         }
@@ -113,21 +121,42 @@ impl Remote {
         R::Authentication: RemoteAuthentication,
         R::PathBuilder: RemotePath,
     {
+        let exchange = self.exchange_of(server, request, options)?;
+        let started = self.parts().environment.now_ms();
+        let exchanged = self.exchange(exchange).await;
+        self.stands(server, started, standing(&exchanged)).await;
+        let reply = exchanged.map_err(|error| error.of(server))?;
+        read::<R>(server, &reply)
+    }
+
+    /// The request as it is sent, signed where it has to be.
+    pub(crate) fn exchange_of<R>(
+        &self,
+        server: &ServerName,
+        request: R,
+        options: CallOptions,
+    ) -> Result<Exchange, RemoteError>
+    where
+        R: OutgoingRequest,
+        R::Authentication: RemoteAuthentication,
+        R::PathBuilder: RemotePath,
+    {
         let mut request = written(request).map_err(|it| RemoteError::Request(it.to_string()))?;
         if R::Authentication::SIGNED {
             let parts = self.parts();
             let us = (&*parts.server_name, &*parts.signing_key);
             sign(&mut request, us, server.to_owned()).map_err(RemoteError::Request)?;
         }
-        let started = self.parts().environment.now_ms();
-        let exchanged = self.exchange(exchange(server, request, options)).await;
-        match standing(&exchanged) {
+        Ok(exchange(server, request, options))
+    }
+
+    /// Notes what an exchange says about the server.
+    pub(crate) async fn stands(&self, server: &ServerName, started: u64, standing: Standing) {
+        match standing {
             Standing::Well => self.heard_from(server).await,
             Standing::Open => {}
             Standing::Failing(reason) => self.failed(server, started, reason).await,
         }
-        let reply = exchanged.map_err(|error| error.of(server))?;
-        read::<R>(server, &reply)
     }
 
     /// Sends it when it is its turn. The time limit is kept by this side's clock, whatever carries
@@ -174,7 +203,7 @@ fn exchange(server: &ServerName, request: Request<Vec<u8>>, options: CallOptions
     }
 }
 
-fn standing(exchanged: &Result<Reply, TransportError>) -> Standing {
+pub(crate) fn standing(exchanged: &Result<Reply, TransportError>) -> Standing {
     match exchanged {
         Ok(reply) if reply.status.is_success() => Standing::Well,
         Ok(reply) if reply.status == StatusCode::TOO_MANY_REQUESTS => Standing::Open,
@@ -195,20 +224,25 @@ fn read<R: OutgoingRequest>(
     server: &ServerName,
     reply: &Reply,
 ) -> Result<R::IncomingResponse, RemoteError> {
-    let bad = |reason: String| RemoteError::BadAnswer { server: server.to_owned(), reason };
-    if reply.status.as_u16() >= 400 {
-        let body = serde_json::from_slice(&reply.body).unwrap_or_default();
-        return Err(RemoteError::Answered {
-            server: server.to_owned(),
-            status: reply.status.as_u16(),
-            body,
-        });
-    }
     if !reply.status.is_success() {
-        return Err(bad(format!("status {}", reply.status)));
+        return Err(failed(server, reply));
     }
     let mut response = Response::new(&*reply.body);
     *response.status_mut() = reply.status;
     response.headers_mut().clone_from(&reply.headers);
-    R::IncomingResponse::try_from_http_response(response).map_err(|error| bad(error.to_string()))
+    R::IncomingResponse::try_from_http_response(response).map_err(|error| bad(server, &error))
+}
+
+/// What an answer that is no success says.
+pub(crate) fn failed(server: &ServerName, reply: &Reply) -> RemoteError {
+    let status = reply.status.as_u16();
+    if status < 400 {
+        return bad(server, &format_args!("status {}", reply.status));
+    }
+    let body = serde_json::from_slice(&reply.body).unwrap_or_default();
+    RemoteError::Answered { server: server.to_owned(), status, body }
+}
+
+fn bad(server: &ServerName, reason: &dyn std::fmt::Display) -> RemoteError {
+    RemoteError::BadAnswer { server: server.to_owned(), reason: reason.to_string() }
 }

@@ -1,19 +1,21 @@
 //! Reaching other servers: discovery, TLS, request signing, address filtering, back-off.
 //!
-//! [`Remote::call`] is the one way out of this process to another homeserver, [`Remote::fetch`] the one to
-//! anything else on the web, [`Web`] the one to an address that a user named. What comes back is
-//! hostile input: its size and time are bounded here, its meaning is checked by whoever asked.
+//! [`Remote::call`] is the one way out of this process to another homeserver, [`Web`] the one to anything
+//! else on the web. Both go over one [`Transport`], which judges every address after it was looked up.
+//! What comes back is hostile input: its size and time are bounded here, its meaning is checked by
+//! whoever asked.
 
 mod back_off;
 mod call;
 mod error;
 mod examine;
 mod network;
-mod pages;
 mod path;
 mod permitted;
+mod reply;
 mod service;
 mod sign;
+mod streamed;
 mod transport;
 mod web;
 
@@ -22,13 +24,13 @@ pub use self::{
     call::CallOptions,
     error::RemoteError,
     network::{
-        Finding, Letter, Names, Network, NetworkError, NetworkOptions, Outcome, PageNetwork,
-        ServiceRecord, SystemNames, Web, WebError, WebOptions,
+        Finding, Names, Network, NetworkError, NetworkOptions, Outcome, ServiceRecord, SystemNames,
     },
-    pages::{PageReply, PageRequest, Pages},
     path::RemotePath,
     permitted::ServerLists,
+    reply::{OpenReply, Reply, ReplyBody},
     service::{Remote, RemoteConfig, RemoteParts},
     sign::RemoteAuthentication,
-    transport::{Exchange, NoTransport, Reply, Transport, TransportError, WebRequest},
+    transport::{Exchange, NoTransport, Transport, TransportError},
+    web::{Letter, Web, WebError, WebPurpose, WebRequest, redirect},
 };

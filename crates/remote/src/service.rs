@@ -12,7 +12,7 @@ use vestibule_types::{
     limits::{REMOTE_CALL_MAX, REMOTE_CALLS_MAX},
 };
 
-use crate::{FailingServer, ServerLists, Transport, back_off::BackOffs};
+use crate::{FailingServer, ServerLists, Transport, Web, WebPurpose, back_off::BackOffs};
 
 /// What the operator decided about reaching others.
 #[derive(Clone, Debug)]
@@ -58,7 +58,8 @@ struct Inner {
     /// What the operator decided, as of now.
     config: RwLock<RemoteConfig>,
     back_offs: BackOffs,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
+    web: Web,
 }
 
 impl fmt::Debug for Remote {
@@ -72,9 +73,18 @@ impl Remote {
     pub async fn open(parts: RemoteParts) -> Result<Self, StorageError> {
         let back_offs = BackOffs::new(parts.store.clone(), parts.environment.clone());
         back_offs.load().await?;
-        let turns = Semaphore::new(REMOTE_CALLS_MAX);
+        let turns = Arc::new(Semaphore::new(REMOTE_CALLS_MAX));
         let config = RwLock::new(parts.config.clone());
-        Ok(Self { inner: Arc::new(Inner { parts, config, back_offs, turns }) })
+        let (transport, environment) = (Arc::clone(&parts.transport), parts.environment.clone());
+        let web = Web::over(transport, environment, WebPurpose::Servers, true);
+        Ok(Self { inner: Arc::new(Inner { parts, config, back_offs, turns, web }) })
+    }
+
+    /// The way to what other servers have on the web. Nothing is signed there, and there is no back-off.
+    /// Federation need not be on: what lies on the web is no homeserver.
+    #[must_use]
+    pub fn web(&self) -> &Web {
+        &self.inner.web
     }
 
     /// Our name.
@@ -167,5 +177,10 @@ impl Remote {
     /// Waits for its turn among all requests. The semaphore is never closed.
     pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         self.inner.turns.acquire().await.ok()
+    }
+
+    /// Turns, for who keeps one beyond a call.
+    pub(crate) fn turns(&self) -> &Arc<Semaphore> {
+        &self.inner.turns
     }
 }

@@ -2,11 +2,11 @@
 //! the simulator bring another.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, Method};
 use ruma::{OwnedServerName, ServerName};
 use vestibule_types::BoxFuture;
 
-use crate::{Finding, RemoteError};
+use crate::{Finding, OpenReply, RemoteError, Reply, WebPurpose, WebRequest};
 
 /// A signed request, ready to be sent.
 #[derive(Clone, Debug)]
@@ -25,34 +25,6 @@ pub struct Exchange {
     pub answer_bytes_max: usize,
     /// How long everything together may take.
     pub time_max: std::time::Duration,
-}
-
-/// A request to something on the web that is no homeserver, ready to be sent.
-#[derive(Clone, Debug)]
-pub struct WebRequest {
-    /// The method.
-    pub method: Method,
-    /// Where to: a whole `https` or `http` address.
-    pub url: Uri,
-    /// Headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-    /// The largest answer that is read.
-    pub answer_bytes_max: usize,
-    /// How long everything together may take.
-    pub time_max: std::time::Duration,
-}
-
-/// An answer, read whole.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
 }
 
 /// Why there is no answer.
@@ -81,13 +53,23 @@ impl TransportError {
     }
 }
 
-/// Carries one request to one server.
+/// Carries requests. There is one of these for everything that leaves the process.
 pub trait Transport: Send + Sync + 'static {
-    /// Sends it and reads the answer.
+    /// Sends a request to a server and reads the answer.
     fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>>;
 
-    /// Sends a request to something on the web and reads the answer. A redirect is an answer.
-    fn fetch(&self, _request: WebRequest) -> BoxFuture<'_, Result<Reply, TransportError>> {
+    /// Sends a request to a server; the body of the answer is still to be read, by whoever bounds it.
+    fn open(&self, exchange: Exchange) -> BoxFuture<'_, Result<OpenReply, TransportError>> {
+        Box::pin(async move { Ok(self.exchange(exchange).await?.into()) })
+    }
+
+    /// Sends a request to something on the web; the body of the answer is still to be read. A redirect
+    /// is an answer.
+    fn fetch(
+        &self,
+        _request: WebRequest,
+        _purpose: WebPurpose,
+    ) -> BoxFuture<'_, Result<OpenReply, TransportError>> {
         Box::pin(async { Err(TransportError::Refused) })
     }
 

@@ -96,7 +96,16 @@ impl House {
             signing_key: &signing_key,
         };
         let AtHome { accounts, rooms, keys, media, job_bell } = AtHome::build(&ground, executor)?;
-        let push = push(&config, environment, &rooms)?;
+        let way_out = reaching::transport(&config, environment, transport.as_ref())?;
+        if let Some(previews) = reaching::previews(&config, environment, &way_out) {
+            media.set_previews(previews);
+        }
+        let push = Push::new(PushParts {
+            environment: environment.clone(),
+            rooms: rooms.clone(),
+            web: reaching::gateways(&config, environment, &way_out),
+            config: PushConfig { call_time_max: config.push.request_timeout.duration() },
+        });
         let sync = Sync::new(SyncParts {
             rooms: rooms.clone(),
             unread: push.unread().clone(),
@@ -105,7 +114,8 @@ impl House {
         let search =
             Search::new(SearchParts { rooms: rooms.clone(), environment: environment.clone() });
         let ours = (store.clone(), signing_key.clone());
-        let remote = reaching::remote(&config, environment, ours, transport).await?;
+        let remote =
+            reaching::remote(&config, environment, ours, (way_out, transport.is_some())).await?;
         let federation = Federation::new(FederationParts {
             store: store.clone(),
             policy: policy.clone(),
@@ -236,9 +246,6 @@ impl AtHome {
             server_name: config.server_name().to_owned(),
             config: media_config(config),
         });
-        if let Some(previews) = reaching::previews(config, environment)? {
-            media.set_previews(previews);
-        }
         let keys = Keys::new(KeysParts {
             store: store.clone(),
             policy: policy.clone(),
@@ -319,16 +326,6 @@ fn presence_config(config: &Config) -> PresenceConfig {
         send: written.enabled && written.send_presence,
         receive: written.enabled && written.receive_presence,
     }
-}
-
-/// Who tells devices of news. Push gateways are called whether other servers are talked to or not.
-fn push(config: &Config, environment: &Environment, rooms: &Rooms) -> anyhow::Result<Push> {
-    Ok(Push::new(PushParts {
-        environment: environment.clone(),
-        rooms: rooms.clone(),
-        web: reaching::push_gateways(config, environment)?,
-        config: PushConfig { call_time_max: config.push.request_timeout.duration() },
-    }))
 }
 
 /// How mail is written, if any is.

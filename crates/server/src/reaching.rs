@@ -2,34 +2,38 @@
 
 use std::sync::Arc;
 
-use vestibule_config::Config;
+use vestibule_config::{Config, Network as OpenNetwork};
 use vestibule_events::SigningKey;
 use vestibule_media::{PreviewSettings, Previews};
 use vestibule_remote::{
-    Network, NetworkOptions, NoTransport, PageNetwork, Remote, RemoteConfig, RemoteParts,
-    ServerLists, Transport, Web, WebOptions,
+    Network, NetworkOptions, Remote, RemoteConfig, RemoteParts, ServerLists, Transport, Web,
+    WebPurpose,
 };
 use vestibule_storage::Store;
 use vestibule_types::Environment;
 
-/// The way to other servers, over the network unless something else carries requests.
+/// What carries requests out of this process: the network, unless something else was brought along.
+pub(crate) fn transport(
+    config: &Config,
+    environment: &Environment,
+    instead: Option<&Arc<dyn Transport>>,
+) -> anyhow::Result<Arc<dyn Transport>> {
+    instead.map_or_else(|| network(config, environment), |it| Ok(Arc::clone(it)))
+}
+
+/// The way to other servers.
 pub(crate) async fn remote(
     config: &Config,
     environment: &Environment,
     (store, signing_key): (Store, Arc<SigningKey>),
-    instead: Option<Arc<dyn Transport>>,
+    (transport, own_network): (Arc<dyn Transport>, bool),
 ) -> anyhow::Result<Remote> {
-    let enabled = wanted(config, instead.is_some());
-    let transport = match instead {
-        Some(transport) => transport,
-        None => network(config, environment)?,
-    };
     let remote = Remote::open(RemoteParts {
         store,
         environment: environment.clone(),
         server_name: config.server_name().to_owned(),
         signing_key,
-        config: decided(config, enabled),
+        config: decided(config, wanted(config, own_network)),
         transport,
     });
     Ok(remote.await?)
@@ -51,55 +55,46 @@ pub(crate) fn decided(config: &Config, enabled: bool) -> RemoteConfig {
     }
 }
 
-/// The network. Where no other server is talked to it serves the web alone, and may be missing.
 fn network(config: &Config, environment: &Environment) -> anyhow::Result<Arc<dyn Transport>> {
     let section = &config.federation;
-    let options = NetworkOptions {
+    let open = |networks: &[OpenNetwork]| networks.iter().map(|network| network.0).collect();
+    Ok(Arc::new(Network::new(NetworkOptions {
         ca_file: section.ca_file.clone(),
-        allowed_networks: section.allowed_networks.iter().map(|network| network.0).collect(),
+        allowed_networks: open(&section.allowed_networks),
+        gateway_networks: open(&config.push.allowed_networks),
+        page_networks: open(&config.previews.allowed_networks),
         known: section.resolve.clone(),
         ..NetworkOptions::new(environment.clone())
-    };
-    match Network::new(options) {
-        Ok(network) => Ok(Arc::new(network)),
-        Err(error) if config.federates() => Err(error.into()),
-        Err(error) => {
-            tracing::warn!(%error, "nothing outside of this machine can be reached");
-            Ok(Arc::new(NoTransport))
-        }
-    }
+    })?))
 }
 
 /// The way to push gateways.
-pub(crate) fn push_gateways(config: &Config, environment: &Environment) -> anyhow::Result<Web> {
-    let section = &config.push;
-    Ok(Web::new(WebOptions {
-        ca_file: config.federation.ca_file.clone(),
-        allowed_networks: section.allowed_networks.iter().map(|network| network.0).collect(),
-        plain: section.plain_http,
-        ..WebOptions::new(environment.clone())
-    })?)
+pub(crate) fn gateways(
+    config: &Config,
+    environment: &Environment,
+    transport: &Arc<dyn Transport>,
+) -> Web {
+    let (transport, environment) = (Arc::clone(transport), environment.clone());
+    Web::over(transport, environment, WebPurpose::Gateways, config.push.plain_http)
 }
 
 /// Previews of web pages, where they are made.
 pub(crate) fn previews(
     config: &Config,
     environment: &Environment,
-) -> anyhow::Result<Option<Previews>> {
+    transport: &Arc<dyn Transport>,
+) -> Option<Previews> {
     let section = &config.previews;
     if !section.enabled {
-        return Ok(None);
+        return None;
     }
-    let web = PageNetwork::new(WebOptions {
-        allowed_networks: section.allowed_networks.iter().map(|network| network.0).collect(),
-        plain: true,
-        ..WebOptions::new(environment.clone())
-    })?;
+    let (transport, environment) = (Arc::clone(transport), environment.clone());
+    let web = Web::over(transport, environment, WebPurpose::Pages, true);
     let settings = PreviewSettings {
         hosts: ServerLists::new(&section.allowed_hosts, &section.denied_hosts),
         page_bytes_max: section.page_bytes_max,
         image_bytes_max: section.image_bytes_max,
         languages: section.languages.clone(),
     };
-    Ok(Some(Previews::new(Arc::new(web), settings)))
+    Some(Previews::new(web, settings))
 }

@@ -44,7 +44,7 @@ use vestibule_keys::{Keys, KeysParts};
 use vestibule_media::{Media, MediaConfig, MediaParts, MemoryObjects};
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_push::{Push, PushConfig, PushParts};
-use vestibule_remote::{Web, WebOptions};
+use vestibule_remote::{NoTransport, Web, WebPurpose};
 use vestibule_rooms::{PresenceConfig, Rooms, RoomsConfig, RoomsParts};
 use vestibule_search::{Search, SearchParts};
 use vestibule_storage::{InlineExecutor, Store};
@@ -176,7 +176,7 @@ fn guests_in_the_lobby() -> PolicyConfig {
 fn push(rooms: &Rooms, environment: &Environment) -> Push {
     Push::new(PushParts {
         rooms: rooms.clone(),
-        web: Web::new(WebOptions::new(environment.clone())).unwrap(),
+        web: Web::over(Arc::new(NoTransport), environment.clone(), WebPurpose::Gateways, false),
         environment: environment.clone(),
         config: PushConfig { call_time_max: Duration::from_secs(10) },
     })

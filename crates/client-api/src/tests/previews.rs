@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use vestibule_media::{PreviewSettings, Previews};
-use vestibule_remote::{PageReply, PageRequest, Pages, ServerLists, TransportError};
+use vestibule_remote::{
+    Exchange, OpenReply, Reply, ServerLists, Transport, TransportError, Web, WebPurpose, WebRequest,
+};
 use vestibule_types::BoxFuture;
 
 use super::*;
@@ -42,23 +44,29 @@ impl TestWeb {
     }
 }
 
-impl Pages for TestWeb {
-    fn get(&self, request: PageRequest) -> BoxFuture<'_, Result<PageReply, TransportError>> {
+impl Transport for TestWeb {
+    fn exchange(&self, _: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>> {
+        Box::pin(async { Err(TransportError::Refused) })
+    }
+
+    fn fetch(
+        &self,
+        request: WebRequest,
+        purpose: WebPurpose,
+    ) -> BoxFuture<'_, Result<OpenReply, TransportError>> {
+        assert_eq!(purpose, WebPurpose::Pages);
         let mut pages = self.0.lock();
-        let address = request.uri.to_string();
+        let address = request.url.to_string();
         pages.asked.push(address.clone());
         let found = pages.pages.get(&address).cloned();
         Box::pin(async move {
             if address.contains("private") {
                 return Err(TransportError::Refused);
             }
-            let (status, (name, value), mut body) =
+            let (status, (name, value), body) =
                 found.ok_or_else(|| TransportError::Unreachable("no address".to_owned()))?;
-            let mut headers = HeaderMap::new();
-            headers.insert(name, value.parse().unwrap());
-            let cut = body.len() > request.bytes_max;
-            body.truncate(request.bytes_max);
-            Ok(PageReply { status: status.try_into().unwrap(), headers, body, cut })
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            Ok(Reply { status: status.try_into().unwrap(), headers, body }.into())
         })
     }
 }
@@ -72,7 +80,9 @@ fn with_web(denied: &[&str]) -> (Server, TestWeb) {
         image_bytes_max: 10_000,
         languages: None,
     };
-    server.api.media.set_previews(Previews::new(Arc::new(web.clone()), settings));
+    let environment = server.time.environment.clone();
+    let over = Web::over(Arc::new(web.clone()), environment, WebPurpose::Pages, true);
+    server.api.media.set_previews(Previews::new(over, settings));
     (server, web)
 }
 

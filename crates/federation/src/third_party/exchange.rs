@@ -68,7 +68,7 @@ impl Federation {
             answer_bytes_max: IDENTITY_ANSWER_BYTES_MAX,
             time_max: IDENTITY_TIME_MAX,
         };
-        match self.remote().fetch(request).await {
+        match self.remote().web().send(request).await {
             Ok(reply) if reply.status.is_success() => {
                 serde_json::from_slice::<Validity>(&reply.body).ok().map(|it| it.valid)
             }

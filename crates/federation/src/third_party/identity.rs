@@ -77,7 +77,7 @@ impl TrustedIdentityServers {
             answer_bytes_max: IDENTITY_ANSWER_BYTES_MAX,
             time_max: IDENTITY_TIME_MAX,
         };
-        let reply = self.remote.fetch(request).await.map_err(|error| {
+        let reply = self.remote.web().send(request).await.map_err(|error| {
             tracing::debug!(%error, "an identity server cannot be reached");
             IdentityError::Unreachable
         })?;

@@ -1,10 +1,11 @@
 //! Fetching a page or a picture: every address on the way is judged before it is asked.
 
-use http::{HeaderMap, StatusCode, Uri, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use ruma::ServerName;
 use url::Url;
-use vestibule_remote::{PageReply, PageRequest, TransportError};
-use vestibule_types::limits::PREVIEW_REDIRECTS_MAX;
+use vestibule_remote::{Reply, TransportError, WebRequest, redirect};
+use vestibule_types::limits::{PREVIEW_REDIRECTS_MAX, PREVIEW_TIME_MAX};
 
 use super::{PreviewUrlError, Previews};
 
@@ -30,7 +31,9 @@ pub(super) struct Fetched {
     /// What its server says it is, in small letters and with its parameters.
     pub(super) content_type: String,
     /// The answer.
-    pub(super) reply: PageReply,
+    pub(super) reply: Reply,
+    /// Whether only its beginning was read.
+    pub(super) cut: bool,
 }
 
 impl Fetched {
@@ -71,9 +74,10 @@ impl Previews {
         let mut url = url.clone();
         for _ in 0..=PREVIEW_REDIRECTS_MAX {
             self.admit(&url)?;
-            let reply =
-                self.web.get(self.request(&url, wanted)?).await.map_err(|error| refusal(&error))?;
-            if let Some(next) = redirect(&reply, &url) {
+            let asked = self.web.beginning(self.request(&url, wanted)?).await;
+            let (reply, cut) = asked.map_err(|error| refusal(&error))?;
+            let leads_on = redirect(reply.status, &reply.headers);
+            if let Some(next) = leads_on.and_then(|location| url.join(location).ok()) {
                 url = next;
                 continue;
             }
@@ -81,7 +85,12 @@ impl Previews {
                 return Err(PreviewUrlError::Unreachable);
             }
             let content_type = text(&reply.headers, header::CONTENT_TYPE).unwrap_or_default();
-            return Ok(Fetched { url, content_type: content_type.to_ascii_lowercase(), reply });
+            return Ok(Fetched {
+                url,
+                content_type: content_type.to_ascii_lowercase(),
+                reply,
+                cut,
+            });
         }
         Err(PreviewUrlError::Unreachable)
     }
@@ -93,7 +102,7 @@ impl Previews {
         if allowed { Ok(()) } else { Err(PreviewUrlError::NotAllowed) }
     }
 
-    fn request(&self, url: &Url, wanted: Wanted) -> Result<PageRequest, PreviewUrlError> {
+    fn request(&self, url: &Url, wanted: Wanted) -> Result<WebRequest, PreviewUrlError> {
         let mut bare = url.clone();
         bare.set_fragment(None);
         let uri: Uri = bare.as_str().parse().map_err(|_| PreviewUrlError::BadUrl)?;
@@ -101,11 +110,19 @@ impl Previews {
         let pictures = self.settings.image_bytes_max;
         let bytes_max =
             if wanted.page { pictures.max(self.settings.page_bytes_max) } else { pictures };
-        Ok(PageRequest {
-            uri,
-            accept: wanted.accept,
-            accept_language: self.settings.languages.clone(),
-            bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX),
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(wanted.accept));
+        if let Some(languages) = &self.settings.languages {
+            let languages = HeaderValue::try_from(languages);
+            headers.extend(languages.map(|it| (header::ACCEPT_LANGUAGE, it)));
+        }
+        Ok(WebRequest {
+            method: Method::GET,
+            url: uri,
+            headers,
+            body: Bytes::new(),
+            answer_bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX),
+            time_max: PREVIEW_TIME_MAX,
         })
     }
 }
@@ -117,13 +134,6 @@ fn refusal(error: &TransportError) -> PreviewUrlError {
             PreviewUrlError::Unreachable
         }
     }
-}
-
-/// Where an answer leads on to.
-fn redirect(reply: &PageReply, from: &Url) -> Option<Url> {
-    let redirects = matches!(reply.status.as_u16(), 301 | 302 | 303 | 307 | 308);
-    let location = text(&reply.headers, header::LOCATION).filter(|_| redirects)?;
-    from.join(location).ok()
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {

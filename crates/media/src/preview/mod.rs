@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tracing::instrument;
 use vestibule_policy::{Action, Denial};
-use vestibule_remote::{Pages, ServerLists};
+use vestibule_remote::{ServerLists, Web};
 use vestibule_storage::StorageError;
 use vestibule_types::{
     Actor,
@@ -35,7 +35,7 @@ use crate::{
 
 /// What previews are made with.
 pub struct Previews {
-    web: Arc<dyn Pages>,
+    web: Web,
     settings: PreviewSettings,
     kept: Cache<String, Arc<Kept>>,
     turns: Turns<String>,
@@ -116,7 +116,7 @@ impl fmt::Debug for Previews {
 impl Previews {
     /// Previews over a way to the web.
     #[must_use]
-    pub fn new(web: Arc<dyn Pages>, settings: PreviewSettings) -> Self {
+    pub fn new(web: Web, settings: PreviewSettings) -> Self {
         Self {
             web,
             settings,

@@ -45,7 +45,7 @@ impl Media {
         let body = found.reply.body;
         let too_large =
             u64::try_from(body.len()).map_or(true, |it| it > previews.settings.image_bytes_max);
-        if found.reply.cut || too_large {
+        if found.cut || too_large {
             return Ok(None);
         }
         let (answer, answered) = oneshot::channel();

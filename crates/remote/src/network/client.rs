@@ -2,10 +2,11 @@
 
 use std::{error::Error, io};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
 use http::{Method, Request, Response, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{self, Client},
     rt::TokioTimer,
@@ -16,7 +17,7 @@ use vestibule_types::{
 };
 
 use super::connect::Connector;
-use crate::{Reply, TransportError};
+use crate::{OpenReply, Reply, TransportError};
 
 /// What we call ourselves.
 const USER_AGENT: &str = concat!("Vestibule/", env!("CARGO_PKG_VERSION"));
@@ -60,28 +61,18 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         answer_bytes_max: usize,
     ) -> Result<Reply, TransportError> {
-        read(self.ask(request).await?, answer_bytes_max).await
+        self.open(request).await?.whole(answer_bytes_max).await
     }
 
-    /// As [`HttpClient::send`], but of a larger answer the beginning is read. Says whether there was
-    /// more.
-    pub(crate) async fn send_for_beginning(
+    /// As [`HttpClient::send`], with the body still to be read.
+    pub(crate) async fn open(
         &self,
         request: Request<Full<Bytes>>,
-        answer_bytes_max: usize,
-    ) -> Result<(Reply, bool), TransportError> {
-        let (parts, mut body) = self.ask(request).await?.into_parts();
-        let (mut read, mut cut) = (BytesMut::new(), false);
-        while let Some(frame) = body.frame().await.filter(|_| !cut) {
-            let cut_off =
-                |error| TransportError::BadAnswer(format!("cut off: {}", last_cause(&error)));
-            let Ok(piece) = frame.map_err(cut_off)?.into_data() else { continue };
-            let room = answer_bytes_max.saturating_sub(read.len()).min(piece.len());
-            cut = piece.len() > room;
-            read.extend_from_slice(piece.get(..room).unwrap_or_default());
-        }
-        let body = read.freeze();
-        Ok((Reply { status: parts.status, headers: parts.headers, body }, cut))
+    ) -> Result<OpenReply, TransportError> {
+        let (parts, body) = self.ask(request).await?.into_parts();
+        let cut_off = |error| TransportError::BadAnswer(format!("cut off: {}", last_cause(&error)));
+        let pieces = body.into_data_stream().map_err(cut_off);
+        Ok(OpenReply { status: parts.status, headers: parts.headers, body: Box::pin(pieces) })
     }
 
     async fn ask(
@@ -121,22 +112,6 @@ fn may_repeat(method: &Method, error: &legacy::Error) -> bool {
             cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
                 || cause.downcast_ref::<io::Error>().is_some_and(|it| closed(it.kind()))
         })
-}
-
-async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<Reply, TransportError> {
-    let too_large = || TransportError::BadAnswer(format!("more than {bytes_max} bytes"));
-    let (parts, body) = response.into_parts();
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_large());
-    }
-    let body = Limited::new(body, bytes_max).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            too_large()
-        } else {
-            TransportError::BadAnswer(format!("cut off: {}", last_cause(&*error)))
-        }
-    })?;
-    Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
 }
 
 fn failure(error: &legacy::Error) -> TransportError {

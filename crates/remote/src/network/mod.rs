@@ -2,20 +2,19 @@
 //!
 //! A server name is first turned into an *authority*, host and perhaps port: itself, or what its
 //! `.well-known` file says. The authority is what the `Host` header and the certificate are about,
-//! and what connections are pooled by; where it leads is found when a connection is opened.
+//! and what connections are pooled by; where it leads is found when a connection is opened, and judged
+//! there. What lies on the web goes the same way, with pools and open networks for each purpose.
 
 mod address;
-mod authority;
+pub(crate) mod authority;
 mod client;
 mod connect;
 mod delegation;
 mod examine;
 mod names;
-mod pages;
 mod route;
 mod tls;
 mod trace;
-mod web;
 mod well_known;
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
@@ -36,11 +35,9 @@ use self::{
 };
 pub use self::{
     names::{Names, ServiceRecord, SystemNames},
-    pages::PageNetwork,
     trace::{Finding, Outcome},
-    web::{Letter, Web, WebError, WebOptions},
 };
-use crate::{Exchange, Reply, Transport, TransportError, WebRequest};
+use crate::{Exchange, OpenReply, Reply, Transport, TransportError, WebPurpose, WebRequest};
 
 /// What the network is reached with.
 pub struct NetworkOptions {
@@ -50,8 +47,12 @@ pub struct NetworkOptions {
     pub names: Arc<dyn Names>,
     /// Certificate authorities beside those of the machine, as PEM.
     pub ca_file: Option<PathBuf>,
-    /// Networks that are reached although they are private.
+    /// Networks where servers, and what is theirs on the web, are reached although they are private.
     pub allowed_networks: Vec<IpNet>,
+    /// The same for push gateways.
+    pub gateway_networks: Vec<IpNet>,
+    /// The same for pages that users link to.
+    pub page_networks: Vec<IpNet>,
     /// Servers whose socket is known: nothing is looked up for them.
     pub known: BTreeMap<OwnedServerName, SocketAddr>,
     /// The port of a server that names none.
@@ -69,6 +70,8 @@ impl NetworkOptions {
             names: Arc::new(SystemNames::new()),
             ca_file: None,
             allowed_networks: Vec::new(),
+            gateway_networks: Vec::new(),
+            page_networks: Vec::new(),
             known: BTreeMap::new(),
             default_port: 8448,
             web_port: 443,
@@ -102,8 +105,25 @@ pub enum NetworkError {
 pub struct Network {
     connector: Connector,
     client: HttpClient,
-    web: HttpClient,
+    web: Doors,
     delegations: Delegations,
+}
+
+/// A client for each purpose: a connection that was opened for one is not used for another.
+struct Doors {
+    servers: HttpClient,
+    gateways: HttpClient,
+    pages: HttpClient,
+}
+
+impl Doors {
+    fn of(&self, purpose: WebPurpose) -> &HttpClient {
+        match purpose {
+            WebPurpose::Servers => &self.servers,
+            WebPurpose::Gateways => &self.gateways,
+            WebPurpose::Pages => &self.pages,
+        }
+    }
 }
 
 impl fmt::Debug for Network {
@@ -122,21 +142,29 @@ impl Network {
             .into_iter()
             .map(|(name, socket)| (Authority::of_server(&name).to_string(), socket))
             .collect();
-        let router = Arc::new(Router {
+        let router = Router {
             names: options.names,
             filter: AddressFilter::new(options.allowed_networks),
             known,
             environment: environment.clone(),
             default_port: options.default_port,
             web_port: options.web_port,
-        });
-        let connector = Connector { router, tls, purpose: Purpose::Federation };
-        let web = Connector { purpose: Purpose::Web, ..connector.clone() };
-        let web = HttpClient::new(web, environment.clone());
+        };
+        let door = |networks: Vec<IpNet>| {
+            let router = Router { filter: AddressFilter::new(networks), ..router.clone() };
+            let (router, tls) = (Arc::new(router), Arc::clone(&tls));
+            let connector = Connector { router, tls, purpose: Purpose::Web };
+            HttpClient::new(connector, environment.clone())
+        };
+        let (gateways, pages) = (door(options.gateway_networks), door(options.page_networks));
+        let router = Arc::new(router);
+        let connector = Connector { router, tls: Arc::clone(&tls), purpose: Purpose::Federation };
+        let servers = Connector { purpose: Purpose::Web, ..connector.clone() };
+        let servers = HttpClient::new(servers, environment.clone());
         Ok(Self {
             client: HttpClient::new(connector.clone(), environment.clone()),
-            delegations: Delegations::new(web.clone(), environment),
-            web,
+            delegations: Delegations::new(servers.clone(), environment.clone()),
+            web: Doors { servers, gateways, pages },
             connector,
         })
     }
@@ -159,7 +187,7 @@ impl Network {
         delegated.unwrap_or_else(|| Authority::of_server(server))
     }
 
-    async fn send(&self, exchange: Exchange) -> Result<Reply, TransportError> {
+    async fn send(&self, exchange: Exchange) -> Result<OpenReply, TransportError> {
         let authority = self.authority(&exchange.server).await;
         let uri = Uri::builder()
             .scheme(Scheme::HTTPS)
@@ -171,22 +199,30 @@ impl Network {
         *request.method_mut() = exchange.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = exchange.headers;
-        self.client.send(request, exchange.answer_bytes_max).await
+        self.client.open(request).await
     }
 }
 
 impl Transport for Network {
     fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>> {
+        let bytes_max = exchange.answer_bytes_max;
+        Box::pin(async move { self.send(exchange).await?.whole(bytes_max).await })
+    }
+
+    fn open(&self, exchange: Exchange) -> BoxFuture<'_, Result<OpenReply, TransportError>> {
         Box::pin(self.send(exchange))
     }
 
-    fn fetch(&self, request: WebRequest) -> BoxFuture<'_, Result<Reply, TransportError>> {
-        let answer_bytes_max = request.answer_bytes_max;
+    fn fetch(
+        &self,
+        request: WebRequest,
+        purpose: WebPurpose,
+    ) -> BoxFuture<'_, Result<OpenReply, TransportError>> {
         let mut sent = Request::new(Full::new(request.body));
         *sent.method_mut() = request.method;
         *sent.uri_mut() = request.url;
         *sent.headers_mut() = request.headers;
-        Box::pin(self.web.send(sent, answer_bytes_max))
+        Box::pin(self.web.of(purpose).open(sent))
     }
 
     fn examine(&self, server: OwnedServerName) -> BoxFuture<'_, Vec<Finding>> {

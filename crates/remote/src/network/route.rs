@@ -24,6 +24,7 @@ use crate::TransportError;
 const SERVICES: [&str; 2] = ["_matrix-fed._tcp", "_matrix._tcp"];
 
 /// What finding a socket takes.
+#[derive(Clone)]
 pub(crate) struct Router {
     pub(crate) names: Arc<dyn Names>,
     pub(crate) filter: AddressFilter,

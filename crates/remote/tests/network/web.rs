@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use vestibule_remote::{Reply, Transport, TransportError, WebRequest};
+use vestibule_remote::{Reply, Transport, TransportError, WebPurpose, WebRequest};
 
 use crate::{
     peer::page,
@@ -24,7 +24,8 @@ async fn fetch(scene: &mut Scene, url: &str) -> Result<Reply, TransportError> {
         answer_bytes_max: 1_000,
         time_max: Duration::from_mins(1),
     };
-    scene.network().fetch(request).await
+    let reply = scene.network().fetch(request, WebPurpose::Servers).await?;
+    reply.whole(1_000).await
 }
 
 #[tokio::test]

@@ -7,12 +7,14 @@ use std::{
 };
 
 use axum::{Router, body::Body};
-use http::header;
-use http_body_util::{BodyExt, Limited};
+use futures_util::TryStreamExt;
+use http::{StatusCode, header};
 use parking_lot::Mutex;
 use ruma::{OwnedServerName, ServerName};
 use tower::ServiceExt;
-use vestibule_remote::{Exchange, Reply, Transport, TransportError, WebRequest};
+use vestibule_remote::{
+    Exchange, OpenReply, Reply, Transport, TransportError, WebPurpose, WebRequest,
+};
 use vestibule_types::BoxFuture;
 
 use crate::spec::{self, Answer};
@@ -127,35 +129,68 @@ impl Network {
 async fn answered(
     router: Option<Router>,
     request: http::Request<Body>,
-    bytes_max: usize,
-) -> Result<Reply, TransportError> {
+) -> Result<OpenReply, TransportError> {
     let Some(router) = router else {
         return Err(TransportError::Unreachable("no such server".to_owned()));
     };
     let Ok(response) = router.oneshot(request).await;
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, bytes_max).collect().await;
-    let body = body.map_err(|error| TransportError::BadAnswer(error.to_string()))?;
-    Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+    let cut_off = |error: axum::Error| TransportError::BadAnswer(error.to_string());
+    let body = Box::pin(body.into_data_stream().map_err(cut_off));
+    Ok(OpenReply { status: parts.status, headers: parts.headers, body })
 }
 
-impl Transport for Network {
-    fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>> {
+impl Network {
+    /// Has the server of this name answer.
+    fn carry(
+        &self,
+        exchange: Exchange,
+    ) -> impl Future<Output = Result<OpenReply, TransportError>> + Send + use<> {
         let line = format!("{} {}", exchange.method, exchange.path);
         let router = self.answerer(exchange.server.as_str(), line);
         let mut request = http::Request::new(Body::from(exchange.body));
         *request.method_mut() = exchange.method;
         *request.uri_mut() = exchange.path.parse().expect("a path");
         *request.headers_mut() = exchange.headers;
+        answered(router, request)
+    }
+}
+
+impl Transport for Network {
+    fn exchange(&self, exchange: Exchange) -> BoxFuture<'_, Result<Reply, TransportError>> {
+        let (server, method, path) =
+            (exchange.server.clone(), exchange.method.to_string(), exchange.path.clone());
+        let bytes_max = exchange.answer_bytes_max;
+        let answered = self.carry(exchange);
         Box::pin(async move {
-            let method = request.method().to_string();
-            let reply = answered(router, request, exchange.answer_bytes_max).await?;
-            self.compare(&exchange.server, (&method, &exchange.path), &reply);
+            let reply = answered.await?.whole(bytes_max).await?;
+            self.compare(&server, (&method, &path), &reply);
             Ok(reply)
         })
     }
 
-    fn fetch(&self, request: WebRequest) -> BoxFuture<'_, Result<Reply, TransportError>> {
+    fn open(&self, exchange: Exchange) -> BoxFuture<'_, Result<OpenReply, TransportError>> {
+        let (server, method, path) =
+            (exchange.server.clone(), exchange.method.to_string(), exchange.path.clone());
+        let bytes_max = exchange.answer_bytes_max;
+        let answered = self.carry(exchange);
+        Box::pin(async move {
+            let reply = answered.await?;
+            if reply.status == StatusCode::OK {
+                // What is read piece by piece is no JSON.
+                return Ok(reply);
+            }
+            let reply = reply.whole(bytes_max).await?;
+            self.compare(&server, (&method, &path), &reply);
+            Ok(reply.into())
+        })
+    }
+
+    fn fetch(
+        &self,
+        request: WebRequest,
+        _: WebPurpose,
+    ) -> BoxFuture<'_, Result<OpenReply, TransportError>> {
         let path = request.url.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let authority = request.url.authority().map_or("", |authority| authority.as_str());
         let router = self.answerer(authority, format!("{} {path}", request.method));
@@ -163,6 +198,6 @@ impl Transport for Network {
         *sent.method_mut() = request.method;
         *sent.uri_mut() = path.parse().expect("a path");
         *sent.headers_mut() = request.headers;
-        Box::pin(answered(router, sent, request.answer_bytes_max))
+        Box::pin(answered(router, sent))
     }
 }
