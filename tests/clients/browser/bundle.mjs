@@ -31,4 +31,8 @@ export async function bundle(into) {
     for (const file of ["olm.js", "olm.wasm", "olm_legacy.js"]) {
         await cp(join(modules, "@matrix-org", "olm", file), join(into, "hydrogen", file));
     }
+    await page("door", into);
+    const wasm = "matrix_sdk_crypto_wasm_bg.wasm";
+    await mkdir(join(into, "door", "pkg"));
+    await cp(join(modules, "@matrix-org", "matrix-sdk-crypto-wasm", "pkg", wasm), join(into, "door", "pkg", wasm));
 }

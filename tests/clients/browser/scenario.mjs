@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { bundle } from "./bundle.mjs";
+import { door } from "./door.mjs";
 import { hydrogen } from "./hydrogen.mjs";
 import { Facts, launch, servePages } from "./house.mjs";
 
@@ -25,7 +26,7 @@ try {
     pages = await servePages(join(folder, "pages"));
     browser = await launch(join(folder, "profile"));
     facts.check("a browser starts", true);
-    for (const play of [hydrogen]) {
+    for (const play of [hydrogen, door]) {
         await facts.act(play.name, () => play({ facts, browser, stage, pages, pictures, folder }));
     }
 } catch (error) {
