@@ -336,6 +336,46 @@ async fn what_was_given_out_stays_given_out_after_a_restart() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_dehydrated_device_outlives_a_restart_with_what_waits_for_it() {
+    const DEVICE: &str = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device";
+    let server = Blueprint::default().on_disk().start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let key = Key::new(1);
+    let mut identity = json!({
+        "user_id": alice.user_id, "device_id": "DRY", "dehydrated": true,
+        "algorithms": ["m.olm.v1.curve25519-aes-sha2"],
+        "keys": { "curve25519:DRY": "curve", "ed25519:DRY": key.public() },
+    });
+    let device = |identity: &Value| {
+        json!({
+            "device_id": "DRY", "device_keys": identity, "device_data": { "algorithm": "x", "a": 1 },
+        })
+    };
+    Key::new(2).sign(&mut identity, &alice.user_id, "DRY");
+    let forged = alice.http().put(DEVICE, &device(&identity)).await;
+    assert_eq!(forged.refusal(), (400, "M_INVALID_SIGNATURE"));
+    assert_eq!(alice.http().get(DEVICE).await.refusal(), (404, "M_NOT_FOUND"));
+    key.sign(&mut identity, &alice.user_id, "DRY");
+    alice.http().put(DEVICE, &device(&identity)).await.ok();
+    let letter = json!({ "messages": { &alice.user_id: { "DRY": { "tea": 1 } } } });
+    bob.http().put(&format!("{V3}/sendToDevice/m.tea/1"), &letter).await.ok();
+    post(&alice, "/logout", &json!({})).await.ok();
+
+    let server = server.restart().await;
+    let (alice, bob) = (server.login("alice").await, server.login("bob").await);
+    assert_eq!(
+        query(&bob, &alice.user_id).await["device_keys"][&alice.user_id]["DRY"]["dehydrated"],
+        true
+    );
+    let kept = alice.http().get(DEVICE).await.ok();
+    assert_eq!(kept, json!({ "device_id": "DRY", "device_data": { "algorithm": "x", "a": 1 } }));
+    let waiting = alice.http().get(&format!("{DEVICE}/DRY/events")).await.ok();
+    let told = json!({ "sender": bob.user_id, "type": "m.tea", "content": { "tea": 1 } });
+    assert_eq!(waiting, json!({ "events": [told] }));
+    server.stop().await;
+}
+
 /// Two servers that reach each other, and somebody on each with a device that has keys.
 async fn two_servers() -> (Network, [TestServer; 2], [Person; 2]) {
     let network = Network::default();

@@ -48,7 +48,7 @@ pub use self::{
     },
     device::{
         DeleteDevices, DeleteDevicesError, Device, DeviceTrace, UpdateDeviceError, WhoisError,
-        list_change,
+        dehydrated, list_change,
     },
     gate::Refusal,
     mail::{Letter, Post, PostError},

@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod appservice;
 mod backup;
+mod dehydrated;
 mod device;
 mod directory;
 mod discovery;
@@ -72,6 +73,7 @@ pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
     let routes = room::routes(routes);
     let routes = to_device::routes(routes);
     let routes = keys::routes(routes);
+    let routes = dehydrated::routes(routes);
     let routes = backup::routes(routes);
     let routes = relation::routes(routes);
     let routes = space::routes(routes);

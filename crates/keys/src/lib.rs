@@ -9,6 +9,7 @@
 mod ask;
 pub mod backup;
 mod claim_keys;
+mod dehydrated;
 mod elsewhere;
 mod list;
 mod object;
@@ -22,6 +23,9 @@ mod upload_signatures;
 
 pub use self::{
     claim_keys::{ClaimKeys, ClaimKeysError, Claimed, Claims},
+    dehydrated::{
+        DehydratedDevice, DehydratedDeviceError, PutDehydratedDevice, PutDehydratedDeviceError,
+    },
     list::{DeviceListUpdate, OwnDevice, OwnDeviceList, ReceiveUpdateError, SigningKeyUpdate},
     object::ObjectError,
     query_keys::{Queried, QueryKeys, QueryKeysError},

@@ -45,6 +45,15 @@ pub struct UploadKeys {
     pub fallback_keys: BTreeMap<String, Json>,
 }
 
+impl UploadKeys {
+    /// Refuses what is more than a device may keep.
+    pub(crate) fn check_size(&self) -> Result<(), UploadKeysError> {
+        let few = self.one_time_keys.len() <= ONE_TIME_KEYS_PER_DEVICE_MAX
+            && self.fallback_keys.len() <= KEY_ALGORITHMS_MAX;
+        if few { Ok(()) } else { Err(UploadKeysError::TooMany) }
+    }
+}
+
 /// Why keys were not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadKeysError {
@@ -93,23 +102,26 @@ impl Keys {
         command: UploadKeys,
     ) -> Result<BTreeMap<String, u64>, UploadKeysError> {
         let device = actor.device_id().ok_or(UploadKeysError::NoDevice)?.to_owned();
-        let user = actor.user_id().to_owned();
-        if command.one_time_keys.len() > ONE_TIME_KEYS_PER_DEVICE_MAX
-            || command.fallback_keys.len() > KEY_ALGORITHMS_MAX
-        {
-            return Err(UploadKeysError::TooMany);
-        }
+        let owner = Owner { user: actor.user_id().to_owned(), device };
+        command.check_size()?;
         let asked = self.ask(actor, KeyAct::Upload).await?;
-        // Signatures are checked where storage work is done: that takes a while.
-        let (reader, name) = (user.clone(), device.clone());
-        let parsed =
-            self.store().read(move |read| Parsed::new(read, (&reader, &name), &command)).await?;
-        let owner = Owner { user, device };
+        let parsed = self.parse(&owner, command).await?;
         self.write(actor.user_id(), move |tx| {
             asked.spend(tx)?;
             owner.store(tx, &parsed)
         })
         .await
+    }
+
+    /// Checks each key of an upload by itself.
+    pub(crate) async fn parse(
+        &self,
+        owner: &Owner,
+        command: UploadKeys,
+    ) -> Result<Parsed, UploadKeysError> {
+        // Signatures are checked where storage work is done: that takes a while.
+        let (user, device) = (owner.user.clone(), owner.device.clone());
+        self.store().read(move |read| Parsed::new(read, (&user, &device), &command)).await
     }
 
     /// How many one-time keys a device has, by algorithm.
@@ -134,14 +146,14 @@ pub(crate) fn counts(
 }
 
 /// The keys of an upload, each checked by itself.
-struct Parsed {
+pub(crate) struct Parsed {
     identity: Option<SignedObject>,
     one_time: Vec<OneTimeKey>,
     fallback: Vec<OneTimeKey>,
 }
 
 impl Parsed {
-    fn new(
+    pub(crate) fn new(
         read: &impl Read,
         (user, device): (&UserId, &DeviceId),
         command: &UploadKeys,
@@ -168,13 +180,13 @@ impl Parsed {
 }
 
 /// Whose keys these are.
-struct Owner {
-    user: OwnedUserId,
-    device: OwnedDeviceId,
+pub(crate) struct Owner {
+    pub(crate) user: OwnedUserId,
+    pub(crate) device: OwnedDeviceId,
 }
 
 impl Owner {
-    fn store(
+    pub(crate) fn store(
         &self,
         tx: &mut Tx<'_>,
         parsed: &Parsed,

@@ -6,6 +6,7 @@
 //! it, by user for what is theirs alone. A seat is taken before the snapshot is, so nothing falls
 //! between.
 
+mod dehydrated;
 mod filter;
 mod hub;
 mod members;
@@ -21,6 +22,7 @@ mod tail;
 mod token;
 
 pub use self::{
+    dehydrated::{DehydratedEvents, DehydratedEventsError},
     request::{SyncError, SyncRequest},
     response::{
         DeviceLists, Events, InvitedRoom, JoinedRoom, KeyCounts, KnockedRoom, LeftRoom, RawEvent,

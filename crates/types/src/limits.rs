@@ -120,6 +120,10 @@ pub const DEVICES_PER_USER_MAX: usize = 500;
 /// The longest device identifier a client may choose.
 pub const DEVICE_ID_BYTES_MAX: usize = 255;
 
+/// What is kept of a dehydrated device beside its keys, as canonical JSON (MSC3814). An encrypted account with
+/// a hundred one-time keys takes about 10 KB.
+pub const DEHYDRATED_DATA_BYTES_MAX: usize = 65_536;
+
 /// The longest name of a device.
 pub const DEVICE_NAME_BYTES_MAX: usize = 1_024;
 

@@ -1,5 +1,6 @@
 //! Devices: what an account is logged in on.
 
+pub mod dehydrated;
 mod delete;
 mod list;
 pub mod list_change;

@@ -9,6 +9,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{Actor, limits};
 
+use super::dehydrated::dehydrated_device;
 use crate::{Accounts, facts, seen::Seeing};
 
 /// The newest trace of one device.
@@ -78,7 +79,10 @@ fn traces(read: &impl Read, user_id: &UserId) -> Result<Option<Vec<DeviceTrace>>
     if facts::account(read, user_id)?.is_none() {
         return Ok(None);
     }
-    let devices = DEVICE_BY_USER.scan(read, (user_id,), limits::DEVICES_PER_USER_MAX)?;
+    let mut devices = DEVICE_BY_USER.scan(read, (user_id,), limits::DEVICES_PER_USER_MAX)?;
+    // Nobody is logged in on it.
+    let dehydrated = dehydrated_device(read, user_id)?.map(|device| device.device_id);
+    devices.retain(|((_, device_id), _)| Some(device_id) != dehydrated.as_ref());
     let keys = || devices.iter().map(|((_, device), _)| (user_id, device));
     let seen = SEEN_BY_DEVICE.multi_get(read, keys())?;
     let agents = AGENT_BY_DEVICE.multi_get(read, keys())?;

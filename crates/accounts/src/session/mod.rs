@@ -7,8 +7,9 @@ mod open;
 mod refresh;
 mod resolve;
 
-pub(crate) use self::open::cut;
-pub(crate) use self::open::{Minted, close_all, close_device, is_device_id, open, touch};
+pub(crate) use self::open::{
+    Minted, close_all, close_device, cut, is_device_id, make_room, open, touch,
+};
 pub use self::{
     login::{LogIn, LogInError, LogInProof, Named},
     login_token::{LoginToken, RequestLoginTokenError},

@@ -20,7 +20,11 @@ use vestibule_storage::{
 use vestibule_types::{Secret, limits};
 
 use super::login_token;
-use crate::{Accounts, device::list_change::drop_keys, openid, token};
+use crate::{
+    Accounts,
+    device::{dehydrated, list_change::drop_keys},
+    openid, token,
+};
 
 /// The kind of an access token in `TOKEN_BY_DEVICE`.
 pub(crate) const ACCESS: u8 = 0;
@@ -114,9 +118,13 @@ pub(crate) fn open(
 ) -> Result<(), StorageError> {
     touch(tx, user_id)?;
     let device_id = &*minted.device_id;
+    if dehydrated::is_dehydrated(tx, user_id, device_id)? {
+        // Whoever logs in under its name brings keys of their own.
+        close_device(tx, user_id, device_id)?;
+    }
     revoke_tokens(tx, user_id, device_id)?;
     if DEVICE_BY_USER.get(tx, (user_id, device_id))?.is_none() {
-        make_room(tx, user_id)?;
+        make_room(tx, user_id, None)?;
         let display_name = display_name.map(|name| cut(name, limits::DEVICE_NAME_BYTES_MAX));
         let device = StoredDevice { display_name, created_at: minted.now };
         DEVICE_BY_USER.put(tx, (user_id, device_id), &device)?;
@@ -179,6 +187,7 @@ pub(crate) fn close_device(
     revoke_tokens(tx, user_id, device_id)?;
     drop_keys(tx, user_id, device_id)?;
     DEVICE_BY_USER.delete(tx, (user_id, device_id))?;
+    dehydrated::forget(tx, user_id, device_id)?;
     TO_DEVICE.delete_prefix(tx, (user_id, device_id))?;
     TO_DEVICE_COUNT.delete(tx, (user_id, device_id))?;
     SLIDING_CONNECTION.delete_prefix(tx, (user_id, device_id))?;
@@ -242,13 +251,23 @@ pub(crate) fn touch(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageErro
     SESSION_GUARD.put(tx, (user_id,), &changes.wrapping_add(1))
 }
 
-/// Removes the device that was made first when there is no room for one more.
-fn make_room(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError> {
+/// Removes the device that was made first when there is no room for one more. Neither `keep` nor a
+/// device that is dehydrated goes: that one has its own time.
+pub(crate) fn make_room(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    keep: Option<&DeviceId>,
+) -> Result<(), StorageError> {
     let devices = DEVICE_BY_USER.scan(tx, (user_id,), limits::DEVICES_PER_USER_MAX)?;
     if devices.len() < limits::DEVICES_PER_USER_MAX {
         return Ok(());
     }
-    let oldest = devices.into_iter().min_by_key(|(_, device)| device.created_at);
+    let dehydrated = dehydrated::dehydrated_device(tx, user_id)?.map(|device| device.device_id);
+    let stays = |id: &DeviceId| Some(id) == keep || Some(id) == dehydrated.as_deref();
+    let oldest = devices
+        .into_iter()
+        .filter(|((_, device_id), _)| !stays(device_id))
+        .min_by_key(|(_, device)| device.created_at);
     match oldest {
         Some(((_, device_id), _)) => close_device(tx, user_id, &device_id),
         None => Ok(()),

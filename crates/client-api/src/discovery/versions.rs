@@ -14,6 +14,8 @@ pub const CLAIMED_VERSIONS: &[&str] = &[
 /// Features that are not in the specification, and features by the names they had before they were, for
 /// clients that still ask for those.
 const FEATURES: &[&str] = &[
+    "org.matrix.msc3814",
+    "org.matrix.msc3814.v1",
     "org.matrix.simplified_msc3575",
     "uk.half-shot.msc2666.query_mutual_rooms.stable",
     "uk.tcpip.msc4133",

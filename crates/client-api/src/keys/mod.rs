@@ -16,6 +16,7 @@ use vestibule_http::{Login, MatrixError};
 use vestibule_keys::{ObjectError, RemoteKeysError};
 use vestibule_policy::{Ability, EndpointRule};
 
+pub(crate) use self::upload_keys::answer as upload_answer;
 use crate::ClientRoutes;
 
 pub(crate) fn routes(routes: ClientRoutes) -> ClientRoutes {

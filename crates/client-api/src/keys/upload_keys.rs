@@ -43,7 +43,7 @@ pub(crate) async fn handle(
     Ok(OutgoingJson(Answer { one_time_key_counts }))
 }
 
-fn answer(error: UploadKeysError) -> MatrixError {
+pub(crate) fn answer(error: UploadKeysError) -> MatrixError {
     let message = error.to_string();
     match error {
         UploadKeysError::Object(error) => object_answer(&error),

@@ -3,6 +3,7 @@
 mod accounts;
 mod bundles;
 mod contacts;
+mod dehydrated;
 mod discovery;
 mod endpoints;
 mod generated;

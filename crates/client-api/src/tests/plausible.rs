@@ -56,6 +56,7 @@ impl Things {
             "event_id" => &self.event,
             "user_id" if is_admin && !route.path.ends_with("/whois/{user_id}") => &self.other,
             "user_id" => &self.user,
+            "device_id" if route.path.contains("/dehydrated_device/") => DEHYDRATED,
             "device_id" => &self.device,
             "media_id" => &self.media,
             "filter_id" => &self.filter,
@@ -166,6 +167,10 @@ impl Things {
                 "data": { "url": "https://x.example/_matrix/push/v1/notify" },
             }),
             "tags" => json!({ "order": 0.5 }),
+            "dehydrated_device" => dehydrated(user),
+            "sync" => json!({ "lists": { "all": {
+                "ranges": [[0, 20]], "timeline_limit": 1, "required_state": [["*", "*"]],
+            } } }),
             _ => json!({}),
         }
     }
@@ -182,6 +187,27 @@ impl Things {
             _ => session,
         }
     }
+}
+
+/// The name of a dehydrated device: a key, as clients choose it.
+pub(super) const DEHYDRATED: &str = "qCxSkL8X4r2jbRWuR6ljfr8/p5L+GmBRPyQYlwAz8Fc";
+
+/// A device to be dehydrated, with one key of each kind.
+pub(super) fn dehydrated(user: &str) -> Value {
+    let signatures = json!({ (user): { (format!("x:{DEHYDRATED}")): "AA" } });
+    let key = |key: &str| json!({ "key": key, "signatures": signatures });
+    json!({
+        "device_id": DEHYDRATED,
+        "initial_device_display_name": "Dehydrated device",
+        "device_data": { "algorithm": "org.matrix.msc3814.v2", "device_pickle": "AA", "nonce": "AA" },
+        "device_keys": {
+            "user_id": user, "device_id": DEHYDRATED, "dehydrated": true, "algorithms": ["m.olm.v1"],
+            "keys": { (format!("curve25519:{DEHYDRATED}")): DEHYDRATED },
+            "signatures": signatures,
+        },
+        "one_time_keys": { "signed_curve25519:AAAAAQ": key("AA") },
+        "fallback_keys": { "signed_curve25519:AAAAAg": key("AQ") },
+    })
 }
 
 /// What a backup is made with.
@@ -218,13 +244,17 @@ fn percent(text: &str) -> String {
     text.bytes().map(spelled).collect()
 }
 
+/// What has no other path yet.
+const NOT_SPECIFIED: [&str; 2] = ["org.matrix.msc3814.v1", "org.matrix.simplified_msc3575"];
+
 /// The mounted endpoints under their current paths: earlier and provisional paths lead to the same
 /// handlers.
 pub(super) fn current_routes(server: &Server) -> Vec<Route> {
     let table = crate::routes(&server.api).table();
+    let is_only = |path: &str| NOT_SPECIFIED.iter().any(|name| path.contains(name));
     let is_old = |path: &str| {
         path.contains("/r0/")
-            || path.contains("/unstable/")
+            || (path.contains("/unstable/") && !is_only(path))
             || path.ends_with("/state/{event_type}/")
     };
     table.into_iter().filter(|route| !is_old(&route.path)).collect()

@@ -2,7 +2,7 @@
 
 use super::{
     moderation::admin,
-    plausible::{Route, Things, backup, target},
+    plausible::{Route, Things, backup, dehydrated, target},
     *,
 };
 
@@ -139,6 +139,9 @@ impl Scene {
             let rule = "/_matrix/client/v3/pushrules/global/content/x";
             let body = json!({ "actions": ["notify"], "pattern": "tea" });
             assert_eq!(self.server.put(rule, &whose, body).await.0, 200);
+            let device = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device";
+            let body = dehydrated(&whose.user_id);
+            assert_eq!(self.server.put(device, &whose, body).await.0, 200);
         }
         self.furnish().await;
         self.sanction(true).await;
@@ -217,6 +220,7 @@ impl Scene {
             "/logout",
             "/account/",
             "/devices",
+            "/dehydrated_device",
             "/room_keys",
             "/filter",
             "/profile",

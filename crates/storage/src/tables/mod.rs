@@ -7,6 +7,7 @@
 pub mod account;
 pub mod contact;
 pub mod cross_signing;
+pub mod dehydrated;
 pub mod destination;
 pub mod device_key;
 pub mod device_list;

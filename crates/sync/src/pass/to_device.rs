@@ -1,9 +1,10 @@
 //! Messages to this device: told until a token that has them comes back.
 
+use ruma::{DeviceId, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use vestibule_storage::{
-    Scan, Stamp, StorageError,
+    Read, Scan, Stamp, StorageError,
     tables::to_device::{TO_DEVICE, TO_DEVICE_COUNT},
 };
 use vestibule_types::limits::TO_DEVICE_PER_SYNC_MAX;
@@ -16,6 +17,27 @@ struct Message<'a> {
     sender: &'a str,
     r#type: &'a str,
     content: &'a RawValue,
+}
+
+/// Up to `limit` messages that wait for a device after what it has, and how far they reach.
+pub(crate) fn waiting(
+    read: &impl Read,
+    (user, device): (&UserId, &DeviceId),
+    has: Stamp,
+    limit: usize,
+) -> Result<(Vec<RawEvent>, Stamp), StorageError> {
+    let waiting = Scan::prefix((user, device))
+        .after((user, device, has))
+        .limit(limit.min(TO_DEVICE_PER_SYNC_MAX));
+    let mut events = Vec::new();
+    let mut reaches = has;
+    for ((_, _, stamp), row) in TO_DEVICE.scan_with(read, waiting)? {
+        reaches = stamp;
+        let Ok(content) = serde_json::from_str::<&RawValue>(&row.content) else { continue };
+        let message = Message { sender: row.sender.as_str(), r#type: &row.event_type, content };
+        events.extend(serde_json::value::to_raw_value(&message).ok());
+    }
+    Ok((events, reaches))
 }
 
 impl Pass<'_> {
@@ -32,18 +54,7 @@ impl Pass<'_> {
         limit: usize,
     ) -> Result<(Vec<RawEvent>, Stamp), StorageError> {
         let Some(device) = self.query.actor.device_id() else { return Ok((Vec::new(), has)) };
-        let waiting = Scan::prefix((self.user(), device))
-            .after((self.user(), device, has))
-            .limit(limit.min(TO_DEVICE_PER_SYNC_MAX));
-        let mut events = Vec::new();
-        let mut reaches = has;
-        for ((_, _, stamp), row) in TO_DEVICE.scan_with(self.snapshot, waiting)? {
-            reaches = stamp;
-            let Ok(content) = serde_json::from_str::<&RawValue>(&row.content) else { continue };
-            let message = Message { sender: row.sender.as_str(), r#type: &row.event_type, content };
-            events.extend(serde_json::value::to_raw_value(&message).ok());
-        }
-        Ok((events, reaches))
+        waiting(self.snapshot, (self.user(), device), has, limit)
     }
 
     /// Whether there is something stored that the device has told it has.
