@@ -27,20 +27,20 @@ class Authority:
         )
         self.path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def certificate(self, address):
-        """Writes a certificate for an address and its key; answers with both paths."""
+    def certificate(self, *hosts):
+        """Writes a certificate for addresses and names, and its key; answers with both paths."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
         made = (
             self._builder(name, key)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False
+                x509.SubjectAlternativeName([general_name(host) for host in hosts]), critical=False
             )
             .sign(self.key, hashes.SHA256())
         )
-        certificate, private = self.folder / f"{address}.pem", self.folder / f"{address}.key"
+        certificate, private = self.folder / f"{hosts[0]}.pem", self.folder / f"{hosts[0]}.key"
         certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         private.write_bytes(
             key.private_bytes(
@@ -65,3 +65,11 @@ class Authority:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
             )
         )
+
+
+def general_name(host):
+    """A host as certificates write it."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

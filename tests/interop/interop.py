@@ -21,7 +21,8 @@ class Stage:
     """Both servers, running and connected."""
 
     def __init__(self, folder, under_test):
-        authority = Authority(folder)
+        self.folder = folder
+        self.authority = authority = Authority(folder)
         self.identity = Identity("127.0.0.4", authority)
         self.vestibule = under_test(folder, "127.0.0.3", authority, self.identity.name)
         self.synapse = Synapse(folder, "127.0.0.2", authority, self.identity.name)

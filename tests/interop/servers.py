@@ -8,31 +8,37 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from people import Person, say
 from wire import Wire, free_port
 
+ELSEWHERE = Path(__file__).resolve().parent / "synapse_elsewhere.py"
 START_S_MAX = 90
 STOP_S_MAX = 30
 
 
 class Server:
-    """A process with its folder. Clients reach `url`; other servers reach `name`, over its wire."""
+    """A process with its folder. Clients reach `url`; other servers reach `name`, over its wire.
+
+    A server with a `name` in a `zone` is found by that zone, and by nothing else; its certificate is for `host`.
+    """
 
     kind = ""
 
-    def __init__(self, folder, address, authority, identity):
-        self.folder = folder / self.kind
+    def __init__(self, folder, address, authority, identity, name=None, host=None, zone=None):
+        self.zone = zone
+        self.folder = folder / (name or self.kind)
         self.folder.mkdir()
         self.address = address
         self.wire = Wire(address)
-        self.name = f"{address}:{self.wire.port}"
+        self.name = name or f"{address}:{self.wire.port}"
         self.client_port = free_port("127.0.0.1")
         self.url = f"http://127.0.0.1:{self.client_port}"
         self.log = self.folder / "server.log"
         self.authority = authority
         self.identity = identity
-        self.certificate, self.private_key = authority.certificate(address)
+        self.certificate, self.private_key = authority.certificate(host or address)
         self.process = None
         self.numbers = itertools.count(1)
 
@@ -111,7 +117,7 @@ class Server:
         return Person(self, answer)
 
     def __str__(self):
-        return self.kind
+        return f"{self.kind} as {self.name}" if self.zone else self.kind
 
 
 class Vestibule(Server):
@@ -119,8 +125,8 @@ class Vestibule(Server):
 
     kind = "vestibule"
 
-    def __init__(self, folder, address, authority, identity):
-        super().__init__(folder, address, authority, identity)
+    def __init__(self, folder, address, authority, identity, **named):
+        super().__init__(folder, address, authority, identity, **named)
         self.config = self.folder / "vestibule.toml"
         self.listed, self.spaces = [], []
         self.write()
@@ -135,8 +141,15 @@ class Vestibule(Server):
             address=self.address, federation=self.wire.behind, listed=json.dumps(self.listed),
             spaces=", ".join(self.spaces),
             certificate=self.certificate, private_key=self.private_key, authority=self.authority.path,
-            identity=self.identity,
+            identity=self.identity, found=self.found(),
         ))
+
+    def found(self):
+        """Where others are looked for."""
+        if not self.zone:
+            return ""
+        sites = ", ".join(f'"{host}" = "{self.zone.web_server}"' for host in self.zone.hosts)
+        return f'name_servers = ["{self.zone.name_server}"]\nresolve_web = {{ {sites} }}'
 
     def moderator(self, name):
         person = self.person(name)
@@ -160,8 +173,8 @@ class Synapse(Server):
 
     kind = "synapse"
 
-    def __init__(self, folder, address, authority, identity):
-        super().__init__(folder, address, authority, identity)
+    def __init__(self, folder, address, authority, identity, **named):
+        super().__init__(folder, address, authority, identity, **named)
         self.config = self.folder / "homeserver.yaml"
         logging = self.folder / "logging.yaml"
         logging.write_text(LOGGING)
@@ -177,7 +190,10 @@ class Synapse(Server):
             raise RuntimeError(f"Synapse refuses its configuration: {made.stdout}{made.stderr}")
 
     def command(self):
-        return [sys.executable, "-m", "synapse.app.homeserver", "--config-path", str(self.config)]
+        start = ["-m", "synapse.app.homeserver"]
+        if self.zone:
+            start = [str(ELSEWHERE), self.zone.name_server, self.zone.web_server]
+        return [sys.executable, *start, "--config-path", str(self.config)]
 
 
 class Understudy(Synapse):
@@ -207,6 +223,7 @@ tls = {{ certificate = "{certificate}", private_key = "{private_key}" }}
 enabled = true
 ca_file = "{authority}"
 allowed_networks = ["127.0.0.0/8"]
+{found}
 
 [presence]
 send_presence = true

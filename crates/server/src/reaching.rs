@@ -6,8 +6,8 @@ use vestibule_config::{Config, Network as OpenNetwork};
 use vestibule_events::SigningKey;
 use vestibule_media::{PreviewSettings, Previews};
 use vestibule_remote::{
-    Network, NetworkOptions, Remote, RemoteConfig, RemoteParts, ServerLists, Transport, Web,
-    WebPurpose,
+    Network, NetworkOptions, Remote, RemoteConfig, RemoteParts, ServerLists, SystemNames,
+    Transport, Web, WebPurpose,
 };
 use vestibule_storage::Store;
 use vestibule_types::Environment;
@@ -58,14 +58,19 @@ pub(crate) fn decided(config: &Config, enabled: bool) -> RemoteConfig {
 fn network(config: &Config, environment: &Environment) -> anyhow::Result<Arc<dyn Transport>> {
     let section = &config.federation;
     let open = |networks: &[OpenNetwork]| networks.iter().map(|network| network.0).collect();
-    Ok(Arc::new(Network::new(NetworkOptions {
+    let mut options = NetworkOptions {
         ca_file: section.ca_file.clone(),
         allowed_networks: open(&section.allowed_networks),
         gateway_networks: open(&config.push.allowed_networks),
         page_networks: open(&config.previews.allowed_networks),
         known: section.resolve.clone(),
+        known_web: section.resolve_web.clone(),
         ..NetworkOptions::new(environment.clone())
-    })?))
+    };
+    if !section.name_servers.is_empty() {
+        options.names = Arc::new(SystemNames::asking(&section.name_servers));
+    }
+    Ok(Arc::new(Network::new(options)?))
 }
 
 /// The way to push gateways.

@@ -121,7 +121,8 @@ fn reached_otherwise(
     new: &vestibule_config::Federation,
 ) -> bool {
     let ways = |it: &vestibule_config::Federation| {
-        (it.enabled, it.ca_file.clone(), it.allowed_networks.clone(), it.resolve.clone())
+        let resolved = (it.resolve.clone(), it.resolve_web.clone(), it.name_servers.clone());
+        (it.enabled, it.ca_file.clone(), it.allowed_networks.clone(), resolved)
     };
     ways(old) != ways(new)
 }

@@ -1,11 +1,12 @@
 """What is played. Every scenario takes the stage and the facts it states."""
 
 from . import (
-    acl, addresses, directory, doors, guests, history, keys, media, membership, outage, people, rooms, upgrade,
+    acl, addresses, directory, doors, guests, history, keys, media, membership, names, outage, people, rooms, upgrade,
 )
 
 # Played beside each other: what they wait for is mostly the other server.
 TOGETHER = {
+    "names": names.play,
     "rooms": rooms.play,
     "membership": membership.play,
     "doors": doors.play,

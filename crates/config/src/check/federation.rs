@@ -1,6 +1,6 @@
 //! Contradictions and doubts about other servers.
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use ruma::ServerName;
 
@@ -107,18 +107,29 @@ fn patterns(key: &str, patterns: &[String], found: &mut Checked) {
 }
 
 fn sockets(sections: &Sections, found: &mut Checked) {
-    let Federation { resolve, .. } = &sections.federation;
+    let Federation { resolve, resolve_web, name_servers, .. } = &sections.federation;
     for (name, socket) in resolve {
         let key = format!("federation.resolve.\"{name}\"");
         if sections.server.name.as_ref() == Some(name) {
             let remedy = "take it out: this server does not talk to itself";
             found.problems.push(Problem::new(&key, "this is our own name", remedy));
         }
-        if socket.port() == 0 {
-            found.problems.push(
-                Problem::new(&key, "nobody listens on port 0", "write the port, for example 8448")
-                    .with_value(format!("\"{socket}\"")),
-            );
-        }
+        listened_at(&key, socket, "8448", found);
+    }
+    for (name, socket) in resolve_web {
+        listened_at(&format!("federation.resolve_web.\"{name}\""), socket, "443", found);
+    }
+    for (index, socket) in name_servers.iter().enumerate() {
+        listened_at(&format!("federation.name_servers[{index}]"), socket, "53", found);
+    }
+}
+
+fn listened_at(key: &str, socket: &SocketAddr, port: &str, found: &mut Checked) {
+    if socket.port() == 0 {
+        let remedy = format!("write the port, for example {port}");
+        found.problems.push(
+            Problem::new(key, "nobody listens on port 0", &remedy)
+                .with_value(format!("\"{socket}\"")),
+        );
     }
 }

@@ -211,6 +211,8 @@ fn what_is_wrong_about_other_servers_is_told_with_a_remedy() {
          ca_file = \"{}\"\n\
          allowed_networks = [\"10.0.0.0/8\", \"nowhere\"]\n\
          resolve = {{ \"example.org\" = \"127.0.0.1:8448\", \"b.example\" = \"127.0.0.1:0\" }}\n\
+         resolve_web = {{ \"c.example\" = \"127.0.0.1:0\" }}\n\
+         name_servers = [\"127.0.0.1:53\", \"127.0.0.1:0\"]\n\
          request_timeout = \"10ms\"\n",
         empty.display()
     ));
@@ -223,6 +225,8 @@ fn what_is_wrong_about_other_servers_is_told_with_a_remedy() {
             "federation.denied_servers[0]",
             "federation.resolve.\"b.example\"",
             "federation.resolve.\"example.org\"",
+            "federation.resolve_web.\"c.example\"",
+            "federation.name_servers[1]",
             "federation.request_timeout",
         ]
     );

@@ -24,6 +24,13 @@ section! {
         /// Servers whose address is known: nothing is looked up for them, and `allowed_networks` does not
         /// apply. The certificate must be for their name. For example { "b.example" = "10.0.0.5:8448" }
         pub resolve: BTreeMap<OwnedServerName, SocketAddr> = BTreeMap::new();
+        /// Web servers whose address is known, by the host of their `https` addresses: delegations
+        /// (`.well-known`) and identity servers are looked for there. As with `resolve`, the certificate must
+        /// be for the host. For example { "b.example" = "10.0.0.5:443" }
+        pub resolve_web: BTreeMap<OwnedServerName, SocketAddr> = BTreeMap::new();
+        /// Name servers that are asked where other servers are, and anything on the web, such as "10.0.0.2:53".
+        /// Empty: those of this machine, and its hosts file.
+        pub name_servers: Vec<SocketAddr> = Vec::new();
         /// Servers that are trusted to tell the signing keys of those that cannot be reached, in the order
         /// they are asked. They could pretend to be anybody.
         pub notaries: Vec<OwnedServerName> = Vec::new();

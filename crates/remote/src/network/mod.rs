@@ -55,6 +55,8 @@ pub struct NetworkOptions {
     pub page_networks: Vec<IpNet>,
     /// Servers whose socket is known: nothing is looked up for them.
     pub known: BTreeMap<OwnedServerName, SocketAddr>,
+    /// Web servers whose socket is known, by the host and port of their `https` addresses.
+    pub known_web: BTreeMap<OwnedServerName, SocketAddr>,
     /// The port of a server that names none.
     pub default_port: u16,
     /// The port of `https`, at which delegations lie.
@@ -73,6 +75,7 @@ impl NetworkOptions {
             gateway_networks: Vec::new(),
             page_networks: Vec::new(),
             known: BTreeMap::new(),
+            known_web: BTreeMap::new(),
             default_port: 8448,
             web_port: 443,
         }
@@ -137,21 +140,19 @@ impl Network {
     pub fn new(options: NetworkOptions) -> Result<Self, NetworkError> {
         let environment = options.environment;
         let tls = tls::client_config(options.ca_file.as_deref())?;
-        let known = options
-            .known
-            .into_iter()
-            .map(|(name, socket)| (Authority::of_server(&name).to_string(), socket))
-            .collect();
         let router = Router {
             names: options.names,
             filter: AddressFilter::new(options.allowed_networks),
-            known,
+            known: by_authority(options.known),
+            known_web: by_authority(options.known_web),
             environment: environment.clone(),
             default_port: options.default_port,
             web_port: options.web_port,
         };
         let door = |networks: Vec<IpNet>| {
-            let router = Router { filter: AddressFilter::new(networks), ..router.clone() };
+            // What the operator says of servers opens no door for what users name.
+            let (filter, known_web) = (AddressFilter::new(networks), BTreeMap::new());
+            let router = Router { filter, known_web, ..router.clone() };
             let (router, tls) = (Arc::new(router), Arc::clone(&tls));
             let connector = Connector { router, tls, purpose: Purpose::Web };
             HttpClient::new(connector, environment.clone())
@@ -172,7 +173,7 @@ impl Network {
     /// The host that is asked for a delegation; none if the name says itself where it leads.
     fn delegating_host(&self, server: &ServerName) -> Option<String> {
         let authority = Authority::of_server(server);
-        let known = self.connector.router.known(&authority).is_some();
+        let known = self.connector.router.known(&authority, Purpose::Federation).is_some();
         match authority {
             Authority { host: Host::Name(name), port: None } if !known => Some(name),
             _ => None,
@@ -201,6 +202,11 @@ impl Network {
         *request.headers_mut() = exchange.headers;
         self.client.open(request).await
     }
+}
+
+fn by_authority(known: BTreeMap<OwnedServerName, SocketAddr>) -> BTreeMap<String, SocketAddr> {
+    let of = |name: OwnedServerName| Authority::of_server(&name).to_string();
+    known.into_iter().map(|(name, socket)| (of(name), socket)).collect()
 }
 
 impl Transport for Network {

@@ -1,10 +1,13 @@
 //! Asking DNS.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use hickory_resolver::{
     ResolverBuilder, TokioResolver,
-    config::ResolverConfig,
+    config::{NameServerConfig, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::{RData, RecordType},
 };
@@ -44,7 +47,7 @@ pub trait Names: Send + Sync + 'static {
     fn services(&self, service: String) -> BoxFuture<'_, Result<Vec<ServiceRecord>, String>>;
 }
 
-/// The resolver of the machine: `/etc/resolv.conf` and `/etc/hosts`.
+/// The resolver of the machine, `/etc/resolv.conf` and `/etc/hosts`; or name servers of our choice.
 #[derive(Debug)]
 pub struct SystemNames(Option<TokioResolver>);
 
@@ -58,6 +61,20 @@ impl SystemNames {
             TokioResolver::builder_with_config(nobody, TokioRuntimeProvider::default())
         });
         Self::built(builder)
+    }
+
+    /// Asks these name servers, and not those of the machine.
+    #[must_use]
+    pub fn asking(servers: &[SocketAddr]) -> Self {
+        let servers = servers.iter().map(|socket| {
+            let mut server = NameServerConfig::udp_and_tcp(socket.ip());
+            for connection in &mut server.connections {
+                connection.port = socket.port();
+            }
+            server
+        });
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
+        Self::built(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
     }
 
     fn built(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Self {
@@ -131,14 +148,11 @@ fn nothing_or<T>(error: &NetError) -> Result<Vec<T>, String> {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use hickory_resolver::{
-        config::NameServerConfig,
-        proto::{
-            op::{Message, OpCode, ResponseCode},
-            rr::{
-                Name, Record,
-                rdata::{A, CNAME, SRV},
-            },
+    use hickory_resolver::proto::{
+        op::{Message, OpCode, ResponseCode},
+        rr::{
+            Name, Record,
+            rdata::{A, CNAME, SRV},
         },
     };
     use tokio::net::UdpSocket;
@@ -191,11 +205,7 @@ mod tests {
     async fn resolver() -> (SystemNames, impl Future<Output = ()>) {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let mut server = NameServerConfig::udp(address.ip());
-        server.connections[0].port = address.port();
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-        let provider = TokioRuntimeProvider::default();
-        let names = SystemNames::built(TokioResolver::builder_with_config(config, provider));
+        let names = SystemNames::asking(&[address]);
         let serving = async move {
             let mut buffer = [0; 1_500];
             loop {

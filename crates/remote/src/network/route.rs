@@ -30,6 +30,8 @@ pub(crate) struct Router {
     pub(crate) filter: AddressFilter,
     /// Servers whose socket the operator gave.
     pub(crate) known: BTreeMap<String, SocketAddr>,
+    /// Web servers whose socket the operator gave.
+    pub(crate) known_web: BTreeMap<String, SocketAddr>,
     pub(crate) environment: Environment,
     /// The port of a server that names none.
     pub(crate) default_port: u16,
@@ -48,8 +50,12 @@ pub(crate) enum Purpose {
 
 impl Router {
     /// The socket that the operator gave for an authority.
-    pub(crate) fn known(&self, authority: &Authority) -> Option<SocketAddr> {
-        self.known.get(&authority.to_string()).copied()
+    pub(crate) fn known(&self, authority: &Authority, purpose: Purpose) -> Option<SocketAddr> {
+        let known = match purpose {
+            Purpose::Federation => &self.known,
+            Purpose::Web => &self.known_web,
+        };
+        known.get(&authority.to_string()).copied()
     }
 
     /// The sockets to try, in order. Every one of them may be reached.
@@ -59,9 +65,7 @@ impl Router {
         purpose: Purpose,
         trace: &Trace,
     ) -> Result<Vec<SocketAddr>, TransportError> {
-        if purpose == Purpose::Federation
-            && let Some(socket) = self.known(authority)
-        {
+        if let Some(socket) = self.known(authority, purpose) {
             trace.fine("address", format!("{authority} is at {socket}, says the configuration"));
             return Ok(vec![socket]);
         }

@@ -210,6 +210,34 @@ async fn a_server_whose_address_is_known_is_looked_up_nowhere() {
 }
 
 #[tokio::test]
+async fn a_known_web_server_tells_the_delegation_and_is_not_looked_up() {
+    let mut scene = Scene::new();
+    let peer = scene.homeserver(0, &["ADDRESS"]).await;
+    let to = serde_json::json!({ "m.server": peer.socket.to_string() }).to_string();
+    let socket = SocketAddr::new(crate::peer::address(), 0);
+    let site = scene.plan_at(socket, &["a.test"]).answering(move |_| page(200, &[], to.clone()));
+    let site = site.await;
+    scene.known_web("a.test", site.socket);
+    scene.send("a.test").await.unwrap();
+    let heard = site.only();
+    assert_eq!((heard.host.as_str(), heard.sni.as_deref()), ("a.test", Some("a.test")));
+    peer.only();
+    assert!(scene.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_known_web_server_is_no_homeserver() {
+    let mut scene = Scene::new();
+    let peer = scene.homeserver(PORT, &["a.test"]).await;
+    scene.name("a.test", &[peer.socket.ip()]);
+    let site = scene.plan(0, &["a.test"]).answering(|_| page(404, &[], "")).await;
+    scene.known_web("a.test", site.socket);
+    scene.send("a.test").await.unwrap();
+    peer.only();
+    site.only();
+}
+
+#[tokio::test]
 async fn a_name_that_leads_nowhere_says_so() {
     let mut scene = Scene::new();
     let reason = unreachable(scene.send("nowhere.test").await);

@@ -70,6 +70,7 @@ pub(crate) struct Scene {
     /// Private addresses that are allowed.
     allowed: Vec<IpAddr>,
     known: BTreeMap<OwnedServerName, SocketAddr>,
+    known_web: BTreeMap<OwnedServerName, SocketAddr>,
     network: Option<Network>,
     folder: TempDir,
 }
@@ -82,6 +83,7 @@ impl Scene {
             clock: Arc::new(ManualClock::at(0)),
             allowed: Vec::new(),
             known: BTreeMap::new(),
+            known_web: BTreeMap::new(),
             network: None,
             folder: tempfile::tempdir().unwrap(),
         }
@@ -114,6 +116,11 @@ impl Scene {
     /// The operator says where a server is.
     pub(crate) fn known(&mut self, server: &str, socket: SocketAddr) {
         self.known.insert(server.try_into().unwrap(), socket);
+    }
+
+    /// The operator says where a web server is.
+    pub(crate) fn known_web(&mut self, host: &str, socket: SocketAddr) {
+        self.known_web.insert(host.try_into().unwrap(), socket);
     }
 
     /// An address that may be reached.
@@ -187,6 +194,7 @@ impl Scene {
                 ca_file: Some(self.authority.write_to(self.folder.path())),
                 allowed_networks: self.allowed.iter().map(|it| (*it).into()).collect(),
                 known: self.known.clone(),
+                known_web: self.known_web.clone(),
                 default_port: PORT,
                 web_port: WEB_PORT,
                 ..NetworkOptions::new(test.environment)
