@@ -319,13 +319,14 @@ def run(scenario, setting, command, folder):
     return facts.passed + passed, facts.failed + failed
 
 
-def scenarios(node):
+def scenarios(node, rust):
     """Every scenario by its name: the stage it wants, and the client's command."""
     python, here = sys.executable, str(HERE)
     return {
         "nio": (guests, [python, f"{here}/nio/scenario.py"]),
         "nio-crypto": (company, [python, f"{here}/nio/crypto.py"]),
         "js-sdk": (guests, [node, f"{here}/js-sdk/scenario.mjs"]),
+        "matrix-sdk": (company, [rust]),
         "browser": (guests, [node, f"{here}/browser/scenario.mjs"]),
     }
 
@@ -334,9 +335,10 @@ def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("which", nargs="*", default=["all"])
     words.add_argument("--node", required=True)
+    words.add_argument("--rust", required=True)
     words.add_argument("--without", action="append", default=[])
     given = words.parse_args()
-    known = scenarios(given.node)
+    known = scenarios(given.node, given.rust)
     unknown = set(given.which) - set(known) - {"all"}
     if unknown:
         words.error(f"no scenario {', '.join(sorted(unknown))}; there are all, {', '.join(known)}")

@@ -1,0 +1,264 @@
+//! A device of a person: the SDK's client, its sync loop, and what it was told.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use anyhow::Context;
+use futures_util::{StreamExt, pin_mut};
+use matrix_sdk::{
+    Client, Room, RoomState, SlidingSyncList, SlidingSyncMode,
+    config::{RequestConfig, SyncSettings},
+    deserialized_responses::EncryptionInfo,
+    encryption::{BackupDownloadStrategy, EncryptionSettings, VerificationState},
+    ruma::{
+        OwnedEventId, OwnedRoomId, OwnedUserId, RoomId,
+        api::client::uiaa::{AuthData, MatrixUserIdentifier, Password, UiaaInfo, UserIdentifier},
+        events::{
+            StateEventType,
+            key::verification::request::ToDeviceKeyVerificationRequestEvent,
+            room::{
+                encrypted::OriginalSyncRoomEncryptedEvent,
+                message::{MessageType, OriginalSyncRoomMessageEvent, RoomMessageEventContent},
+            },
+        },
+    },
+    sliding_sync::VersionBuilder,
+};
+use tokio::task::JoinHandle;
+
+use crate::{facts::until, stage::Stage};
+
+/// How long the server may hold a sync that has nothing to say.
+const POLL: Duration = Duration::from_secs(10);
+/// How long a loop waits before it asks a server again that does not answer.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// A message a device could read.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub room: OwnedRoomId,
+    pub sender: OwnedUserId,
+    pub event: OwnedEventId,
+    pub body: String,
+    /// The Megolm session it came in; `None` in a room without encryption.
+    pub session: Option<String>,
+}
+
+/// What a device was told.
+#[derive(Default)]
+pub struct Heard {
+    pub messages: Vec<Message>,
+    pub unreadable: Vec<OwnedEventId>,
+    /// Verifications asked for: who asks, and the flow.
+    pub requests: Vec<(OwnedUserId, String)>,
+}
+
+/// How a device is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Way {
+    /// `/_matrix/client/v3/sync`
+    V3,
+    /// `/_matrix/client/unstable/org.matrix.simplified_msc3575/sync`
+    Sliding,
+}
+
+/// One device.
+pub struct Device {
+    pub client: Client,
+    heard: Arc<Mutex<Heard>>,
+    way: Way,
+    loops: Option<JoinHandle<()>>,
+}
+
+impl Device {
+    /// Logs a person's new device in and starts its loop.
+    pub async fn log_in(stage: &Stage, who: &str, name: &str, way: Way) -> anyhow::Result<Self> {
+        let client = client(stage).await?;
+        client
+            .matrix_auth()
+            .login_username(who, stage.password(who)?)
+            .initial_device_display_name(name)
+            .send()
+            .await
+            .with_context(|| format!("{who} logs {name} in"))?;
+        let heard = Arc::default();
+        listen(&client, &heard);
+        let mut device = Self { client, heard, way, loops: None };
+        device.client.encryption().wait_for_e2ee_initialization_tasks().await;
+        device.start().await?;
+        Ok(device)
+    }
+
+    /// Starts the loop, if it does not run.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
+        if self.loops.is_none() {
+            self.loops = Some(match self.way {
+                Way::V3 => tokio::spawn(v3(self.client.clone())),
+                Way::Sliding => tokio::spawn(sliding(self.client.clone())),
+            });
+        }
+        Ok(())
+    }
+
+    /// Stops the loop: the device is off.
+    pub async fn stop(&mut self) {
+        if let Some(loops) = self.loops.take() {
+            loops.abort();
+            let _ = loops.await;
+        }
+    }
+
+    pub fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub fn user(&self) -> OwnedUserId {
+        self.client.user_id().map(ToOwned::to_owned).expect("a device is logged in")
+    }
+
+    /// A room the device is in, once it was told.
+    pub async fn room(&self, id: &RoomId) -> anyhow::Result<Room> {
+        let joined =
+            async || self.client.get_room(id).is_some_and(|room| room.state() == RoomState::Joined);
+        until(joined).await;
+        self.client.get_room(id).with_context(|| format!("{} never heard of {id}", self.user()))
+    }
+
+    /// Sends a text once the device knows how the room's messages are sent.
+    pub async fn say(&self, id: &RoomId, text: &str) -> anyhow::Result<OwnedEventId> {
+        let room = self.room(id).await?;
+        Ok(room.send(RoomMessageEventContent::text_plain(text)).await?.response.event_id)
+    }
+
+    /// Whether the device comes to read a text.
+    pub async fn reads(&self, text: &str) -> bool {
+        until(async || self.read(text).is_some()).await
+    }
+
+    /// A text the device has read.
+    pub fn read(&self, text: &str) -> Option<Message> {
+        self.heard().messages.iter().find(|message| message.body == text).cloned()
+    }
+
+    /// Whether the device comes to be verified in its owner's eyes.
+    pub async fn becomes_verified(&self) -> bool {
+        until(async || {
+            self.client.encryption().verification_state().get() == VerificationState::Verified
+        })
+        .await
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        if let Some(loops) = self.loops.take() {
+            loops.abort();
+        }
+    }
+}
+
+/// A client that has not logged in yet.
+pub async fn client(stage: &Stage) -> anyhow::Result<Client> {
+    let encryption = EncryptionSettings {
+        auto_enable_cross_signing: false,
+        backup_download_strategy: BackupDownloadStrategy::Manual,
+        auto_enable_backups: false,
+    };
+    Ok(Client::builder()
+        .homeserver_url(&stage.url)
+        .sliding_sync_version_builder(VersionBuilder::DiscoverNative)
+        .with_encryption_settings(encryption)
+        .request_config(RequestConfig::new().timeout(Duration::from_secs(20)).retry_limit(3))
+        .build()
+        .await?)
+}
+
+/// The answer to a request for a password that came with `asked`.
+pub fn password(stage: &Stage, who: &str, asked: &UiaaInfo) -> anyhow::Result<AuthData> {
+    let user = UserIdentifier::Matrix(MatrixUserIdentifier::new(who.to_owned()));
+    let mut given = Password::new(user, stage.password(who)?.to_owned());
+    given.session = asked.session.clone();
+    Ok(AuthData::Password(given))
+}
+
+fn listen(client: &Client, heard: &Arc<Mutex<Heard>>) {
+    let note = move |heard: &Arc<Mutex<Heard>>, what: &dyn Fn(&mut Heard)| {
+        what(&mut heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    };
+    let told = heard.clone();
+    client.add_event_handler(
+        move |event: OriginalSyncRoomMessageEvent, room: Room, info: Option<EncryptionInfo>| {
+            let message = Message {
+                room: room.room_id().to_owned(),
+                sender: event.sender.clone(),
+                event: event.event_id.clone(),
+                body: event.content.body().to_owned(),
+                session: info.and_then(|info| info.session_id().map(ToOwned::to_owned)),
+            };
+            let asks = matches!(event.content.msgtype, MessageType::VerificationRequest(_));
+            note(&told, &|heard| {
+                if asks {
+                    heard.requests.push((message.sender.clone(), message.event.to_string()));
+                }
+                heard.messages.push(message.clone());
+            });
+            async {}
+        },
+    );
+    let told = heard.clone();
+    client.add_event_handler(move |event: OriginalSyncRoomEncryptedEvent| {
+        note(&told, &|heard| heard.unreadable.push(event.event_id.clone()));
+        async {}
+    });
+    let told = heard.clone();
+    client.add_event_handler(move |event: ToDeviceKeyVerificationRequestEvent| {
+        let asked = (event.sender.clone(), event.content.transaction_id.to_string());
+        note(&told, &|heard| heard.requests.push(asked.clone()));
+        async {}
+    });
+}
+
+async fn v3(client: Client) {
+    loop {
+        // It only comes back when the server does not answer, or will not have the token any more.
+        let _ = client.sync(SyncSettings::default().timeout(POLL)).await;
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn sliding(client: Client) {
+    let Ok(builder) = client.sliding_sync("all") else { return };
+    let list = SlidingSyncList::builder("all")
+        .sync_mode(SlidingSyncMode::new_growing(5))
+        .timeline_limit(20)
+        .required_state(required_state());
+    let Ok(sync) = builder.add_list(list).with_all_extensions().poll_timeout(POLL).build().await
+    else {
+        return;
+    };
+    loop {
+        let stream = sync.sync();
+        pin_mut!(stream);
+        while let Some(Ok(_)) = stream.next().await {}
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// The state a list of rooms is drawn from.
+pub fn required_state() -> Vec<(StateEventType, String)> {
+    let everyone = [
+        StateEventType::RoomEncryption,
+        StateEventType::RoomName,
+        StateEventType::RoomTopic,
+        StateEventType::RoomCanonicalAlias,
+        StateEventType::RoomPowerLevels,
+        StateEventType::RoomJoinRules,
+        StateEventType::RoomTombstone,
+        StateEventType::RoomCreate,
+        StateEventType::RoomHistoryVisibility,
+    ];
+    let members = ["$LAZY", "$ME"].map(|who| (StateEventType::RoomMember, who.to_owned()));
+    everyone.map(|kind| (kind, String::new())).into_iter().chain(members).collect()
+}
