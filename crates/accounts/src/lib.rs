@@ -70,7 +70,7 @@ pub use self::{
     },
     throttle::Rate,
     token::TokenKind,
-    uia::{Attempt, Challenge, Failure, Proof, Stage, UiaError},
+    uia::{Attempt, Challenge, Failure, FallbackMail, FallbackStage, Proof, Stage, UiaError},
     user_data::{
         AccountDataItem, ChangePushRuleError, CreateFilterError, PutAccountData, PutPushRule,
         SetAccountDataError, SetTagError,

@@ -8,7 +8,9 @@ use http::{StatusCode, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ruma::api::error::ErrorKind;
 use serde::de::IgnoredAny;
-use vestibule_types::limits::{BODY_BYTES_MAX, BODY_READ_SECONDS_MAX, JSON_DEPTH_MAX};
+use vestibule_types::limits::{
+    BODY_BYTES_MAX, BODY_READ_SECONDS_MAX, FORM_BYTES_MAX, JSON_DEPTH_MAX,
+};
 
 use crate::MatrixError;
 
@@ -63,6 +65,11 @@ pub(crate) async fn read_object(body: Body) -> Result<Bytes, MatrixError> {
     }
     check_object(&bytes)?;
     Ok(bytes)
+}
+
+/// Reads the body of a form.
+pub(crate) async fn read_form(body: Body) -> Result<Bytes, MatrixError> {
+    read_within(PATIENCE, body, FORM_BYTES_MAX).await
 }
 
 /// As [`read_object`], where the body may have been read before.

@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::MatrixError;
+use crate::{MatrixError, message::bad_parameter};
 
 /// The arguments in the path, in their order.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
         let Query(args) = Query::<T>::from_request_parts(parts, state)
             .await
-            .map_err(|error| MatrixError::invalid_param(error.body_text()))?;
+            .map_err(|error| bad_parameter(&error.body_text()))?;
         Ok(Self(args))
     }
 }

@@ -31,7 +31,7 @@ pub use self::{
     error::{MatrixError, internal, unavailable},
     extract::{PathArgs, QueryArgs},
     listener::{Listener, ListenerOptions},
-    message::{Incoming, IncomingJson, Outgoing, OutgoingJson},
+    message::{Incoming, IncomingForm, IncomingJson, Outgoing, OutgoingJson},
     path::WrittenTarget,
     routes::{RouteEntry, Routes},
     socket::Bind,

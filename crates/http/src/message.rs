@@ -1,6 +1,7 @@
 //! Matrix requests in, Matrix responses out.
 
 use axum::{
+    Form,
     body::Body,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     response::{IntoResponse, Response},
@@ -28,6 +29,10 @@ pub struct Outgoing<T>(pub T);
 /// The JSON body of an endpoint that has no type in the specification.
 #[derive(Debug)]
 pub struct IncomingJson<T>(pub T);
+
+/// What a form of a page of this server sends.
+#[derive(Debug)]
+pub struct IncomingForm<T>(pub T);
 
 /// A JSON answer of an endpoint that has no type in the specification.
 #[derive(Debug)]
@@ -81,6 +86,23 @@ where
     }
 }
 
+impl<T, S> FromRequest<S> for IncomingForm<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = MatrixError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, MatrixError> {
+        let (parts, body) = request.into_parts();
+        let body = body::read_form(body).await?;
+        let Form(form) = Form::from_request(Request::from_parts(parts, body.into()), state)
+            .await
+            .map_err(|error| MatrixError::invalid_param(error.body_text()))?;
+        Ok(Self(form))
+    }
+}
+
 impl<T: Serialize> IntoResponse for OutgoingJson<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
@@ -117,8 +139,8 @@ fn bad_body(error: &serde_json::Error) -> MatrixError {
 }
 
 /// Path arguments and query parameters share an error type that has no kinds, only a text.
-fn bad_parameter(text: &str) -> MatrixError {
-    if text.starts_with("missing field") {
+pub(crate) fn bad_parameter(text: &str) -> MatrixError {
+    if text.contains("missing field") {
         MatrixError::missing_param(text)
     } else {
         MatrixError::invalid_param(text)

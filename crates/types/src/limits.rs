@@ -29,6 +29,9 @@ pub const IDENTIFIER_BYTES_MAX: usize = 255;
 /// The largest JSON body any endpoint reads. Media does not come through here.
 pub const BODY_BYTES_MAX: usize = 1_048_576;
 
+/// The largest form of a page of this server that is read, in bytes.
+pub const FORM_BYTES_MAX: usize = 16_384;
+
 /// Aliases one room may hold; bounds the reverse index scan.
 pub const ALIASES_PER_ROOM_MAX: usize = 64;
 

@@ -9,7 +9,7 @@ use vestibule_storage::{
 };
 use vestibule_types::Secret;
 
-use super::{Attempt, Challenge, Failure, Proof, Shown, Stage, Step};
+use super::{Asked, Attempt, Challenge, Failure, Proof, Shown, Stage, Step};
 use crate::{
     Accounts, Named, ValidationPurpose, contact::ProvenEmail, facts, password::HasherBusy,
     service::counted_address, token,
@@ -100,7 +100,13 @@ impl Accounts {
     fn begin(&self, question: &Question<'_>) -> Step {
         let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let name = self.0.environment.random_text(alphabet, 24);
-        self.0.uia.begin(name, question.operation, self.0.monotonic())
+        let asked = Asked {
+            operation: question.operation,
+            flows: question.flows.clone(),
+            caller: question.caller.map(ToOwned::to_owned),
+            email_for: question.email_for,
+        };
+        self.0.uia.begin(name, asked, self.0.monotonic())
     }
 
     fn challenge(&self, question: &Question<'_>, step: Step, failure: Option<Failure>) -> UiaError {
@@ -116,7 +122,7 @@ impl Accounts {
     }
 
     /// Checks one proof and notes its stage as done.
-    async fn prove(
+    pub(super) async fn prove(
         &self,
         question: &Question<'_>,
         step: &mut Step,

@@ -1,15 +1,17 @@
 //! User-interactive authentication: proving oneself in stages, for one operation.
 
 mod authenticate;
+mod fallback;
 mod prove_owner;
 mod sessions;
 mod stage;
 
 pub use self::authenticate::UiaError;
+pub use self::fallback::{FallbackMail, FallbackStage};
 pub use self::stage::{Attempt, Proof, Stage};
 pub(crate) use self::{
     authenticate::Question,
-    sessions::{Shown, Step, UiaSessions},
+    sessions::{Asked, Shown, Step, UiaSessions},
 };
 
 use crate::config::Terms;

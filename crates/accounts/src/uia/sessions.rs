@@ -4,14 +4,24 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use parking_lot::Mutex;
+use ruma::OwnedUserId;
 use vestibule_storage::tables::account::TokenDigest;
 use vestibule_types::limits;
 
 use super::Stage;
-use crate::contact::ProvenEmail;
+use crate::{ValidationPurpose, contact::ProvenEmail};
+
+/// What a conversation is about, so that a page of this server can lead it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) operation: TokenDigest,
+    pub(crate) flows: Vec<Vec<Stage>>,
+    pub(crate) caller: Option<OwnedUserId>,
+    pub(crate) email_for: Option<ValidationPurpose>,
+}
 
 struct UiaSession {
-    operation: TokenDigest,
+    asked: Asked,
     completed: Vec<Stage>,
     shown: Shown,
     ends_at: Duration,
@@ -38,8 +48,8 @@ pub(crate) struct UiaSessions {
 }
 
 impl UiaSessions {
-    /// Begins a conversation about `operation` under a fresh name.
-    pub(crate) fn begin(&self, name: String, operation: TokenDigest, now: Duration) -> Step {
+    /// Begins a conversation under a fresh name.
+    pub(crate) fn begin(&self, name: String, asked: Asked, now: Duration) -> Step {
         let mut by_name = self.by_name.lock();
         if by_name.len() >= limits::UIA_SESSIONS_MAX {
             by_name.retain(|_, session| session.ends_at > now);
@@ -51,7 +61,7 @@ impl UiaSessions {
             }
         }
         let session = UiaSession {
-            operation,
+            asked,
             completed: Vec::new(),
             shown: Shown::default(),
             ends_at: now + Duration::from_millis(limits::UIA_SESSION_MS_MAX),
@@ -62,13 +72,20 @@ impl UiaSessions {
 
     /// How far the conversation is; `None` when there is none, or it is about something else.
     pub(crate) fn resume(&self, name: &str, operation: TokenDigest, now: Duration) -> Option<Step> {
+        let (asked, step) = self.find(name, now)?;
+        (asked.operation == operation).then_some(step)
+    }
+
+    /// What a conversation is about, and how far it is.
+    pub(crate) fn find(&self, name: &str, now: Duration) -> Option<(Asked, Step)> {
         let by_name = self.by_name.lock();
-        let session = by_name.get(name)?;
-        (session.operation == operation && session.ends_at > now).then(|| Step {
+        let session = by_name.get(name).filter(|session| session.ends_at > now)?;
+        let step = Step {
             session: name.to_owned(),
             completed: session.completed.clone(),
             shown: session.shown.clone(),
-        })
+        };
+        Some((session.asked.clone(), step))
     }
 
     /// Notes a stage as done.
@@ -103,10 +120,14 @@ mod tests {
         crate::token::digest(operation)
     }
 
+    fn asked(operation: &str) -> Asked {
+        Asked { operation: about(operation), flows: Vec::new(), caller: None, email_for: None }
+    }
+
     #[test]
     fn a_conversation_is_about_one_operation_and_ends() {
         let sessions = UiaSessions::default();
-        let mut step = sessions.begin("s".to_owned(), about("delete A"), NOW);
+        let mut step = sessions.begin("s".to_owned(), asked("delete A"), NOW);
         sessions.complete(&mut step, Stage::Password, Shown::default());
         let resumed = sessions.resume("s", about("delete A"), NOW).unwrap();
         assert_eq!(resumed.completed, [Stage::Password]);
@@ -123,7 +144,7 @@ mod tests {
         let sessions = UiaSessions::default();
         for number in 0..=limits::UIA_SESSIONS_MAX {
             let at = Duration::from_millis(u64::try_from(number).unwrap());
-            sessions.begin(format!("s{number}"), about("op"), at);
+            sessions.begin(format!("s{number}"), asked("op"), at);
         }
         assert_eq!(sessions.by_name.lock().len(), limits::UIA_SESSIONS_MAX);
         assert_eq!(sessions.resume("s0", about("op"), NOW), None);

@@ -31,6 +31,14 @@ impl Stage {
             Self::Email => "m.login.email.identity",
         }
     }
+
+    /// The stage of a name in the specification, if this server knows it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Dummy, Self::Password, Self::RegistrationToken, Self::Terms, Self::Email]
+            .into_iter()
+            .find(|stage| stage.name() == name)
+    }
 }
 
 /// What a client offers for a stage.

@@ -5,13 +5,13 @@
 use std::net::IpAddr;
 
 use axum::extract::State;
-use ruma::{OwnedDeviceId, api::client::account::register::v3::Response};
-use serde::Deserialize;
+use ruma::{OwnedDeviceId, OwnedUserId};
+use serde::{Deserialize, Serialize};
 use tracing::instrument;
 use vestibule_accounts::{
     Accounts, Register, RegisterError, RegisterGuest, RegisterGuestError, Registered,
 };
-use vestibule_http::{ClientAddress, IncomingJson, MatrixError, Outgoing};
+use vestibule_http::{ClientAddress, IncomingJson, MatrixError, OutgoingJson};
 use vestibule_types::Secret;
 
 use super::validation;
@@ -42,13 +42,31 @@ pub(crate) struct Body {
     login_type: Option<String>,
 }
 
+/// The account. Who asked not to be logged in is told of no session, not of an empty one.
+#[derive(Debug, Serialize)]
+pub(crate) struct Account {
+    user_id: OwnedUserId,
+    #[serde(flatten)]
+    session: Option<Session>,
+}
+
+#[derive(Debug, Serialize)]
+struct Session {
+    access_token: String,
+    device_id: OwnedDeviceId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_ms: Option<u64>,
+}
+
 #[instrument(name = "client_api.account.register", skip_all)]
 pub(crate) async fn handle(
     State(accounts): State<Accounts>,
     ClientAddress(peer): ClientAddress,
     QueryArgs(query): QueryArgs<Query>,
     IncomingJson(body): IncomingJson<Body>,
-) -> Result<Outgoing<Response>, MatrixError> {
+) -> Result<OutgoingJson<Account>, MatrixError> {
     let registered = match query.kind.as_deref() {
         Some("guest") => {
             let initial_device_display_name = body.initial_device_display_name;
@@ -58,7 +76,7 @@ pub(crate) async fn handle(
         None | Some("user") => accounts.register(command(body, peer)?).await.map_err(answer)?,
         Some(_) => return Err(MatrixError::invalid_param("`kind` is neither user nor guest")),
     };
-    Ok(Outgoing(response(registered)))
+    Ok(OutgoingJson(response(registered)))
 }
 
 fn command(body: Body, peer: IpAddr) -> Result<Register, MatrixError> {
@@ -79,15 +97,18 @@ fn command(body: Body, peer: IpAddr) -> Result<Register, MatrixError> {
     })
 }
 
-fn response(registered: Registered) -> Response {
-    let mut response = Response::new(registered.user_id);
-    if let Some(session) = registered.session {
-        response.access_token = Some(session.access_token.expose().clone());
-        response.device_id = Some(session.device_id);
-        response.refresh_token = session.refresh_token.map(|token| token.expose().clone());
-        response.expires_in = session.expires_in;
-    }
-    response
+fn response(Registered { user_id, session }: Registered) -> Account {
+    let Some(session) = session else {
+        return Account { user_id, session: None };
+    };
+    let expires_in_ms = session.expires_in.map(|time| u64::try_from(time.as_millis()));
+    let session = Session {
+        access_token: session.access_token.expose().clone(),
+        device_id: session.device_id,
+        refresh_token: session.refresh_token.map(|token| token.expose().clone()),
+        expires_in_ms: expires_in_ms.and_then(Result::ok),
+    };
+    Account { user_id, session: Some(session) }
 }
 
 fn answer(error: RegisterError) -> MatrixError {

@@ -27,9 +27,17 @@ pub(super) async fn handle(
     Caller(actor): Caller,
     Incoming(request): Incoming<Request>,
 ) -> Result<OutgoingJson<Threads>, MatrixError> {
+    let participated = match request.include {
+        IncludeThreads::All => false,
+        IncludeThreads::Participated => true,
+        other => {
+            let message = format!("`include` is neither all nor participated: {other}");
+            return Err(MatrixError::invalid_param(message));
+        }
+    };
     let query = ThreadsQuery {
         room_id: request.room_id,
-        participated: request.include == IncludeThreads::Participated,
+        participated,
         from: request.from,
         limit: size(request.limit),
     };

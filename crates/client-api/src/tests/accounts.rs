@@ -325,3 +325,14 @@ async fn a_new_class_opens_and_closes_endpoints_for_a_live_token() {
     let answer = server.put(&path, &alice, json!({})).await;
     assert_eq!(error(answer), code(403, "M_FORBIDDEN"));
 }
+
+#[tokio::test]
+async fn who_wants_no_session_is_told_of_none() {
+    let server = server();
+    let body = json!({
+        "username": "alice", "password": "tea", "inhibit_login": true,
+        "auth": { "type": "m.login.dummy" },
+    });
+    let answer = server.ask(Method::POST, "/_matrix/client/v3/register", body).await;
+    assert_eq!(answer, (200, json!({ "user_id": "@alice:a.example" })));
+}

@@ -422,3 +422,34 @@ async fn mail_waits_for_a_server_that_is_away_and_is_dropped_when_it_is_refused(
     scene.server.time.clock.advance(Duration::from_mins(30));
     assert!(scene.letters().await.is_empty());
 }
+
+#[tokio::test]
+async fn a_password_is_reset_on_a_page_by_whoever_reads_the_mail() {
+    let scene = scene();
+    let alice = scene.server.person("alice").await;
+    scene.add(&alice, "alice@mail.example").await;
+    let wanted = json!({ "new_password": "coffee" });
+    let (status, body) = scene.server.ask(Method::POST, PASSWORD, wanted.clone()).await;
+    assert_eq!(status, 401, "{body}");
+    let session = body["session"].as_str().unwrap();
+    let page =
+        format!("/_matrix/client/v3/auth/m.login.email.identity/fallback/web?session={session}");
+    assert!(scene.server.page(&page, None).await.1.contains("type=\"email\""));
+    assert_eq!(scene.server.page(&page, Some("email=nothing")).await.0, 401, "it is no address");
+    let (status, text, _) = scene.server.page(&page, Some("email=alice%40mail.example")).await;
+    assert_eq!(status, 200, "{text}");
+    let letters = scene.letters().await;
+    let hidden = |name: &str| {
+        let begin = text.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
+        begin.split('"').next().unwrap().to_owned()
+    };
+    let form = format!("sid={}&client_secret={}", hidden("sid"), hidden("client_secret"));
+    assert_eq!(scene.server.page(&page, Some(&form)).await.0, 401, "the link was not opened");
+    assert_eq!(scene.press(&link(&letters[0])).await.0, 200);
+    assert_eq!(scene.server.page(&page, Some(&form)).await.0, 200);
+    let mut wanted = wanted;
+    wanted["auth"] = json!({ "session": session });
+    let (status, body) = scene.server.ask(Method::POST, PASSWORD, wanted).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(scene.server.log_in("alice", "coffee").await.0, 200);
+}

@@ -6,6 +6,7 @@ mod contacts;
 mod dehydrated;
 mod discovery;
 mod endpoints;
+mod fallback;
 mod generated;
 mod limits;
 mod login_tokens;

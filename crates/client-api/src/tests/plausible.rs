@@ -92,6 +92,7 @@ impl Things {
             ("/v3/events", &format!("timeout=0&room_id={}", self.room)),
             ("/available", &format!("username=free{}", self.fresh)),
             ("/validity", "token=x"),
+            ("/fallback/web", "session=x"),
             ("/thumbnail/{server_name}/{media_id}", "width=32&height=32&method=crop"),
             ("/login/sso/redirect", "redirectUrl=https://x.example"),
             ("/login/sso/redirect/{idp_id}", "redirectUrl=https://x.example"),

@@ -136,6 +136,8 @@ async fn threads_come_by_their_newest_reply_each_once_with_a_summary() {
 
     let mine = server.fetch(&alice, &threads(&room, "?include=participated")).await;
     assert_eq!(each(&mine["chunk"], "event_id"), [&early]);
+    let slip = server.get(&threads(&room, "?include=mine"), &alice).await;
+    assert_eq!(error(slip), code(400, "M_INVALID_PARAM"));
 
     let first = server.fetch(&alice, &threads(&room, "?limit=1")).await;
     assert_eq!(each(&first["chunk"], "event_id"), [&early]);

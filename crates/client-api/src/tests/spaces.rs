@@ -154,3 +154,18 @@ async fn a_summary_is_found_by_alias_and_without_login_only_where_the_directory_
         assert_eq!(error(server.get(&lost, &alice).await), code(404, "M_NOT_FOUND"));
     }
 }
+
+#[tokio::test]
+async fn a_slip_in_the_visibility_publishes_nothing() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let list = format!("/_matrix/client/v3/directory/list/room/{room}");
+    let visibility = async || server.get(&list, &alice).await.1["visibility"].clone();
+    assert_eq!(visibility().await, "private");
+    let slip = server.put(&list, &alice, json!({ "visibility": "pubic" })).await;
+    assert_eq!(error(slip), code(400, "M_BAD_JSON"));
+    assert_eq!(visibility().await, "private");
+    assert_eq!(server.put(&list, &alice, json!({})).await.0, 200);
+    assert_eq!(visibility().await, "public", "what is not said means public");
+}
