@@ -11,6 +11,7 @@
 mod error;
 mod m0001_baseline;
 mod m0002_room_indexes;
+mod m0003_relations;
 mod step;
 
 use std::ops::ControlFlow;
@@ -23,6 +24,9 @@ use vestibule_storage::{
 
 pub use self::error::MigrationError;
 use self::step::{Context, Progress, STEPS, Step};
+
+/// Transactions of a step between two lines in the log.
+const TRANSACTIONS_TOLD: u64 = 100;
 
 /// The format this server reads and writes.
 #[must_use]
@@ -42,7 +46,13 @@ pub async fn run(
     let mut ran = Vec::new();
     for step in STEPS.iter().filter(|step| step.number > format) {
         tracing::info!(step = step.number, name = step.name, "migrating the database");
-        while !advance(store, step, Context::new(server_name, now_ms)).await? {}
+        let mut transactions = 1_u64;
+        while !advance(store, step, Context::new(server_name, now_ms)).await? {
+            if transactions.is_multiple_of(TRANSACTIONS_TOLD) {
+                tracing::info!(step = step.number, transactions, "still migrating the database");
+            }
+            transactions += 1;
+        }
         ran.push(step.number);
     }
     Ok(ran)

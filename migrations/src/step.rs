@@ -3,12 +3,13 @@
 use ruma::{OwnedServerName, ServerName};
 use vestibule_storage::Tx;
 
-use crate::{MigrationError, m0001_baseline, m0002_room_indexes};
+use crate::{MigrationError, m0001_baseline, m0002_room_indexes, m0003_relations};
 
 /// Every step, in order. Numbers have no gaps; new steps go to the end.
 pub(crate) static STEPS: &[Step] = &[
     Step { number: 1, name: "m0001_baseline", run: m0001_baseline::run },
     Step { number: 2, name: "m0002_room_indexes", run: m0002_room_indexes::run },
+    Step { number: 3, name: "m0003_relations", run: m0003_relations::run },
 ];
 
 /// What steps may know of the world.

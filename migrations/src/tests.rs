@@ -1,12 +1,16 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use ruma::{OwnedServerName, OwnedUserId, server_name};
+use ruma::{OwnedEventId, OwnedServerName, OwnedUserId, server_name};
 use vestibule_storage::{
-    CommitMode, Durability, InlineExecutor, MemoryEngine, StorageError, StoreOptions,
+    CommitMode, Durability, InlineExecutor, MemoryEngine, Stamp, StorageError, StoreOptions,
     tables::{
         device_list::JOINED_ROOM_BY_USER,
         meta::StoredServer,
-        room::{MEMBER_BY_ROOM, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo, StoredMembership},
+        relation::{AGGREGATED, RELATION_BY_TYPE, StoredAggregated},
+        room::{
+            MEMBER_BY_ROOM, RELATION_BY_PARENT, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
+            StoredMembership, StoredRelation,
+        },
     },
 };
 use vestibule_types::{EventNo, RoomNo};
@@ -35,7 +39,7 @@ async fn server_of(store: &Store) -> Option<StoredServer> {
 async fn an_empty_database_becomes_this_servers_and_stays_as_it_is() {
     let store = store(&MemoryEngine::new(1));
     let name = server_name!("example.org");
-    assert_eq!(run(&store, name, 7).await.unwrap(), [1, 2]);
+    assert_eq!(run(&store, name, 7).await.unwrap(), [1, 2, 3]);
     assert_eq!(run(&store, name, 8).await.unwrap(), [0_u64; 0]);
     let server = server_of(&store).await.unwrap();
     assert_eq!(server, StoredServer { name: name.to_owned(), created_at: 7 });
@@ -56,7 +60,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     let store = store(&MemoryEngine::new(1));
     put_format(&store, newest_format() + 1).await;
     let error = run(&store, server_name!("example.org"), 7).await.unwrap_err();
-    assert!(matches!(error, MigrationError::UnknownFormat { found: 3, newest: 2 }), "{error}");
+    assert!(matches!(error, MigrationError::UnknownFormat { found: 4, newest: 3 }), "{error}");
     assert_eq!(server_of(&store).await, None);
 }
 
@@ -98,7 +102,7 @@ async fn an_interrupted_step_goes_on_where_it_stopped() {
     let store = store(&engine);
     assert!(!advance(&store, &COUNTS_TO_THREE, context()).await.unwrap());
     assert!(advance(&store, &COUNTS_TO_THREE, context()).await.unwrap());
-    assert_eq!(run(&store, server_name!("example.org"), 7).await.unwrap(), [2]);
+    assert_eq!(run(&store, server_name!("example.org"), 7).await.unwrap(), [2, 3]);
 }
 
 #[test]
@@ -162,7 +166,7 @@ async fn the_second_step_indexes_everybody_who_is_joined_and_nobody_else() {
     let store = store(&MemoryEngine::new(1));
     // More than one transaction takes.
     first_format(&store, 2_500).await;
-    assert_eq!(run(&store, server_name!("s0.example"), 8).await.unwrap(), [2]);
+    assert_eq!(run(&store, server_name!("s0.example"), 8).await.unwrap(), [2, 3]);
     let found = indexes_of(&store).await;
     let server = |number| OwnedServerName::try_from(format!("s{number}.example")).unwrap();
     assert_eq!(
@@ -194,4 +198,94 @@ async fn the_second_step_counts_nobody_twice_when_it_is_interrupted() {
     first_format(&whole, 2_500).await;
     run(&whole, server_name!("s0.example"), 8).await.unwrap();
     assert_eq!(interrupted, indexes_of(&whole).await);
+}
+
+const KINDS: [&str; 5] =
+    ["m.annotation", "m.replace", "m.thread", "m.reference", "org.example.tea"];
+
+fn parent(number: usize) -> OwnedEventId {
+    OwnedEventId::try_from(format!("$p{:04}", number / 7)).unwrap()
+}
+
+/// The rows of relations.
+#[derive(Debug, Default, PartialEq)]
+struct Relations {
+    by_type: BTreeMap<(RoomNo, OwnedEventId, String, Stamp), StoredEventNo>,
+    aggregated: BTreeMap<(RoomNo, OwnedEventId), StoredAggregated>,
+}
+
+async fn relations_of(store: &Store) -> Relations {
+    let read = store.read::<_, StorageError, _>(|snapshot| {
+        let all = usize::MAX;
+        Ok(Relations {
+            by_type: RELATION_BY_TYPE.scan(snapshot, (), all)?.into_iter().collect(),
+            aggregated: AGGREGATED.scan(snapshot, (), all)?.into_iter().collect(),
+        })
+    });
+    read.await.unwrap()
+}
+
+/// A database of the second format with relations in two rooms, the last of which a later server
+/// stored with all its rows. Answers with what is to be there in the end.
+async fn second_format(store: &Store, relations: usize) -> Relations {
+    run(store, server_name!("s0.example"), 7).await.unwrap();
+    let mut wanted = Relations::default();
+    for number in 0..relations {
+        let room = RoomNo(1 + number as u64 % 2);
+        let (parent, kind) = (parent(number), KINDS[number % KINDS.len()]);
+        let event = EventNo(1_000_000 + number as u64);
+        let row = StoredRelation { rel_type: kind.to_owned(), event };
+        let later = number + 1 == relations;
+        let write = store.write::<_, StorageError, _>(SlotNo(0), move |tx| {
+            FORMAT_VERSION.put(tx, (0_u8,), &2)?;
+            let stamp = tx.next_stamp();
+            RELATION_BY_PARENT.put(tx, (room, &parent, stamp), &row)?;
+            if later {
+                let place = (room, &parent, &row.rel_type, stamp);
+                RELATION_BY_TYPE.put(tx, place, &StoredEventNo(row.event))?;
+            }
+            Ok(())
+        });
+        write.await.unwrap();
+    }
+    let rows =
+        store.read::<_, StorageError, _>(|read| RELATION_BY_PARENT.scan(read, (), usize::MAX));
+    for ((room, parent, stamp), row) in rows.await.unwrap() {
+        let place = (room, parent.clone(), row.rel_type.clone(), stamp);
+        wanted.by_type.insert(place, StoredEventNo(row.event));
+        let is = |kind: &str| row.rel_type == kind;
+        if is("m.thread") || is("m.replace") || is("m.reference") {
+            let kinds = wanted.aggregated.entry((room, parent)).or_default();
+            kinds.thread |= is("m.thread");
+            kinds.replaced |= is("m.replace");
+            kinds.referenced |= is("m.reference");
+        }
+    }
+    assert_eq!(wanted.by_type.len(), relations);
+    wanted
+}
+
+#[tokio::test]
+async fn the_third_step_finds_every_relation_by_its_type() {
+    let store = store(&MemoryEngine::new(1));
+    let wanted = second_format(&store, 2_503).await;
+    assert_eq!(relations_of(&store).await.by_type.len(), 1);
+    assert_eq!(run(&store, server_name!("s0.example"), 8).await.unwrap(), [3]);
+    assert_eq!(relations_of(&store).await, wanted);
+}
+
+#[tokio::test]
+async fn the_third_step_ends_alike_when_it_is_interrupted_and_on_a_full_last_page() {
+    for relations in [0, 1, 2_000, 2_503] {
+        let engine = MemoryEngine::new(1);
+        let wanted = second_format(&store(&engine), relations).await;
+        // Every transaction is the last one before the server dies.
+        let mut transactions = 1;
+        let context = || Context::new(server_name!("s0.example"), 8);
+        while !advance(&store(&engine), &STEPS[2], context()).await.unwrap() {
+            transactions += 1;
+        }
+        assert_eq!(transactions, relations / 1_000 + 1);
+        assert_eq!(relations_of(&store(&engine)).await, wanted);
+    }
 }
