@@ -326,6 +326,8 @@ def scenarios(node, rust):
         "nio": (guests, [python, f"{here}/nio/scenario.py"]),
         "nio-crypto": (company, [python, f"{here}/nio/crypto.py"]),
         "js-sdk": (guests, [node, f"{here}/js-sdk/scenario.mjs"]),
+        "js-crypto": (company, [node, f"{here}/js-sdk/crypto.mjs"]),
+        "bot": (company, [python, f"{here}/bot/scenario.py"]),
         "matrix-sdk": (company, [rust]),
         "browser": (guests, [node, f"{here}/browser/scenario.mjs"]),
     }

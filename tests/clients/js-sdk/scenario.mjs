@@ -1,78 +1,21 @@
 // The guest scenario through matrix-js-sdk: two members, a moderator, and people without an account.
 
-import { readFileSync } from "node:fs";
 import { request } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 
-// The SDK talks a lot on the console; only what it reports as an error is worth a line, and only on request.
-const loud = Boolean(process.env.VESTIBULE_CLIENTS_LOUD);
-const quietly = () => {};
-const logger = {
-    trace: quietly, debug: quietly, info: quietly,
-    warn: loud ? console.error : quietly,
-    error: loud ? console.error : quietly,
-    getChild: () => logger,
-};
-for (const name of ["debug", "info", "warn", "error"]) console[name] = loud ? console[name] : quietly;
+import { Facts, logger, outcome, patience, sdk, show, stage, until } from "./common.mjs";
 
-const sdk = await import("matrix-js-sdk");
-
-const stage = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const server = stage.server_name;
-const patience = 15_000;
 const forbidden = "M_FORBIDDEN";
 const guestForbidden = "M_GUEST_ACCESS_FORBIDDEN";
 const guestAccess = (value) => ({ type: "m.room.guest_access", state_key: "", content: { guest_access: value } });
 const alias = (localpart) => `#${localpart}:${server}`;
 
-let passed = 0;
-let failed = 0;
-
-function check(fact, holds, seen) {
-    if (holds) {
-        passed += 1;
-        console.log(`ok      [js-sdk] ${fact}`);
-    } else {
-        failed += 1;
-        console.log(`FAILED  [js-sdk] ${fact}\n        seen: ${show(seen)}`);
-    }
-    return Boolean(holds);
-}
-
-function show(seen) {
-    if (seen?.error instanceof Error) return show(seen.error);
-    if (seen instanceof Error && seen.httpStatus) return `${seen.url} -> ${seen.httpStatus} ${JSON.stringify(seen.data)}`;
-    if (seen instanceof Error) return seen.stack;
-    if (seen?.value?.roomId) return `the room ${seen.value.roomId}`;
-    try {
-        return JSON.stringify(seen);
-    } catch {
-        return String(seen);
-    }
-}
-
-/** What a promise came to: its value, or the error it was refused with. */
-async function outcome(waiting) {
-    try {
-        return { value: await waiting };
-    } catch (error) {
-        return { error };
-    }
-}
+const facts = new Facts("js-sdk");
+const check = facts.check;
 
 /** Whether the SDK was refused by the policy: 403, the code of the class, and a reason. */
 function refused({ error }, errcode = guestForbidden) {
     return error?.httpStatus === 403 && error.errcode === errcode && typeof error.data?.["org.vestibule.reason"] === "string";
-}
-
-/** Waits until `test()` holds; answers with whether it came to hold. */
-async function until(test, within = patience) {
-    const end = Date.now() + within;
-    while (!test()) {
-        if (Date.now() > end) return Boolean(test());
-        await sleep(50);
-    }
-    return true;
 }
 
 /** One request exactly as written: neither `fetch` nor the SDK tidies the path. */
@@ -430,24 +373,7 @@ async function goodbye() {
     }
 }
 
-const watchdog = endAfter(300_000);
-for (const act of [meet, frontDoor, ceiling, wrongDoors, backDoors, sameHandler, joinRules, listed, space, closing, goodbye]) {
-    try {
-        await act();
-    } catch (error) {
-        check(`${act.name} runs to its end`, false, error);
-    }
-    if (cast.length < 7) break; // Without the cast there is no play.
-}
-clearTimeout(watchdog);
-for (const person of cast) person.client.stopClient();
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);
-
-/** Ends a scenario that hangs. */
-function endAfter(ms) {
-    return globalThis.setTimeout(() => {
-        console.log(`FAILED  [js-sdk] the scenario ends within ${ms} ms\n${passed} passed, ${failed + 1} failed`);
-        process.exit(1);
-    }, ms);
-}
+await facts.play(
+    [meet, frontDoor, ceiling, wrongDoors, backDoors, sameHandler, joinRules, listed, space, closing, goodbye],
+    cast, () => cast.length >= 7,
+);
