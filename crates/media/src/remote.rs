@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use ruma::{OwnedServerName, ServerName};
 use vestibule_storage::{
     SlotNo,
@@ -14,21 +13,22 @@ use vestibule_types::{
 };
 
 use crate::{
-    DownloadMedia, DownloadMediaError, Media,
+    Chunks, DownloadMedia, DownloadMediaError, Media,
     download::Found,
     turns::{Share, Turns},
     upload::{ReceiveError, fits},
 };
 
 /// A file of another server.
-#[derive(Debug)]
 pub struct FetchedMedia {
     /// Its content type.
     pub content_type: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// The file.
-    pub body: Bytes,
+    /// Its size in bytes, where that is known before.
+    pub size: Option<u64>,
+    /// The file, as it arrives.
+    pub chunks: Chunks,
 }
 
 /// Why another server gave no file.
@@ -40,21 +40,45 @@ pub enum FetchMediaError {
     /// It waits for it, too.
     #[error("the file has not been uploaded yet")]
     NotYetUploaded,
-    /// It could not be asked, or its answer was too large or not understood.
+    /// It says that it is larger than it gives.
+    #[error("the file is larger than this server fetches")]
+    TooLarge,
+    /// It could not be asked, or its answer was not understood.
     #[error("the other server gave no file")]
     Failed,
 }
 
 /// Fetches files of other servers.
 pub trait RemoteMedia: Send + Sync + 'static {
-    /// Fetches a file of at most so many bytes, which the other server may wait for so long.
+    /// Begins to fetch a file, which the other server may wait for so long. However much comes: it is
+    /// read no further than it is wanted.
     fn fetch<'a>(
         &'a self,
         server: &'a ServerName,
         media_id: &'a str,
-        bytes_max: u64,
         wait: Duration,
     ) -> BoxFuture<'a, Result<FetchedMedia, FetchMediaError>>;
+}
+
+impl From<FetchMediaError> for DownloadMediaError {
+    fn from(error: FetchMediaError) -> Self {
+        match error {
+            FetchMediaError::NotFound => Self::NotFound,
+            FetchMediaError::NotYetUploaded => Self::NotYetUploaded,
+            FetchMediaError::TooLarge => Self::TooLarge,
+            FetchMediaError::Failed => Self::Unreachable,
+        }
+    }
+}
+
+impl From<ReceiveError> for DownloadMediaError {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Disk(cause) => Self::Disk(cause),
+            ReceiveError::TooLarge => Self::TooLarge,
+            ReceiveError::TooSlow | ReceiveError::BrokenOff => Self::Unreachable,
+        }
+    }
 }
 
 /// Reaches nobody.
@@ -65,7 +89,6 @@ impl RemoteMedia for Alone {
         &'a self,
         _: &'a ServerName,
         _: &'a str,
-        _: u64,
         _: Duration,
     ) -> BoxFuture<'a, Result<FetchedMedia, FetchMediaError>> {
         Box::pin(async { Err(FetchMediaError::NotFound) })
@@ -88,17 +111,8 @@ impl Media {
             found => return Ok(found),
         }
         let _turn = inner.fetching.acquire().await.map_err(|_| DownloadMediaError::Busy)?;
-        let bytes_max = self.config().upload_bytes_max;
-        let fetched = self
-            .remote()
-            .fetch(&wanted.server, &wanted.media_id, bytes_max, wanted.wait)
-            .await
-            .map_err(|error| match error {
-                FetchMediaError::NotFound => DownloadMediaError::NotFound,
-                FetchMediaError::NotYetUploaded => DownloadMediaError::NotYetUploaded,
-                FetchMediaError::Failed => DownloadMediaError::Unreachable,
-            })?;
-        self.keep_copy(wanted, fetched, bytes_max).await?;
+        let fetched = self.remote().fetch(&wanted.server, &wanted.media_id, wanted.wait).await;
+        self.keep_copy(wanted, fetched?).await?;
         Ok(self.look(&wanted.server, &wanted.media_id).await?)
     }
 
@@ -106,17 +120,13 @@ impl Media {
         &self,
         wanted: &DownloadMedia,
         fetched: FetchedMedia,
-        bytes_max: u64,
     ) -> Result<(), DownloadMediaError> {
-        let FetchedMedia { content_type, name, body } = fetched;
-        let chunks = futures_util::stream::iter([Ok(body)]);
-        let received = self.receive(Box::pin(chunks), bytes_max).await;
-        let received = received.map_err(|error| match error {
-            ReceiveError::Disk(cause) => DownloadMediaError::Disk(cause),
-            ReceiveError::TooLarge | ReceiveError::TooSlow | ReceiveError::BrokenOff => {
-                DownloadMediaError::Unreachable
-            }
-        })?;
+        let FetchedMedia { content_type, name, size, chunks } = fetched;
+        let bytes_max = self.config().upload_bytes_max;
+        if size.is_some_and(|size| size > bytes_max) {
+            return Err(DownloadMediaError::TooLarge);
+        }
+        let received = self.receive(chunks, bytes_max).await?;
         let row = StoredMedia {
             uploader: None,
             created_at: self.inner.parts.environment.now_ms(),

@@ -208,6 +208,7 @@ pub(crate) fn standing(exchanged: &Result<Reply, TransportError>) -> Standing {
         Ok(reply) if reply.status.is_success() => Standing::Well,
         Ok(reply) if reply.status == StatusCode::TOO_MANY_REQUESTS => Standing::Open,
         Ok(reply) if reply.status.is_client_error() && speaks_matrix(reply) => Standing::Well,
+        Ok(reply) if is_about_a_file(reply) => Standing::Well,
         Ok(reply) => Standing::Failing(format!("it answered {}", reply.status)),
         Err(TransportError::Refused) => Standing::Open,
         Err(error) => Standing::Failing(error.to_string()),
@@ -218,6 +219,14 @@ pub(crate) fn standing(exchanged: &Result<Reply, TransportError>) -> Standing {
 fn speaks_matrix(reply: &Reply) -> bool {
     let body: Result<Value, _> = serde_json::from_slice(&reply.body);
     body.is_ok_and(|body| body.get("errcode").is_some_and(Value::is_string))
+}
+
+/// Whether the server says something about a file with a status that otherwise tells of a server that does
+/// not work (server-server API, "Content Repository"). Anybody can ask for such files.
+fn is_about_a_file(reply: &Reply) -> bool {
+    let body: Result<Value, _> = serde_json::from_slice(&reply.body);
+    let about_a_file = |code: &Value| code == "M_NOT_YET_UPLOADED" || code == "M_TOO_LARGE";
+    body.is_ok_and(|body| body.get("errcode").is_some_and(about_a_file))
 }
 
 fn read<R: OutgoingRequest>(

@@ -64,6 +64,26 @@ pub(crate) enum Purpose {
     Answer,
 }
 
+impl Purpose {
+    /// The epoch of the policy, and what carries requests instead of the network.
+    async fn begin(
+        self,
+        config: &Config,
+        store: &Store,
+    ) -> anyhow::Result<(u64, Option<Arc<dyn Transport>>)> {
+        match self {
+            Self::Serve(transport) => {
+                // The database is ours alone by now, so nobody else is writing a file.
+                media_files(config)
+                    .forget_unfinished()
+                    .context("cannot remove unfinished uploads")?;
+                Ok((next_policy_epoch(store).await?, transport))
+            }
+            Self::Answer => Ok((policy_epoch(store).await?, None)),
+        }
+    }
+}
+
 impl House {
     /// Brings the database up to date and builds the services over it.
     pub(crate) async fn build(
@@ -77,16 +97,7 @@ impl House {
             .await
             .context("cannot use the database")?;
         let signing_key = Arc::new(signing_key(&store, environment).await?);
-        let (epoch, transport) = match purpose {
-            Purpose::Serve(transport) => {
-                // The database is ours alone by now, so nobody else is writing a file.
-                media_files(&config)
-                    .forget_unfinished()
-                    .context("cannot remove unfinished uploads")?;
-                (next_policy_epoch(&store).await?, transport)
-            }
-            Purpose::Answer => (policy_epoch(&store).await?, None),
-        };
+        let (epoch, transport) = purpose.begin(&config, &store).await?;
         let policy = PolicyHandle::new(policy.at_epoch(epoch));
         let ground = Ground {
             config: &config,
@@ -95,17 +106,9 @@ impl House {
             policy: &policy,
             signing_key: &signing_key,
         };
-        let AtHome { accounts, rooms, keys, media, job_bell } = AtHome::build(&ground, executor)?;
         let way_out = reaching::transport(&config, environment, transport.as_ref())?;
-        if let Some(previews) = reaching::previews(&config, environment, &way_out) {
-            media.set_previews(previews);
-        }
-        let push = Push::new(PushParts {
-            environment: environment.clone(),
-            rooms: rooms.clone(),
-            web: reaching::gateways(&config, environment, &way_out),
-            config: PushConfig { call_time_max: config.push.request_timeout.duration() },
-        });
+        let AtHome { accounts, rooms, keys, media, push, job_bell } =
+            AtHome::build(&ground, executor, &way_out)?;
         let sync = Sync::new(SyncParts {
             rooms: rooms.clone(),
             unread: push.unread().clone(),
@@ -184,12 +187,13 @@ impl House {
     }
 }
 
-/// The services that need no other server.
+/// The services that need no other server, but for web servers that users name.
 struct AtHome {
     accounts: Accounts,
     rooms: Rooms,
     keys: Keys,
     media: Media,
+    push: Push,
     job_bell: Arc<Notify>,
 }
 
@@ -203,7 +207,11 @@ struct Ground<'a> {
 }
 
 impl AtHome {
-    fn build(ground: &Ground<'_>, executor: Arc<dyn Executor>) -> anyhow::Result<Self> {
+    fn build(
+        ground: &Ground<'_>,
+        executor: Arc<dyn Executor>,
+        way_out: &Arc<dyn Transport>,
+    ) -> anyhow::Result<Self> {
         let Ground { config, environment, store, policy, signing_key } = *ground;
         let rates = Arc::new(RateBuckets::default());
         let job_bell = Arc::new(Notify::new());
@@ -233,19 +241,8 @@ impl AtHome {
         if let Some(smtp) = Smtp::of(config, environment)? {
             accounts.set_post(Arc::new(smtp));
         }
-        let media = Media::new(MediaParts {
-            store: store.clone(),
-            objects: Arc::new(media_files(config)),
-            executor: Arc::new(
-                ThreadPool::new("thumbnail", THUMBNAILS_AT_ONCE_MAX, THUMBNAILS_WAITING_MAX)
-                    .context("cannot start the thumbnail threads")?,
-            ),
-            policy: policy.clone(),
-            rates: rates.clone(),
-            environment: environment.clone(),
-            server_name: config.server_name().to_owned(),
-            config: media_config(config),
-        });
+        let media = media(ground, &rates, way_out)?;
+        let push = push(ground, &rooms, way_out);
         let keys = Keys::new(KeysParts {
             store: store.clone(),
             policy: policy.clone(),
@@ -255,7 +252,7 @@ impl AtHome {
             accounts: accounts.clone(),
             rooms: rooms.clone(),
         });
-        Ok(Self { accounts, rooms, keys, media, job_bell })
+        Ok(Self { accounts, rooms, keys, media, push, job_bell })
     }
 }
 
@@ -337,6 +334,43 @@ fn email_config(config: &Config) -> Option<EmailConfig> {
         link_base,
         link_life: email.link_life.duration(),
         next_link_hosts: email.next_link_hosts.clone(),
+    })
+}
+
+/// Who keeps files. Previews of pages are made whether other servers are talked to or not.
+fn media(
+    ground: &Ground<'_>,
+    rates: &Arc<RateBuckets>,
+    way_out: &Arc<dyn Transport>,
+) -> anyhow::Result<Media> {
+    let Ground { config, environment, store, policy, .. } = *ground;
+    let media = Media::new(MediaParts {
+        store: store.clone(),
+        objects: Arc::new(media_files(config)),
+        executor: Arc::new(
+            ThreadPool::new("thumbnail", THUMBNAILS_AT_ONCE_MAX, THUMBNAILS_WAITING_MAX)
+                .context("cannot start the thumbnail threads")?,
+        ),
+        policy: policy.clone(),
+        rates: rates.clone(),
+        environment: environment.clone(),
+        server_name: config.server_name().to_owned(),
+        config: media_config(config),
+    });
+    if let Some(previews) = reaching::previews(config, environment, way_out) {
+        media.set_previews(previews);
+    }
+    Ok(media)
+}
+
+/// Who tells devices of news. Push gateways are called whether other servers are talked to or not.
+fn push(ground: &Ground<'_>, rooms: &Rooms, way_out: &Arc<dyn Transport>) -> Push {
+    let Ground { config, environment, .. } = *ground;
+    Push::new(PushParts {
+        environment: environment.clone(),
+        rooms: rooms.clone(),
+        web: reaching::gateways(config, environment, way_out),
+        config: PushConfig { call_time_max: config.push.request_timeout.duration() },
     })
 }
 

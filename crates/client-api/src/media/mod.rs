@@ -106,6 +106,9 @@ fn not_given(error: DownloadMediaError) -> MatrixError {
             ErrorKind::NotYetUploaded,
             error.to_string(),
         ),
+        DownloadMediaError::TooLarge => {
+            MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::TooLarge, error.to_string())
+        }
         DownloadMediaError::Busy => unavailable(&error),
         DownloadMediaError::Unreachable => {
             MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::Unknown, error.to_string())

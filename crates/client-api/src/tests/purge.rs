@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
+use futures_util::stream;
 use parking_lot::Mutex;
 use ruma::ServerName;
 use vestibule_media::{FetchMediaError, FetchedMedia, Purged, RemoteMedia};
@@ -19,13 +20,13 @@ impl RemoteMedia for Elsewhere {
         &'a self,
         _: &'a ServerName,
         media_id: &'a str,
-        _: u64,
         _: Duration,
     ) -> BoxFuture<'a, Result<FetchedMedia, FetchMediaError>> {
         let found = self.0.lock().get(media_id).copied().ok_or(FetchMediaError::NotFound);
         Box::pin(async move {
             let body = Bytes::from_static(found?.as_bytes());
-            Ok(FetchedMedia { content_type: None, name: None, body })
+            let chunks = Box::pin(stream::iter([Ok(body)]));
+            Ok(FetchedMedia { content_type: None, name: None, size: None, chunks })
         })
     }
 }

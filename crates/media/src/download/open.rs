@@ -66,6 +66,9 @@ pub enum DownloadMediaError {
     /// The server it comes from cannot be asked, or gives no file.
     #[error("the other server gave no file")]
     Unreachable,
+    /// The other server's file is larger than this one fetches.
+    #[error("the file is larger than this server fetches")]
+    TooLarge,
     /// Too many files are being fetched.
     #[error("too many files are being fetched")]
     Busy,

@@ -55,10 +55,16 @@ pub const THUMBNAILS_AT_ONCE_MAX: usize = 1;
 pub const THUMBNAILS_WAITING_MAX: usize = 64;
 
 /// How long fetching a file from another server may take.
-pub const MEDIA_FETCH_TIME_MAX: Duration = Duration::from_mins(2);
+pub const MEDIA_FETCH_TIME_MAX: Duration = Duration::from_mins(5);
 
-/// Files that are fetched from other servers at once.
-pub const MEDIA_FETCHES_AT_ONCE_MAX: usize = 4;
+/// Files that are fetched from other servers at once. Of each, some pieces are in memory.
+pub const MEDIA_FETCHES_AT_ONCE_MAX: usize = 16;
+
+/// Redirects that are followed to a file of another server.
+pub const MEDIA_REDIRECTS_MAX: usize = 3;
+
+/// Headers of one part of an answer with a file in it.
+pub const MEDIA_PART_HEADERS_MAX: usize = 32;
 
 /// Downloads that may wait for files of other servers.
 pub const MEDIA_FETCHES_WAITING_MAX: usize = 256;

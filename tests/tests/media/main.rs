@@ -1,5 +1,9 @@
 //! Files: uploads and downloads over HTTP.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that called them")]
+
+mod elsewhere;
+
 use std::io::Cursor;
 
 use http::Method;
