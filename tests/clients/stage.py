@@ -327,6 +327,7 @@ def scenarios(node, rust):
         "nio-crypto": (company, [python, f"{here}/nio/crypto.py"]),
         "js-sdk": (guests, [node, f"{here}/js-sdk/scenario.mjs"]),
         "js-crypto": (company, [node, f"{here}/js-sdk/crypto.mjs"]),
+        "js-devices": (company, [node, f"{here}/js-sdk/devices.mjs"]),
         "bot": (company, [python, f"{here}/bot/scenario.py"]),
         "matrix-sdk": (company, [rust]),
         "browser": (guests, [node, f"{here}/browser/scenario.mjs"]),

@@ -1,6 +1,7 @@
 // What the scenarios of matrix-js-sdk share: facts, patience, and a console that keeps quiet.
 
 import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 // The SDK talks a lot on the console; only what it reports as an error is worth a line, and only on request.
@@ -89,4 +90,13 @@ export async function until(test, within = patience) {
         await sleep(50);
     }
     return true;
+}
+
+/** Asks the stage to restart the server, and waits until it is back. */
+export async function restart() {
+    const lines = createInterface({ input: process.stdin });
+    console.log("stage: restart");
+    const answer = await new Promise((resolve) => lines.once("line", resolve));
+    lines.close();
+    if (answer !== "restarted") throw new Error("the server did not come back");
 }

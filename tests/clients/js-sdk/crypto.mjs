@@ -1,117 +1,12 @@
 // Encryption through matrix-js-sdk and its Rust crypto: people, their devices, and what makes them trust each other.
 
-import { Facts, logger, outcome, patience, sdk, stage, until } from "./common.mjs";
-
-const { VerificationPhase, VerificationRequestEvent, VerifierEvent, CryptoEvent } = await import("matrix-js-sdk/lib/crypto-api/index.js");
+import { Facts, outcome, patience, stage, until } from "./common.mjs";
+import { arrive, crypto, emojis, megolm } from "./device.mjs";
 
 const facts = new Facts("js-crypto");
 const check = facts.check;
-const megolm = { type: "m.room.encryption", state_key: "", content: { algorithm: "m.megolm.v1.aes-sha2" } };
-const emojis = "m.sas.v1";
 const cast = [];
-
-/** One device of somebody: a client with its own keys, syncing in the background. */
-class Device {
-    syncErrors = [];
-    requests = [];
-    toDevice = [];
-    notes = { sessionsLeft: undefined };
-    /** The key of the secret storage, once its owner typed it in here. */
-    recoveryKey = null;
-
-    constructor(name, label, login) {
-        this.name = name;
-        this.label = label;
-        this.client = sdk.createClient({
-            baseUrl: stage.url, logger,
-            userId: login.user_id, deviceId: login.device_id, accessToken: login.access_token,
-            verificationMethods: [emojis],
-            cryptoCallbacks: {
-                getSecretStorageKey: async ({ keys }) =>
-                    this.recoveryKey && [Object.keys(keys)[0], this.recoveryKey.privateKey],
-            },
-        });
-        this.id = this.client.getUserId();
-        this.device = this.client.getDeviceId();
-        this.client.on(sdk.ClientEvent.Sync, (state, _before, data) => {
-            if (state === "ERROR" || state === "RECONNECTING") this.syncErrors.push(`${state}: ${data?.error}`);
-        });
-        this.client.on(CryptoEvent.VerificationRequestReceived, (request) => this.requests.push(request));
-        this.client.on(CryptoEvent.KeyBackupSessionsRemaining, (left) => (this.notes.sessionsLeft = left));
-        this.client.on(sdk.ClientEvent.ReceivedToDeviceMessage, (payload) => this.toDevice.push(payload));
-    }
-
-    get crypto() {
-        return this.client.getCrypto();
-    }
-
-    get who() {
-        return `${this.name}'s ${this.label}`;
-    }
-
-    room(roomId) {
-        return this.client.getRoom(roomId);
-    }
-
-    events(roomId) {
-        const room = this.room(roomId);
-        const threads = room?.getThreads().flatMap((thread) => thread.events) ?? [];
-        return [...(room?.getLiveTimeline().getEvents() ?? []), ...threads];
-    }
-
-    event(roomId, id) {
-        return this.events(roomId).find((event) => event.getId() === id);
-    }
-
-    /** Whether an event arrives, was encrypted, and reads so. */
-    reads(roomId, id, body) {
-        return until(() => {
-            const event = this.event(roomId, id);
-            return event?.isEncrypted() && event.getContent().body === body;
-        });
-    }
-
-    seen(roomId, id) {
-        const event = this.event(roomId, id);
-        return event && { content: event.getContent(), failure: event.decryptionFailureReason };
-    }
-
-    async say(roomId, content) {
-        const whole = typeof content === "string" ? { msgtype: "m.text", body: content } : content;
-        return (await this.client.sendMessage(roomId, whole)).event_id;
-    }
-
-    /** The password asked for, as a client's dialogue does. */
-    password(password, asked = {}) {
-        return async (request) => {
-            try {
-                return await request(null);
-            } catch (error) {
-                if (error.httpStatus !== 401 || !error.data?.flows) throw error;
-                asked.flows = error.data.flows;
-                return await request({
-                    type: "m.login.password", session: error.data.session,
-                    identifier: { type: "m.id.user", user: this.id }, password,
-                });
-            }
-        };
-    }
-}
-
-async function device(name, label) {
-    const login = await outcome(sdk.createClient({ baseUrl: stage.url, logger }).loginRequest({
-        type: "m.login.password", identifier: { type: "m.id.user", user: name },
-        password: stage.passwords[name], initial_device_display_name: label,
-    }));
-    check(`${name}'s ${label} logs in`, login.value?.access_token, login.error);
-    const made = new Device(name, label, login.value);
-    cast.push(made);
-    await made.client.initRustCrypto({ useIndexedDB: false });
-    await made.client.startClient({ initialSyncLimit: 50, threadSupport: true });
-    const synced = await until(() => ["PREPARED", "SYNCING"].includes(made.client.getSyncState()));
-    check(`${made.who} syncs`, synced, made.syncErrors);
-    return made;
-}
+const device = (name, label) => arrive(facts, cast, name, label);
 
 let alice, bob, cellar, direct, root;
 const said = {};
@@ -152,10 +47,7 @@ async function crossSigning() {
 
 async function secretStorage() {
     for (const one of [alice, bob]) {
-        one.recoveryKey = await one.crypto.createRecoveryKeyFromPassphrase(one === bob ? "a long phrase" : undefined);
-        const made = await outcome(one.crypto.bootstrapSecretStorage({
-            createSecretStorageKey: async () => one.recoveryKey, setupNewSecretStorage: true, setupNewKeyBackup: true,
-        }));
+        const made = await outcome(one.setUpSecretStorage(one === bob ? "a long phrase" : undefined));
         check(`${one.name} sets up secret storage`, !made.error && (await one.crypto.isSecretStorageReady()), made.error);
         const status = await one.crypto.getCrossSigningStatus();
         check(`${one.name}'s cross-signing keys lie in it`, status.privateKeysInSecretStorage, status);
@@ -258,12 +150,12 @@ async function compare(one, two, request, what) {
     if (!check(`${what}: the request arrives`, arrived)) return;
     const theirs = two.requests.pop();
     await theirs.accept();
-    check(`${what}: it is accepted`, await phase(VerificationPhase.Ready, () => request), request.phase);
+    check(`${what}: it is accepted`, await phase(crypto.VerificationPhase.Ready, () => request), request.phase);
     const mine = await request.startVerification(emojis);
     check(`${what}: it starts on the other side`, await until(() => theirs.verifier));
     const shown = [];
     const ends = [mine, theirs.verifier].map((verifier, at) => {
-        verifier.on(VerifierEvent.ShowSas, (sas) => (shown[at] = sas));
+        verifier.on(crypto.VerifierEvent.ShowSas, (sas) => (shown[at] = sas));
         if (verifier.getShowSasCallbacks()) shown[at] = verifier.getShowSasCallbacks();
         return outcome(verifier.verify());
     });
@@ -274,7 +166,7 @@ async function compare(one, two, request, what) {
     const over = await Promise.all(ends);
     check(`${what}: both sides come to the end`, !over[0].error && !over[1].error, over.find((end) => end.error));
     check(`${what}: and call it done`, await until(() =>
-        request.phase === VerificationPhase.Done && theirs.phase === VerificationPhase.Done), [request.phase, theirs.phase]);
+        request.phase === crypto.VerificationPhase.Done && theirs.phase === crypto.VerificationPhase.Done), [request.phase, theirs.phase]);
 }
 
 /** Each device brings its keys to the backup in its own time. */
@@ -331,11 +223,8 @@ async function recovery() {
     const blind = tablet.event(cellar, said.hello);
     await until(() => blind.isDecryptionFailure());
     check("a device without keys reads nothing of before", blind.isDecryptionFailure(), tablet.seen(cellar, said.hello));
-    tablet.recoveryKey = bob.recoveryKey;
-    await until(() => tablet.crypto.userHasCrossSigningKeys(bob.id, true));
-    const signed = await outcome(tablet.crypto.bootstrapCrossSigning({}));
-    check("with the recovery key it takes the cross-signing keys out of secret storage",
-        !signed.error && (await tablet.crypto.isCrossSigningReady()), signed.error);
+    const signed = await outcome(tablet.recover(bob.recoveryKey));
+    check("with the recovery key it takes the cross-signing keys out of secret storage", signed.value, signed.error);
     check("and signs itself", await until(async () =>
         (await tablet.crypto.getDeviceVerificationStatus(bob.id, tablet.device))?.crossSigningVerified));
     await tablet.crypto.loadSessionBackupPrivateKeyFromSecretStorage();
