@@ -63,7 +63,7 @@ pub use self::{
         Register, RegisterError, RegisterGuest, RegisterGuestError, RegisterShared,
         RegisterSharedError, Registered, RegistrationToken,
     },
-    service::{Accounts, AccountsParts, Acquaintance},
+    service::{Accounts, AccountsParts, Acquaintance, system_user_of},
     session::{
         LogIn, LogInError, LogInProof, LoginToken, Named, NewSession, RefreshError, Refreshed,
         RequestLoginTokenError, Resolved, Sighting,
@@ -73,7 +73,7 @@ pub use self::{
     uia::{Attempt, Challenge, Failure, FallbackMail, FallbackStage, Proof, Stage, UiaError},
     user_data::{
         AccountDataItem, ChangePushRuleError, CreateFilterError, PutAccountData, PutPushRule,
-        SetAccountDataError, SetTagError,
+        SetAccountDataError, SetTagError, tag_notice_room,
     },
     username::{GUEST_PREFIX, SYSTEM_LOCALPART, UsernameError},
 };

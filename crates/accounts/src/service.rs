@@ -223,7 +223,8 @@ pub(crate) fn counted_address(address: IpAddr) -> Option<String> {
 }
 
 /// The name of the server's own user.
-fn system_user_of(server_name: &ServerName) -> OwnedUserId {
+#[must_use]
+pub fn system_user_of(server_name: &ServerName) -> OwnedUserId {
     // A server name that is valid makes a valid identifier with this localpart; were it not, a
     // user nobody can be is as good as any.
     let text = format!("@{SYSTEM_LOCALPART}:{server_name}");

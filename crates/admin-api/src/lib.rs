@@ -12,6 +12,7 @@ mod doors;
 mod federation;
 mod media;
 mod messages;
+mod notices;
 mod policy;
 mod reload;
 mod reports;
@@ -31,11 +32,12 @@ pub use self::{
     messages::{
         ClassChange, DatabaseAnswer, DenialAnswer, DenialsAnswer, DestinationAnswer,
         DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, LockChange, MediaAnswer,
-        MediaListAnswer, MediaPurge, ModerationAnswer, ModerationsAnswer, NewToken, NewUser,
-        OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer, PurgedAnswer, QuarantineChange,
-        ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer, SigningKeyAnswer,
-        SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer, UnmanagedRoom,
-        UnmanagedRoomsAnswer, UserAnswer, UsersAnswer,
+        MediaListAnswer, MediaPurge, ModerationAnswer, ModerationsAnswer, NewNotice, NewToken,
+        NewUser, NoticeAnswer, OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer,
+        PurgedAnswer, QuarantineChange, ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer,
+        SigningKeyAnswer, SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer,
+        UnmanagedRoom, UnmanagedRoomsAnswer, UnpinnedAnswer, UsageLimitReached, UserAnswer,
+        UsersAnswer,
     },
     segment::segment,
     services::{AdminServices, Maintenance, MaintenanceError},
@@ -54,6 +56,14 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
         .mount_at(Method::PUT, &at("/users/{user}/password"), OPERATOR, users::password::handle)
         .mount_at(Method::PUT, &at("/users/{user}/lock"), OPERATOR, users::restrain::lock)
         .mount_at(Method::PUT, &at("/users/{user}/suspend"), OPERATOR, users::restrain::suspend)
+        .mount_at(Method::POST, &at("/users/{user}/notices"), OPERATOR, notices::send::to_user)
+        .mount_at(
+            Method::DELETE,
+            &at("/users/{user}/notices/pinned"),
+            OPERATOR,
+            notices::unpin::handle,
+        )
+        .mount_at(Method::POST, &at("/notices"), OPERATOR, notices::send::to_all)
         .mount_at(Method::GET, &at("/moderation"), OPERATOR, users::moderation::handle)
         .mount_at(Method::POST, &at("/tokens"), OPERATOR, tokens::create::handle)
         .mount_at(Method::GET, &at("/tokens"), OPERATOR, tokens::list::handle)

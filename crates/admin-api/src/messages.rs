@@ -360,3 +360,38 @@ pub struct PurgedAnswer {
     /// Files.
     pub files: u64,
 }
+
+/// What is to be said to one user or to all.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NewNotice {
+    /// The words.
+    pub body: String,
+    /// Set when a limit of the server was reached; the notice stays pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_limit: Option<UsageLimitReached>,
+}
+
+/// Which limit of the server was reached.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UsageLimitReached {
+    /// Its kind; the specification knows `monthly_active_user`.
+    pub limit_type: String,
+    /// A URI at which whoever runs the server can be reached.
+    pub admin_contact: String,
+}
+
+/// A notice that was sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NoticeAnswer {
+    /// The user's room of notices.
+    pub room_id: String,
+    /// The message.
+    pub event_id: String,
+}
+
+/// What was taken down.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UnpinnedAnswer {
+    /// How many notices.
+    pub notices: usize,
+}

@@ -18,8 +18,8 @@ use self::{
     support::support,
 };
 use crate::{
-    Engine, Limits, Listener, Log, Media, Previews, Problem, Registration, RegistrationMode,
-    Surface, load::Sections,
+    Engine, Limits, Listener, Log, Media, Notices, Previews, Problem, Registration,
+    RegistrationMode, Surface, load::Sections,
 };
 
 /// What the checks found.
@@ -46,6 +46,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
     registration(sections, &mut found);
     support(sections, &mut found);
     rooms(&sections.rooms.default_version, &mut found);
+    notices(&sections.notices, &mut found);
     log(&sections.log, &mut found);
     federation(sections, &mut found);
     identity(sections, &mut found);
@@ -202,6 +203,26 @@ fn rooms(version: &RoomVersionId, found: &mut Checked) {
         found.problems.push(
             Problem::new("rooms.default_version", message, "write \"12\", or any from \"3\"")
                 .with_value(format!("\"{version}\"")),
+        );
+    }
+}
+
+fn notices(notices: &Notices, found: &mut Checked) {
+    if notices.room_name.trim().is_empty() {
+        found.problems.push(Problem::new(
+            "notices.room_name",
+            "is empty",
+            "write what users are to read above the notices, or leave it out",
+        ));
+    }
+    if let Some(avatar) = notices.avatar.as_ref().filter(|it| it.parts().is_err()) {
+        found.problems.push(
+            Problem::new(
+                "notices.avatar",
+                "is no file",
+                "write an address as mxc://server/id, or leave it out",
+            )
+            .with_value(format!("\"{avatar}\"")),
         );
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     policy_example::POLICY_EXAMPLE,
     section::{Key, Section},
     sections::{
-        Email, Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Previews, Push,
-        Registration, Rooms, Server, Storage, Support,
+        Email, Federation, Identity, Limits, Listener, Log, Login, Media, Notices, Presence,
+        Previews, Push, Registration, Rooms, Server, Storage, Support,
     },
     tree::Step,
 };
@@ -36,6 +36,7 @@ fn sections() -> Vec<Described> {
         described::<Email>("email", "[email]"),
         described::<Support>("support", "[support]"),
         Described { more: ROOM_RULES, ..described::<Rooms>("rooms", "[rooms]") },
+        described::<Notices>("notices", "[notices]"),
         described::<Federation>("federation", "[federation]"),
         described::<Identity>("identity", "[identity]"),
         described::<Media>("media", "[media]"),

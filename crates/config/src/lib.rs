@@ -23,7 +23,7 @@ pub use self::{
     problem::{Problem, Problems},
     sections::{
         Contact, Durability, Email, EmailAtRegistration, EmailTls, Engine, Federation, Identity,
-        Limits, Listener, Log, LogFormat, Login, Media, Network, Presence, Previews, Push,
+        Limits, Listener, Log, LogFormat, Login, Media, Network, Notices, Presence, Previews, Push,
         Registration, RegistrationMode, Rooms, Server, Storage, Support, Surface, Terms, Tls,
     },
 };

@@ -12,8 +12,8 @@ use vestibule_policy::{Policy, PolicyConfig, compile};
 use vestibule_types::Secret;
 
 use crate::{
-    Email, Federation, Identity, Limits, Listener, Log, Login, Media, Presence, Previews, Problem,
-    Problems, Push, Registration, Rooms, Server, Storage, Support, Surface,
+    Email, Federation, Identity, Limits, Listener, Log, Login, Media, Notices, Presence, Previews,
+    Problem, Problems, Push, Registration, Rooms, Server, Storage, Support, Surface,
     check::{Checked, check},
     example::section_names,
     overlay::Overlay,
@@ -41,6 +41,8 @@ pub struct Config {
     pub support: Support,
     /// `[rooms]`
     pub rooms: Rooms,
+    /// `[notices]`
+    pub notices: Notices,
     /// `[federation]`
     pub federation: Federation,
     /// `[identity]`
@@ -188,6 +190,7 @@ pub(crate) struct Sections {
     pub(crate) email: Email,
     pub(crate) support: Support,
     pub(crate) rooms: Rooms,
+    pub(crate) notices: Notices,
     pub(crate) federation: Federation,
     pub(crate) identity: Identity,
     pub(crate) media: Media,
@@ -210,6 +213,7 @@ impl Sections {
             email: self.email,
             support: self.support,
             rooms: self.rooms,
+            notices: self.notices,
             federation: self.federation,
             identity: self.identity,
             media: self.media,
@@ -236,6 +240,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     let login = own(reader, &mut root, "login");
     let email = own(reader, &mut root, "email");
     let support = own(reader, &mut root, "support");
+    let notices = own(reader, &mut root, "notices");
     let federation = own(reader, &mut root, "federation");
     let identity = own(reader, &mut root, "identity");
     let media = own(reader, &mut root, "media");
@@ -260,6 +265,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
         email,
         support,
         rooms,
+        notices,
         federation,
         identity,
         media,

@@ -7,6 +7,7 @@ use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedServerName, OwnedUserId,
     RoomId, UserId,
 };
+use vestibule_accounts::SYSTEM_LOCALPART;
 use vestibule_policy::{
     AccountState, Action, Class, Decision, Denial, Invitee, Obligation, Permit, PermitKind, Policy,
     RateFact, RateKey, Request, RoomKind, Subject,
@@ -328,9 +329,14 @@ pub(crate) fn decide_for<R: Read, V: Read>(
     Ok(policy.decide(&facts, &request))
 }
 
-/// An account as the policy sees it. One without a row has no class that may do anything.
+/// A local account as the policy sees it. One without a row has no class that may do anything, but for the
+/// server's own user, who has none.
 pub(crate) fn subject(reader: &impl Read, user_id: &UserId) -> Result<Subject, StorageError> {
     Ok(vestibule_accounts::facts::subject(reader, user_id)?.unwrap_or_else(|| {
+        // Nobody can have an account of this name, or act as it.
+        if user_id.localpart() == SYSTEM_LOCALPART {
+            return Subject::system(user_id.to_owned());
+        }
         let mut nobody = Subject::new(user_id.to_owned(), ClassName::new("unknown"), None);
         nobody.state = AccountState::Deactivated;
         nobody

@@ -33,6 +33,7 @@ mod read;
 mod report;
 mod room_tx;
 mod send;
+mod server_notice;
 mod service;
 mod state;
 mod sweep;
@@ -90,6 +91,7 @@ pub use self::{
     report::{FiledReport, Report, ReportError, Reported},
     room_tx::UnknownRoom,
     send::{Redact, SendError, SendEvent, SendState},
+    server_notice::{NoticesConfig, SentNotice, ServerNotice, ServerNoticeError, UsageLimit},
     service::{Rooms, RoomsConfig, RoomsParts},
     state::{StateAt, StateChange, StateKey},
     sweep::{JOB_KINDS, JobError},

@@ -13,7 +13,8 @@ use vestibule_storage::{Snapshot, StorageError, Store};
 use vestibule_types::{Environment, limits::STATE_READS_AT_ONCE_MAX};
 
 use crate::{
-    Elsewhere, IdentityServers, OpenRoom, Presence, PresenceConfig, RoomView, Typing,
+    Elsewhere, IdentityServers, NoticesConfig, OpenRoom, Presence, PresenceConfig, RoomView,
+    Typing,
     elsewhere::Alone,
     for_servers::AclAnswers,
     log::EventCache,
@@ -24,17 +25,23 @@ use crate::{
 };
 
 /// What the operator decided about rooms.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RoomsConfig {
     /// The version of new rooms whose creator names none.
     pub default_version: RoomVersion,
     /// What others are told of who is there.
     pub presence: PresenceConfig,
+    /// As whom the server speaks to its users.
+    pub notices: NoticesConfig,
 }
 
 impl Default for RoomsConfig {
     fn default() -> Self {
-        Self { default_version: RoomVersion::DEFAULT, presence: PresenceConfig::default() }
+        Self {
+            default_version: RoomVersion::DEFAULT,
+            presence: PresenceConfig::default(),
+            notices: NoticesConfig::default(),
+        }
     }
 }
 
@@ -85,6 +92,8 @@ pub(crate) struct Inner {
     pub(crate) typing: Typing,
     pub(crate) presence: Presence,
     pub(crate) turns: Turns,
+    /// Held while a user's room of notices is looked for or made, so that there is one.
+    pub(crate) notice_rooms: tokio::sync::Mutex<()>,
     elsewhere: OnceLock<Arc<dyn Elsewhere>>,
     identity_servers: OnceLock<Arc<dyn IdentityServers>>,
 }
@@ -123,6 +132,7 @@ impl Rooms {
                 typing,
                 presence,
                 turns: Turns::default(),
+                notice_rooms: tokio::sync::Mutex::new(()),
                 elsewhere: OnceLock::new(),
                 identity_servers: OnceLock::new(),
             }),

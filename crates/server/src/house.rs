@@ -22,7 +22,7 @@ use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_push::{Push, PushConfig, PushParts};
 use vestibule_remote::Transport;
-use vestibule_rooms::{PresenceConfig, Rooms, RoomsConfig, RoomsParts};
+use vestibule_rooms::{NoticesConfig, PresenceConfig, Rooms, RoomsConfig, RoomsParts};
 use vestibule_search::{Search, SearchParts};
 use vestibule_storage::{Executor, Store, ThreadPool};
 use vestibule_sync::{Sync, SyncParts};
@@ -233,6 +233,10 @@ impl AtHome {
             config: RoomsConfig {
                 default_version: RoomVersion::try_from(&config.rooms.default_version)?,
                 presence: presence_config(config),
+                notices: NoticesConfig {
+                    room_name: config.notices.room_name.clone(),
+                    avatar: config.notices.avatar.as_ref().map(ToString::to_string),
+                },
             },
             job_bell: job_bell.clone(),
         });

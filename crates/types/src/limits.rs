@@ -6,6 +6,7 @@ mod key_ring;
 mod keys;
 mod media;
 mod membership;
+mod notices;
 mod presence;
 mod push;
 mod search;
@@ -16,8 +17,8 @@ mod told;
 use std::time::Duration;
 
 pub use self::{
-    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, presence::*, push::*,
-    search::*, sender::*, sliding::*, told::*,
+    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, notices::*,
+    presence::*, push::*, search::*, sender::*, sliding::*, told::*,
 };
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").

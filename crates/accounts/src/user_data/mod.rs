@@ -9,5 +9,5 @@ pub use self::{
     account_data::{AccountDataItem, PutAccountData, SetAccountDataError},
     filter::CreateFilterError,
     push_rule::{ChangePushRuleError, PutPushRule},
-    tag::SetTagError,
+    tag::{SetTagError, tag_notice_room},
 };

@@ -109,6 +109,22 @@ impl Accounts {
     }
 }
 
+/// The tag that marks the room in which the server speaks to a user.
+const SERVER_NOTICE: &str = "m.server_notice";
+
+/// Marks a room as the one of the server's notices. The transaction must be in the user's slot.
+pub fn tag_notice_room(
+    tx: &mut Tx<'_>,
+    user_id: &OwnedUserId,
+    room_id: &OwnedRoomId,
+) -> Result<(), SetTagError> {
+    let item = Item { room_id: Some(room_id), kind: TAG };
+    if tags_of(account_data::get(tx, user_id, &item)?).contains_key(SERVER_NOTICE) {
+        return Ok(());
+    }
+    change(tx, user_id, &item, (SERVER_NOTICE, Some(&Map::new())))
+}
+
 fn change(
     tx: &mut Tx<'_>,
     user_id: &OwnedUserId,

@@ -41,6 +41,9 @@ pub(crate) fn membership(error: MembershipError) -> MatrixError {
             MatrixError::forbidden(message)
         }
         MembershipError::LastAdmin => MatrixError::forbidden(message).with_reason("last_admin"),
+        MembershipError::ServerNotices => {
+            MatrixError::new(StatusCode::FORBIDDEN, ErrorKind::CannotLeaveServerNoticeRoom, message)
+        }
         MembershipError::InviteBlocked => {
             MatrixError::new(StatusCode::FORBIDDEN, ErrorKind::InviteBlocked, message)
         }

@@ -8,6 +8,7 @@ mod listener;
 mod log;
 mod login;
 mod media;
+mod notices;
 mod presence;
 mod previews;
 mod push;
@@ -26,6 +27,7 @@ pub use self::{
     log::{Log, LogFormat},
     login::Login,
     media::Media,
+    notices::Notices,
     presence::Presence,
     previews::Previews,
     push::Push,

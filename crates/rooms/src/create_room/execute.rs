@@ -8,7 +8,10 @@ use ruma::{
 };
 use vestibule_events::{EventBuilder, Pdu, RoomVersion};
 use vestibule_policy::{Permit, kind};
-use vestibule_storage::tables::room::{ROOM_BY_NO, ROOM_NO_BY_ID};
+use vestibule_storage::tables::{
+    notice::{NOTICE_ROOM, StoredNoticeRoom},
+    room::{ROOM_BY_NO, ROOM_NO_BY_ID},
+};
 use vestibule_types::{
     Actor, RoomNo,
     limits::{CREATE_INITIAL_STATE_MAX, CREATE_INVITES_MAX},
@@ -31,6 +34,16 @@ impl Rooms {
         &self,
         actor: &Actor,
         command: CreateRoom,
+    ) -> Result<CreatedRoom, CreateRoomError> {
+        self.create_room_for(actor, command, None).await
+    }
+
+    /// Makes a room, if wanted as the one in which the server speaks to a user.
+    pub(crate) async fn create_room_for(
+        &self,
+        actor: &Actor,
+        command: CreateRoom,
+        notices_for: Option<OwnedUserId>,
     ) -> Result<CreatedRoom, CreateRoomError> {
         if command.invite.len() + command.invite_addresses.len() > CREATE_INVITES_MAX {
             return Err(CreateRoomError::TooMany("invitees"));
@@ -59,6 +72,7 @@ impl Rooms {
                 alias: alias.clone(),
                 command: command.clone(),
                 no: self.new_room_no(),
+                notices_for: notices_for.clone(),
             });
             let bearing = Arc::clone(&birth);
             match self.in_room(&room_id, move |room| room.be_born(&bearing)).await {
@@ -210,6 +224,7 @@ struct Birth {
     alias: Option<OwnedRoomAliasId>,
     command: CreateRoom,
     no: RoomNo,
+    notices_for: Option<OwnedUserId>,
 }
 
 impl Birth {
@@ -227,7 +242,7 @@ impl Birth {
 
 impl RoomTx<'_, '_> {
     fn be_born(&mut self, birth: &Birth) -> Result<(), CreateRoomError> {
-        let Birth { ask, create, plan, alias, command, no } = birth;
+        let Birth { ask, create, plan, alias, command, no, notices_for } = birth;
         if self.room.is_some() || ROOM_BY_NO.get(&*self.tx, (*no,))?.is_some() {
             return Err(CreateRoomError::SameMoment);
         }
@@ -261,6 +276,10 @@ impl RoomTx<'_, '_> {
         self.begin(*no, create.version(), ask.now.get().into())?;
         self.append_create(Authority::Creation(&permit), create.clone())?;
         self.begin_state(ask, &permit, plan)?;
+        if let Some(user) = notices_for {
+            let room_id = self.room_id.clone();
+            NOTICE_ROOM.put(self.tx, (user,), &StoredNoticeRoom { room_id })?;
+        }
         if let Some((alias, alias_permit)) = alias_permit {
             self.put_alias(ask, alias_permit, alias)?;
         }

@@ -2,7 +2,7 @@
 
 use ruma::OwnedRoomId;
 use vestibule_policy::kind;
-use vestibule_storage::tables::room::StoredMembership;
+use vestibule_storage::tables::{notice::NOTICE_ROOM, room::StoredMembership};
 use vestibule_types::Actor;
 
 use super::{GuardNote, MembershipError, member_content, member_draft};
@@ -39,6 +39,7 @@ impl Rooms {
     ) -> Result<GuardNote, MembershipError> {
         let room_id = command.room_id.clone();
         let left = self.in_room_recommended(&room_id, move |room| {
+            room.may_decline(&ask)?;
             let note = room.guard_last_admin(&ask, None)?;
             room.leave(&ask, command.reason.as_deref())?;
             Ok::<_, MembershipError>(note)
@@ -50,6 +51,19 @@ impl Rooms {
 }
 
 impl RoomTx<'_, '_> {
+    /// Whether a user may reject an invitation here: not where the server speaks to them (client-server API,
+    /// "Server Notices"). Once joined they may leave, and the server's own work on their behalf does not ask.
+    pub(crate) fn may_decline(&self, ask: &Ask) -> Result<(), MembershipError> {
+        let invited = self
+            .member(&ask.user_id)?
+            .is_some_and(|member| member.membership == StoredMembership::Invite);
+        let notices = NOTICE_ROOM.get(&self.tx.fixed(), (&ask.user_id,))?;
+        if invited && notices.is_some_and(|row| row.room_id == self.room_id) {
+            return Err(MembershipError::ServerNotices);
+        }
+        Ok(())
+    }
+
     /// The handler behind every road by which somebody leaves.
     pub(crate) fn leave(&mut self, ask: &Ask, reason: Option<&str>) -> Result<(), MembershipError> {
         self.known()?;

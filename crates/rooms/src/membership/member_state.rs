@@ -36,7 +36,10 @@ impl RoomTx<'_, '_> {
                 };
                 self.join(ask, &command)
             }
-            (Some("leave"), true) => self.leave(ask, reason),
+            (Some("leave"), true) => {
+                self.may_decline(ask)?;
+                self.leave(ask, reason)
+            }
             (Some("knock"), true) => self.knock(ask, reason),
             (Some("invite"), _) => self.invite(ask, target, reason),
             (Some("ban"), _) => self.ban(ask, target, reason),

@@ -75,6 +75,9 @@ pub enum MembershipError {
          ask again within 10 minutes to do it all the same"
     )]
     LastAdmin,
+    /// The invitation is to the room in which the server speaks to the user.
+    #[error("an invitation to the room of the server's notices cannot be rejected")]
+    ServerNotices,
     /// Whoever is to be invited wants no invitations.
     #[error("the user does not take invitations")]
     InviteBlocked,

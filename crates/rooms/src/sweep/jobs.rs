@@ -18,6 +18,7 @@ use crate::{
     ask::Ask,
     facts::guest_can_join,
     membership::{LEAVE_TOLD, UNDO_JOIN, UndoJoin, UntoldLeave},
+    server_notice::{NOTICE_TO_ALL, NoticeToAll},
 };
 
 /// Look at every scoped member of a room, or of all rooms below a space.
@@ -26,8 +27,8 @@ pub(super) const SCOPE: &str = "room_scope";
 pub(super) const GUEST_ACCESS: &str = "room_guest_access";
 
 /// The kinds of jobs that [`Rooms::run_job`] knows.
-pub const JOB_KINDS: [&str; 6] =
-    [SCOPE, GUEST_ACCESS, LEAVE_ALL, PROFILE_FAN_OUT, LEAVE_TOLD, UNDO_JOIN];
+pub const JOB_KINDS: [&str; 7] =
+    [SCOPE, GUEST_ACCESS, LEAVE_ALL, PROFILE_FAN_OUT, LEAVE_TOLD, UNDO_JOIN, NOTICE_TO_ALL];
 
 /// Why a job has to be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,10 @@ impl Rooms {
             PROFILE_FAN_OUT => {
                 let about: ProfileFanOut = read(payload)?;
                 self.carry_profile(&about.user_id).await?;
+                Ok(None)
+            }
+            NOTICE_TO_ALL => {
+                self.notice_page(&read::<NoticeToAll>(payload)?).await?;
                 Ok(None)
             }
             UNDO_JOIN => Ok(self.undo_join(&read::<UndoJoin>(payload)?).await?),

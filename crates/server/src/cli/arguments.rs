@@ -31,6 +31,9 @@ pub(super) enum Command {
     /// Make and change accounts.
     #[command(subcommand)]
     User(UserCommand),
+    /// Say something to users, as the server.
+    #[command(subcommand)]
+    Notice(NoticeCommand),
     /// Registration tokens: invitations to make an account.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -63,6 +66,30 @@ pub(super) enum ConfigCommand {
     Check,
     /// Write a file with every key, its meaning and its default to standard output.
     Example,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NoticeCommand {
+    /// Send a notice: to one user, or to everybody but guests.
+    #[command(group = clap::ArgGroup::new("whom").required(true))]
+    Send {
+        /// A localpart, or a full user id of this server.
+        #[arg(long, group = "whom", value_name = "USER")]
+        to: Option<String>,
+        /// Everybody.
+        #[arg(long, group = "whom")]
+        all: bool,
+        /// A limit of the server was reached, and this address (a URI) can help: the notice stays pinned.
+        #[arg(long, value_name = "CONTACT")]
+        usage_limit: Option<String>,
+        /// The words.
+        text: String,
+    },
+    /// Take down what is pinned in a user's room of notices.
+    Unpin {
+        /// A localpart, or a full user id of this server.
+        user: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ mod door;
 mod federation;
 mod keys;
 mod media;
+mod notice;
 mod output;
 mod policy;
 mod serve;
@@ -33,6 +34,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(&file),
         Command::Config(command) => config::run(&file, &command),
         Command::User(command) => user::run(&file, &command),
+        Command::Notice(command) => notice::run(&file, command),
         Command::Token(command) => token::run(&file, &command),
         Command::Alias(command) => door::alias(&file, &command),
         Command::Space(command) => door::space(&file, &command),

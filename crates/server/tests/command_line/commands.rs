@@ -126,3 +126,19 @@ fn an_account_is_locked_suspended_and_freed() {
     let refused = bench.run("user lock root");
     assert!(!refused.ok && refused.err.contains("admin"), "{refused:?}");
 }
+
+#[test]
+fn the_server_speaks_to_one_user_or_to_all_of_them() {
+    let bench = Bench::new();
+    assert!(bench.run_with("user create alice", "secret password\n").ok);
+    let sent = bench.run("notice send --to alice hello");
+    assert!(sent.ok && sent.out.starts_with("sent as $"), "{sent:?}");
+    let limit = bench.run("notice send --to alice --usage-limit mailto:admin@localhost full");
+    assert!(limit.ok, "{limit:?}");
+    assert_eq!(bench.run("notice unpin alice").out, "1 notices are taken down\n");
+    assert_eq!(bench.run("notice send --all hello").out, "everybody is being told\n");
+    let nobody = bench.run("notice send hello");
+    assert!(!nobody.ok && nobody.err.contains("--to"), "{nobody:?}");
+    let both = bench.run("notice send --to alice --all hello");
+    assert!(!both.ok, "{both:?}");
+}

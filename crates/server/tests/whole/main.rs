@@ -10,6 +10,7 @@ mod destinations;
 mod keys;
 mod life;
 mod mail;
+mod notices;
 mod operator;
 mod reload;
 mod thread;

@@ -20,6 +20,7 @@ pub mod login_token;
 pub mod media;
 pub mod meta;
 pub mod moderation;
+pub mod notice;
 pub mod one_time_key;
 pub mod openid;
 pub mod policy;
