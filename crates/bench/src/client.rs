@@ -102,6 +102,31 @@ impl Client {
         }
     }
 
+    /// Reads the answer to the request sent last and keeps none of its body: the pieces are handed to
+    /// `see`. Says the status and how many bytes there were.
+    pub async fn receive_pieces(&mut self, mut see: impl FnMut(&[u8])) -> Result<(u16, u64)> {
+        let head = loop {
+            if let Some(head) = parse_head(&self.buffer)? {
+                break head;
+            }
+            self.fill().await?;
+        };
+        let Framing::Length(length) = head.framing else { bail!("the answer has no length") };
+        self.buffer.drain(..head.bytes);
+        let mut left = length;
+        while left > 0 {
+            if self.buffer.is_empty() {
+                self.fill().await?;
+            }
+            let piece = self.buffer.get(..left.min(self.buffer.len())).unwrap_or_default();
+            see(piece);
+            left = left.saturating_sub(piece.len());
+            let read = piece.len();
+            self.buffer.drain(..read);
+        }
+        Ok((head.status, u64::try_from(length)?))
+    }
+
     async fn fill(&mut self) -> Result<()> {
         if self.buffer.len() > ANSWER_BYTES_MAX {
             bail!("the answer is larger than {ANSWER_BYTES_MAX} bytes");

@@ -10,8 +10,10 @@
 //! Deliberately absent: retries, warm-up that is not written down, and any switch that makes a
 //! figure better without saying so in the document.
 
+pub mod broadcast;
 pub mod client;
 pub mod clock;
+pub mod corpus;
 pub mod crash;
 pub mod load;
 pub mod matrix;

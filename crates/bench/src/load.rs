@@ -24,6 +24,16 @@ pub struct Lane {
     pub user: User,
     /// The room.
     pub room: String,
+    /// The text of a message, from what tells it apart and its number.
+    pub says: fn(&str, u64) -> String,
+}
+
+impl Lane {
+    /// A sender whose messages are much alike.
+    #[must_use]
+    pub fn of(user: User, room: String) -> Self {
+        Self { user, room, says: |tag, number| format!("{tag} {number} {TEXT}") }
+    }
 }
 
 /// When senders stop.
@@ -118,7 +128,8 @@ impl Sender {
                 break;
             }
             let path = message_path(&self.lane.room, &format!("{}-{number}", self.tag));
-            let body = format!(r#"{{"msgtype":"m.text","body":"{} {number} {TEXT}"}}"#, self.tag);
+            let text = (self.lane.says)(&self.tag, number);
+            let body = format!(r#"{{"msgtype":"m.text","body":"{text}"}}"#);
             write_request(&mut request, "PUT", &path, Some(&self.lane.user.token), body.as_bytes());
             let asked = clock::now();
             accepted(self.client.call(&request).await?, "a message")?;

@@ -7,6 +7,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -15,6 +16,7 @@ use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use tokio::runtime::Runtime;
 use vestibule_bench::{
+    broadcast,
     crash::{Plan, kill_loop, power_cut},
     rehearsal,
     report::{Document, Machine, quantile},
@@ -37,6 +39,9 @@ struct Arguments {
     /// Take this binary and do not build one.
     #[arg(long, global = true, value_name = "FILE")]
     server_bin: Option<PathBuf>,
+    /// An older server: processor time of a message is held against it.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
     /// Build the server with this cargo profile.
     #[arg(long, global = true, default_value = "release")]
     profile: String,
@@ -83,6 +88,12 @@ enum Rehearse {
         #[arg(long)]
         config: PathBuf,
     },
+    Broadcast {
+        #[arg(long)]
+        address: SocketAddr,
+        #[arg(long)]
+        bytes: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -97,8 +108,14 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Rehearse { command: Rehearse::Serve { config } }) = &arguments.command {
-        return rehearsal::serve(config);
+    match &arguments.command {
+        Some(Command::Rehearse { command: Rehearse::Serve { config } }) => {
+            return rehearsal::serve(config);
+        }
+        Some(Command::Rehearse { command: Rehearse::Broadcast { address, bytes } }) => {
+            return broadcast::serve(*address, *bytes);
+        }
+        Some(Command::Crash(_) | Command::PowerCut(_)) | None => {}
     }
     let launch = launch(&arguments)?;
     fs::create_dir_all(&arguments.folder)?;
@@ -124,7 +141,13 @@ fn measure(arguments: Arguments, runtime: &Runtime, launch: Launch, folder: Path
     };
     let quick = arguments.self_test || arguments.quick;
     let mut document = Document::new(machine, quick, launch.build.clone());
-    let bench = Bench { launch, folder, scale, only: arguments.only };
+    let given = |file: PathBuf| Launch::of(file.clone(), format!("given: {}", file.display()));
+    let against = arguments.against.map(given);
+    ensure!(
+        against.is_some() || !arguments.only.contains(&Name::CpuPerSend),
+        "processor time of a message is held against an older server: name it with --against"
+    );
+    let bench = Bench { launch, against, folder, scale, only: arguments.only };
     let mut progress = |next: &str| eprintln!("measuring: {next}");
     (document.rows, document.probes) = runtime.block_on(bench.run(&mut progress))?;
     if let Some(path) = &arguments.json {

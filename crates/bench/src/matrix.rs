@@ -18,6 +18,8 @@ pub struct User {
     pub id: String,
     /// Its access token.
     pub token: String,
+    /// Its device.
+    pub device: String,
 }
 
 /// A connection that speaks for one user, or for nobody.
@@ -61,13 +63,21 @@ impl Api {
             "auth": { "type": "m.login.dummy" },
         });
         let answer = self.json("POST", "/_matrix/client/v3/register", &body).await?;
-        Ok(User { id: text(&answer, "user_id")?, token: text(&answer, "access_token")? })
+        Ok(User {
+            id: text(&answer, "user_id")?,
+            token: text(&answer, "access_token")?,
+            device: text(&answer, "device_id")?,
+        })
     }
 
     /// Creates a room that everyone may join.
     pub async fn create_room(&mut self) -> Result<String> {
-        let body = json!({ "preset": "public_chat" });
-        let answer = self.json("POST", "/_matrix/client/v3/createRoom", &body).await?;
+        self.create_room_of(&json!({ "preset": "public_chat" })).await
+    }
+
+    /// Creates a room as the body of the request says.
+    pub async fn create_room_of(&mut self, body: &Value) -> Result<String> {
+        let answer = self.json("POST", "/_matrix/client/v3/createRoom", body).await?;
         text(&answer, "room_id")
     }
 
@@ -128,6 +138,12 @@ impl Api {
         ))
     }
 
+    /// The bytes that answer a GET, which has to be a success.
+    pub async fn get_bytes(&mut self, path: &str) -> Result<Vec<u8>> {
+        write_request(&mut self.request, "GET", path, self.token.as_deref(), &[]);
+        Ok(accepted(self.client.call(&self.request).await?, path)?.body.into_owned())
+    }
+
     /// The status of a plain GET.
     pub async fn status(&mut self, path: &str) -> Result<u16> {
         write_request(&mut self.request, "GET", path, self.token.as_deref(), &[]);
@@ -136,10 +152,22 @@ impl Api {
 
     /// A request with a body of JSON; its answer has to be a success.
     pub async fn json(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let answer = self.answer(method, path, body, |body| serde_json::from_slice(body)).await?;
+        answer.with_context(|| format!("the answer to {path}"))
+    }
+
+    /// The same; the bytes of the answer are handed to `see`.
+    pub async fn answer<T>(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        see: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T> {
         let body = serde_json::to_vec(body)?;
         write_request(&mut self.request, method, path, self.token.as_deref(), &body);
         let answer = accepted(self.client.call(&self.request).await?, path)?;
-        serde_json::from_slice(&answer.body).with_context(|| format!("the answer to {path}"))
+        Ok(see(&answer.body))
     }
 }
 
@@ -150,8 +178,8 @@ pub struct SyncQuery<'a> {
     pub since: Option<&'a str>,
     /// How long to wait for news.
     pub timeout_ms: u32,
-    /// Whether members are left out and one timeline event is enough.
-    pub small: bool,
+    /// Members are left out, and of each timeline so many events are wanted; everything when absent.
+    pub timeline: Option<u32>,
 }
 
 impl SyncQuery<'_> {
@@ -162,10 +190,11 @@ impl SyncQuery<'_> {
             path.push_str("&since=");
             path.push_str(&encoded(since));
         }
-        if self.small {
-            let filter = r#"{"room":{"state":{"lazy_load_members":true},"timeline":{"limit":1}}}"#;
+        if let Some(limit) = self.timeline {
+            let state = json!({ "lazy_load_members": true });
+            let filter = json!({ "room": { "state": state, "timeline": { "limit": limit } } });
             path.push_str("&filter=");
-            path.push_str(&encoded(filter));
+            path.push_str(&encoded(&filter.to_string()));
         }
         path
     }
@@ -217,12 +246,12 @@ mod tests {
 
     #[test]
     fn a_sync_names_its_token_and_filter() {
-        let query = SyncQuery { since: Some("s1/2"), timeout_ms: 7, small: false };
+        let query = SyncQuery { since: Some("s1/2"), timeout_ms: 7, timeline: None };
         assert_eq!(
             query.path(),
             "/_matrix/client/v3/sync?set_presence=offline&timeout=7&since=s1%2F2"
         );
-        assert!(SyncQuery { small: true, ..query }.path().contains("&filter=%7B%22room"));
+        assert!(SyncQuery { timeline: Some(1), ..query }.path().contains("&filter=%7B%22room"));
     }
 
     #[test]

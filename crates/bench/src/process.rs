@@ -25,6 +25,12 @@ pub fn peak_resident_bytes(pid: u32) -> Result<u64> {
     parse_kib(&status, "VmHWM:").context("the process has no resident memory")
 }
 
+/// Forgets the peak so far: from now on it is that of what follows.
+pub fn reset_peak(pid: u32) -> Result<()> {
+    // 5: "Reset the peak resident set size" (Linux, `proc_pid_clear_refs`).
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").context("reset the peak of memory")
+}
+
 /// Processor seconds of this process.
 pub fn own_cpu_seconds() -> Result<f64> {
     cpu_seconds(std::process::id())

@@ -90,7 +90,8 @@ impl Memory {
             [] => json!({ "versions": ["v1.1"] }),
             ["register"] => {
                 let number = self.named.fetch_add(1, Ordering::Relaxed);
-                json!({ "user_id": format!("@u{number}:x"), "access_token": format!("t{number}") })
+                let (id, token) = (format!("@u{number}:x"), format!("t{number}"));
+                json!({ "user_id": id, "access_token": token, "device_id": "d" })
             }
             ["createRoom"] => {
                 let number = self.named.fetch_add(1, Ordering::Relaxed);

@@ -139,11 +139,15 @@ impl Home {
         let mut home = Self::fresh(parent, durability)?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         home.federation = Some(address);
-        let sections = peers.sections(home.folder.path(), address)?;
-        let mut text = fs::read_to_string(home.config())?;
-        text.push_str(&sections);
-        fs::write(home.config(), text)?;
+        home.configure(&peers.sections(home.folder.path(), address)?)?;
         Ok(home)
+    }
+
+    /// Adds sections to the configuration.
+    pub fn configure(&self, sections: &str) -> Result<()> {
+        let mut text = fs::read_to_string(self.config())?;
+        text.push_str(sections);
+        Ok(fs::write(self.config(), text)?)
     }
 
     /// Bytes in the write-ahead logs of the embedded database.

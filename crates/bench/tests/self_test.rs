@@ -40,6 +40,7 @@ fn every_row_has_its_samples_and_the_rows_with_bars_their_verdict() {
             "many senders, one room",
             "sync of one change, many/few rooms",
             "parked long-poll",
+            "wake all long-polls, server/broadcast",
             "ready after a clean stop",
             "resolve 100 joins, bans v11",
             "resolve 100 joins, bans v12",

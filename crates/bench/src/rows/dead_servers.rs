@@ -27,7 +27,7 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let mut api = Api::anonymous(server.address).await?;
     let user = api.register("speaker").await?;
     api.speak_for(&user);
-    let lane = |room| vec![Lane { user: user.clone(), room }];
+    let lane = |room| vec![Lane::of(user.clone(), room)];
     let alone = lane(api.create_room().await?);
     let room = api.create_room().await?;
     let address = home.federation.context("the server does not federate")?;

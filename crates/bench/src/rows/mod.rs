@@ -1,6 +1,6 @@
 //! What is measured: one file per setting, each returning its rows.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
@@ -11,16 +11,26 @@ use crate::{
     server::Launch,
 };
 
+pub mod claims;
+pub mod cpu_per_send;
 pub mod dead_servers;
+pub mod history;
 pub mod idle;
 pub mod join;
+pub mod large_account;
+pub mod large_file;
 pub mod long_polls;
+pub mod pages;
 pub mod ready;
 pub mod resolving;
+mod scale;
+pub mod searching;
 pub mod sending;
 pub mod store;
 pub mod sync_rooms;
 pub mod transactions;
+
+pub use self::scale::Scale;
 
 /// A row that can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -37,8 +47,20 @@ pub enum Name {
     OsDurability,
     /// Incremental sync with few and with many joined rooms.
     SyncRooms,
+    /// First sync, first page and a sync over gaps of an account with many rooms.
+    LargeAccount,
     /// Memory of parked long-polls.
     LongPolls,
+    /// Pages of a long and of a short history.
+    Messages,
+    /// Searching many messages.
+    Search,
+    /// Memory for a large file, up and down.
+    LargeFile,
+    /// One-time keys claimed per second.
+    Claims,
+    /// Processor time of a message, old and new server in turn.
+    CpuPerSend,
     /// Time until ready with many events on disk.
     Ready,
     /// Events that come from many servers.
@@ -58,98 +80,14 @@ pub enum Name {
 pub struct Bench {
     /// What is started.
     pub launch: Launch,
+    /// An older server, which the processor time of a message is held against.
+    pub against: Option<Launch>,
     /// Where data folders and probes live.
     pub folder: PathBuf,
     /// How much of everything.
     pub scale: Scale,
     /// Which rows are wanted; all when empty.
     pub only: Vec<Name>,
-}
-
-/// Sizes of a run.
-#[derive(Debug, Clone, Copy)]
-pub struct Scale {
-    /// Samples of every row.
-    pub rounds: usize,
-    /// Length of one sample of the sending rows.
-    pub sample: Duration,
-    /// Length of one sample of a probe.
-    pub probe: Duration,
-    /// Rest before memory is read.
-    pub settle: Duration,
-    /// Concurrent senders.
-    pub senders: usize,
-    /// Messages of the one sender that show how many bytes one writes.
-    pub weighed: u64,
-    /// Joined rooms of the user with few.
-    pub rooms_few: usize,
-    /// Joined rooms of the user with many.
-    pub rooms_many: usize,
-    /// Changes synced in one sample.
-    pub changes: usize,
-    /// Parked long-polls.
-    pub polls: usize,
-    /// Events on disk at the start.
-    pub events: u64,
-    /// Other servers.
-    pub servers: usize,
-    /// Transactions of each of them in one sample.
-    pub transactions: usize,
-    /// Members of a room of another server.
-    pub members: u32,
-}
-
-impl Scale {
-    /// The sizes of the bars.
-    pub const FULL: Self = Self {
-        rounds: 5,
-        sample: Duration::from_secs(5),
-        probe: Duration::from_secs(1),
-        settle: Duration::from_secs(3),
-        senders: 64,
-        weighed: 1_000,
-        rooms_few: 10,
-        rooms_many: 10_000,
-        changes: 200,
-        polls: 1_000,
-        events: 1_000_000,
-        servers: 50,
-        transactions: 8,
-        members: 10_000,
-    };
-
-    /// Small sizes for a look while working; no claim.
-    pub const QUICK: Self = Self {
-        rounds: 3,
-        sample: Duration::from_secs(2),
-        probe: Duration::from_millis(500),
-        settle: Duration::from_secs(1),
-        rooms_many: 1_000,
-        changes: 50,
-        polls: 300,
-        events: 50_000,
-        transactions: 2,
-        members: 5_000,
-        ..Self::FULL
-    };
-
-    /// Tiny sizes that prove the bench and measure nothing.
-    pub const REHEARSAL: Self = Self {
-        rounds: 2,
-        sample: Duration::from_millis(200),
-        probe: Duration::from_millis(50),
-        settle: Duration::from_millis(50),
-        senders: 4,
-        weighed: 20,
-        rooms_few: 3,
-        rooms_many: 30,
-        changes: 5,
-        polls: 20,
-        events: 500,
-        servers: 3,
-        transactions: 2,
-        members: 150,
-    };
 }
 
 impl Bench {
@@ -190,6 +128,7 @@ impl Bench {
             rows.extend(ready::measure(self).await.context("time until ready")?);
         }
         if !self.launch.stands_in {
+            self.run_with_much(progress, &mut rows).await?;
             self.run_among_others(progress, &mut rows).await?;
         }
         if self.wants(Name::Resolving) {
@@ -201,6 +140,36 @@ impl Bench {
             rows.extend(store::measure(self).await.context("the store alone")?);
         }
         Ok((rows, probes))
+    }
+
+    /// The rows with large accounts, long histories and large files.
+    async fn run_with_much(
+        &self,
+        progress: &mut dyn FnMut(&str),
+        rows: &mut Vec<Row>,
+    ) -> Result<()> {
+        if self.wants(Name::LargeAccount) {
+            progress("an account with many rooms");
+            rows.extend(large_account::measure(self).await.context("a large account")?);
+        }
+        if self.wants(Name::Messages) || self.wants(Name::Search) {
+            progress("a long history");
+            rows.extend(history::measure(self).await.context("a long history")?);
+        }
+        if self.wants(Name::LargeFile) {
+            progress("a large file");
+            rows.extend(large_file::measure(self).await.context("a large file")?);
+        }
+        if self.wants(Name::Claims) {
+            progress("one-time keys");
+            rows.extend(claims::measure(self).await.context("one-time keys")?);
+        }
+        if let Some(against) = self.against.as_ref().filter(|_| self.wants(Name::CpuPerSend)) {
+            progress("processor time of a message");
+            let found = cpu_per_send::measure(self, against).await;
+            rows.extend(found.context("processor time of a message")?);
+        }
+        Ok(())
     }
 
     /// The rows with other servers in them.

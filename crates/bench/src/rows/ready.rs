@@ -25,7 +25,7 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let mut lanes = Vec::new();
     for user in register(&mut api, "filler", ROOMS).await? {
         api.speak_for(&user);
-        let lane = Lane { user, room: api.create_room().await? };
+        let lane = Lane::of(user, api.create_room().await?);
         lanes.extend(std::iter::repeat_n(lane, FILLERS_PER_ROOM));
     }
     drop(api);

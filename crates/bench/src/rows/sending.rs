@@ -102,8 +102,8 @@ async fn prepare(bench: &Bench, durability: Durability) -> Result<Setting> {
         if number > 0 {
             api.join(&shared).await?;
         }
-        own_rooms.push(Lane { user: user.clone(), room: api.create_room().await? });
-        one_room.push(Lane { user, room: shared.clone() });
+        own_rooms.push(Lane::of(user.clone(), api.create_room().await?));
+        one_room.push(Lane::of(user, shared.clone()));
     }
     Ok(Setting { server, own_rooms, one_room, home })
 }

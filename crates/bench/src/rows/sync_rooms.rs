@@ -133,7 +133,7 @@ impl Reader {
     async fn follow(&mut self, writer: &mut Api, pid: u32, change: usize, tag: &str) -> Result<()> {
         let room = self.with_news.get(change % self.with_news.len().max(1)).context("no room")?;
         writer.message(room, tag).await?;
-        let query = SyncQuery { since: Some(&self.since), timeout_ms: WAIT_MS, small: false };
+        let query = SyncQuery { since: Some(&self.since), timeout_ms: WAIT_MS, timeline: None };
         let cpu = process::cpu_seconds(pid)?;
         let started = clock::now();
         let mut took_ms = 0.0;
