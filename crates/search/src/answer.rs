@@ -1,6 +1,6 @@
 //! From matches to what a client is shown: who may see them, and what lies around them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, api::client::filter::RoomEventFilter};
 use serde::{Deserialize, Serialize};
@@ -11,15 +11,12 @@ use vestibule_rooms::{
 use vestibule_storage::{Snapshot, StorageError};
 use vestibule_types::{
     Actor, EventNo,
-    limits::{
-        SEARCH_CONTEXT_MAX, SEARCH_COUNTED_MAX, SEARCH_EVENTS_CHECKED_MAX, SEARCH_RESULTS_MAX,
-        SEARCH_RESULTS_USUAL,
-    },
+    limits::{SEARCH_CONTEXT_MAX, SEARCH_COUNTED_MAX, SEARCH_RESULTS_MAX, SEARCH_RESULTS_USUAL},
 };
 
 use crate::{
     ContextWanted, GroupBy, SearchQuery,
-    find::{Match, View},
+    find::{Match, Matches, View},
     rooms::Readable,
     token::{Only, SortKey, Token},
 };
@@ -133,8 +130,10 @@ struct Hits {
     count: u64,
     /// Behind which match the next page begins.
     next: Option<SortKey>,
-    /// Matches of the next pages, seen or not.
+    /// The best matches of the next pages, seen or not.
     rest: Vec<Match>,
+    /// Rooms with further ones.
+    more_in: BTreeSet<usize>,
 }
 
 impl<'p, 's> Page<'p, 's> {
@@ -162,10 +161,10 @@ impl<'p, 's> Page<'p, 's> {
     /// The page of these matches that begins behind a token.
     pub(crate) fn make(
         &mut self,
-        matches: Vec<Match>,
+        matches: &Matches,
         from: Option<&Token>,
     ) -> Result<Found, StorageError> {
-        let Hits { shown: hits, count, next, rest } = self.look(matches, from)?;
+        let Hits { shown: hits, count, next, rest, more_in } = self.look(matches)?;
         let mut found = Found { count, ..Found::default() };
         let token = |last, only| Token { order: self.query.order, last, only }.to_string();
         found.next_batch = next.map(|last| token(last, from.and_then(|from| from.only.clone())));
@@ -173,7 +172,7 @@ impl<'p, 's> Page<'p, 's> {
             found.results.push(self.show(hit)?);
         }
         for by in &self.query.groups {
-            found.groups.insert(*by, self.group(*by, &hits, &rest));
+            found.groups.insert(*by, self.group(*by, &hits, (&rest, &more_in)));
         }
         if self.query.state {
             found.state = self.states(&hits)?;
@@ -182,25 +181,12 @@ impl<'p, 's> Page<'p, 's> {
     }
 
     /// Looks at the best matches: which of them the reader sees.
-    fn look(
-        &mut self,
-        mut matches: Vec<Match>,
-        from: Option<&Token>,
-    ) -> Result<Hits, StorageError> {
-        let total = matches.len();
-        if let Some(from) = from {
-            matches.retain(|it| it.key < from.last);
-        }
-        let best = matches.len().min(SEARCH_EVENTS_CHECKED_MAX);
-        if best < matches.len() {
-            matches.select_nth_unstable_by(best, |one, other| other.key.cmp(&one.key));
-        }
-        let (head, tail) = matches.split_at_mut(best);
-        head.sort_unstable_by_key(|it| std::cmp::Reverse(it.key));
+    fn look(&mut self, matches: &Matches) -> Result<Hits, StorageError> {
+        let (best, total) = (&matches.best, matches.total);
         let limit = self.limit();
         let (mut hits, mut seen, mut checked) = (Vec::<Hit>::new(), 0_usize, 0_usize);
         let mut next = None;
-        for found in &*head {
+        for found in best {
             let full = hits.len() == limit;
             if full && next.is_some() && total > SEARCH_COUNTED_MAX {
                 break;
@@ -214,20 +200,21 @@ impl<'p, 's> Page<'p, 's> {
                 hits.push(Hit { found: *found, event });
             }
         }
-        if next.is_none() && !tail.is_empty() {
-            next = head.last().map(|found| found.key);
+        if next.is_none() && !matches.more_in.is_empty() {
+            next = best.last().map(|found| found.key);
         }
         let last = hits.last().map(|hit| hit.found.key);
         let behind = |it: &&Match| last.is_none_or(|last| it.key < last);
         let rest = if next.is_none() || self.query.groups.is_empty() {
             Vec::new()
         } else {
-            head.iter().chain(&*tail).filter(behind).copied().collect()
+            best.iter().filter(behind).copied().collect()
         };
+        let more_in = if next.is_some() { matches.more_in.clone() } else { BTreeSet::new() };
         // What the reader does not see is not counted; beyond what was looked at, it is estimated.
         let count = total.saturating_mul(seen).checked_div(checked).unwrap_or_default();
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        Ok(Hits { shown: hits, count, next, rest })
+        Ok(Hits { shown: hits, count, next, rest, more_in })
     }
 
     fn limit(&self) -> usize {
@@ -287,7 +274,12 @@ impl<'p, 's> Page<'p, 's> {
     }
 
     /// The results by room or by sender.
-    fn group(&self, by: GroupBy, hits: &[Hit], rest: &[Match]) -> BTreeMap<String, Group> {
+    fn group(
+        &self,
+        by: GroupBy,
+        hits: &[Hit],
+        (rest, more_in): (&[Match], &BTreeSet<usize>),
+    ) -> BTreeMap<String, Group> {
         let mut groups: BTreeMap<String, Group> = BTreeMap::new();
         let mut lasts: BTreeMap<String, &Hit> = BTreeMap::new();
         for hit in hits {
@@ -303,8 +295,11 @@ impl<'p, 's> Page<'p, 's> {
         }
         for (key, last) in lasts {
             let more = match by {
-                GroupBy::Room => rest.iter().any(|it| it.index == last.found.index),
-                GroupBy::Sender => !rest.is_empty(),
+                GroupBy::Room => {
+                    let index = last.found.index;
+                    more_in.contains(&index) || rest.iter().any(|it| it.index == index)
+                }
+                GroupBy::Sender => !(rest.is_empty() && more_in.is_empty()),
             };
             let only = match by {
                 GroupBy::Room => Only::Room(last.event.pdu.room_id().to_owned()),

@@ -152,7 +152,7 @@ fn row_of(
 }
 
 /// What is in a row.
-pub(crate) fn postings_in(row: &StoredPostings) -> Result<Vec<Posting>, StorageError> {
+fn postings_in(row: &StoredPostings) -> Result<Vec<Posting>, StorageError> {
     let mut postings = Vec::new();
     unpack(&row.0, &mut postings)
         .ok_or_else(|| StorageError::corrupt("postings", "the places cannot be read"))?;
@@ -160,7 +160,7 @@ pub(crate) fn postings_in(row: &StoredPostings) -> Result<Vec<Posting>, StorageE
 }
 
 /// Puts places into the rows of a word. Rows that grow too long are split.
-fn insert(
+pub(crate) fn insert(
     tx: &mut Tx<'_>,
     (room, word): (RoomNo, &str),
     mut postings: Vec<Posting>,

@@ -6,6 +6,7 @@
 //! nothing of it.
 
 mod answer;
+mod cursor;
 mod find;
 mod follow;
 mod index;

@@ -15,6 +15,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// After every other.
+    pub(crate) const LAST: Self = Self { second: u32::MAX, no: u32::MAX };
+
+    /// The place just before this one.
+    pub(crate) fn before(self) -> Option<Self> {
+        match self.no.checked_sub(1) {
+            Some(no) => Some(Self { no, ..self }),
+            None => Some(Self { second: self.second.checked_sub(1)?, no: u32::MAX }),
+        }
+    }
+
     /// The place of an event; `None` for one with too high a number, which is not found.
     pub(crate) fn new(second: u32, no: EventNo) -> Option<Self> {
         Some(Self { second, no: u32::try_from(no.0).ok()? })

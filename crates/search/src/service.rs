@@ -13,7 +13,7 @@ use vestibule_types::{
 use crate::{
     Found, SearchError, SearchQuery,
     answer::Page,
-    find::{Question, matches},
+    find::{Matches, Question, matches},
     follow,
     index::{index_next, indexed},
     rooms::readable,
@@ -155,11 +155,13 @@ impl Searched {
             keys: self.query.keys.clone(),
             senders: senders.collect(),
             order: self.query.order,
+            behind: self.from.as_ref().map(|from| from.last),
         };
         let nobody = self.query.filter.senders.as_ref().is_some_and(Vec::is_empty);
-        let found = if nobody { Vec::new() } else { matches(snapshot, &searched, &question)? };
+        let found =
+            if nobody { Matches::default() } else { matches(snapshot, &searched, &question)? };
         let mut page = Page::new((rooms, snapshot), (&self.actor, &self.query), &searched)?;
-        page.make(found, self.from.as_ref())
+        page.make(&found, self.from.as_ref())
     }
 }
 

@@ -36,6 +36,12 @@ pub const SEARCH_REST_MAX: Duration = Duration::from_secs(2);
 /// Places in the index that one search reads, over all rooms and words.
 pub const SEARCH_PLACES_READ_MAX: usize = 2_000_000;
 
+/// Rows of the index that are fetched at once while a search reads on without passing any over.
+pub const SEARCH_ROWS_AHEAD_MAX: usize = 32;
+
+/// Rows of the index that are counted to estimate how many matches there are that were not looked at.
+pub const SEARCH_ROWS_COUNTED_MAX: usize = 10_000;
+
 /// Events that one search looks at to see who may see them.
 pub const SEARCH_EVENTS_CHECKED_MAX: usize = 1_000;
 
