@@ -170,6 +170,7 @@ async fn the_rows_of_the_bench_with_other_servers_run_against_the_real_one() -> 
     let _alone = ONE_AT_A_TIME.lock().await;
     let folder = folder()?;
     let bench = Bench {
+        against: None,
         launch,
         folder: folder.path().to_owned(),
         scale: Scale::REHEARSAL,
