@@ -66,7 +66,7 @@ pub use self::{
     service::{Accounts, AccountsParts, Acquaintance, system_user_of},
     session::{
         LogIn, LogInError, LogInProof, LoginToken, Named, NewSession, RefreshError, Refreshed,
-        RequestLoginTokenError, Resolved, Sighting,
+        RequestLoginTokenError, Resolved, SessionEnd, Sighting, session_end,
     },
     throttle::Rate,
     token::TokenKind,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use vestibule_accounts::SessionEnd;
 use vestibule_rooms::Availability;
 use vestibule_storage::StorageError;
 
@@ -34,6 +35,9 @@ pub enum SyncError {
     /// The filter cannot be read.
     #[error("the filter is malformed: {0}")]
     BadFilter(String),
+    /// The session ended while the request was under way.
+    #[error(transparent)]
+    Ended(#[from] SessionEnd),
     /// The database failed.
     #[error("could not read what is new")]
     Storage(#[from] StorageError),

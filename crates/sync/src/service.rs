@@ -10,9 +10,10 @@ use moka::sync::Cache;
 use ruma::{OwnedUserId, api::client::filter::FilterDefinition};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::instrument;
+use vestibule_accounts::{SessionEnd, session_end};
 use vestibule_push::Unread;
 use vestibule_rooms::Rooms;
-use vestibule_storage::tables::user_data::FILTER_BY_ID;
+use vestibule_storage::{Read, StorageError, tables::user_data::FILTER_BY_ID};
 use vestibule_types::{
     Actor, Environment,
     limits::{FILTERS_READY_MAX, SYNC_PASSES_MAX, SYNC_WAIT_MAX, SYNC_WHOLE_PASSES_MAX},
@@ -193,8 +194,11 @@ impl Sync {
             let turn = self.inner.turn(query.since.is_none() || query.full_state).await;
             let (inner, actor) = (Arc::clone(&self.inner), query.actor.clone());
             let store = inner.rooms.store().clone();
-            let response: SyncResponse =
-                store.read(move |snapshot| pass::run(&inner, snapshot, &query)).await?;
+            let response = store.read::<SyncResponse, SyncError, _>(move |snapshot| {
+                stands::<SyncError>(snapshot, &query.actor)?;
+                Ok(pass::run(&inner, snapshot, &query)?)
+            });
+            let response = response.await?;
             drop(turn);
             if let Some(has) = response.acknowledged {
                 pass::to_device::forget(&self.inner, &actor, has).await?;
@@ -237,6 +241,17 @@ impl Sync {
         // A stored filter is named after its content, so what a name stands for never changes.
         self.inner.filters.insert(key, Arc::clone(&filter));
         Ok(filter)
+    }
+}
+
+/// Refuses who was logged out or locked since they asked: nobody waits on for a session that ended.
+pub(crate) fn stands<E: From<SessionEnd> + From<StorageError>>(
+    read: &impl Read,
+    actor: &Actor,
+) -> Result<(), E> {
+    match session_end(read, actor)? {
+        Some(end) => Err(end.into()),
+        None => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json, value::to_raw_value};
 use tracing::instrument;
 use vestibule_rooms::{Availability, Direction, MessagesQuery, ReadError, TimelinePosition};
 use vestibule_storage::{
-    Positions, Stamp, StorageError,
+    Positions, Snapshot, Stamp, StorageError,
     tables::{directory::PUBLICATION_BY_ROOM, room::ROOM_NO_BY_ID},
 };
 use vestibule_types::{
@@ -21,7 +21,7 @@ use vestibule_types::{
 
 use crate::{
     Events, RawEvent, State, Sync, SyncError, SyncRequest, SyncResponse, SyncToken,
-    pass::timeline::LIVE,
+    pass::timeline::LIVE, service::stands,
 };
 
 /// What is to be listened to.
@@ -101,7 +101,7 @@ impl Sync {
         match listen.room_id {
             Some(room_id) => {
                 let to = (listen.from, listen.timeout.min(SYNC_WAIT_MAX));
-                Ok(self.listen_in(actor, room_id, to).await?)
+                self.listen_in(actor, room_id, to).await
             }
             None => Ok(self.listen_to_all(actor, listen.from, listen.timeout).await?),
         }
@@ -136,7 +136,7 @@ impl Sync {
         actor: &Actor,
         room_id: OwnedRoomId,
         (from, timeout): (Option<String>, Duration),
-    ) -> Result<Heard, ReadError> {
+    ) -> Result<Heard, ListenError> {
         let inner = self.inner();
         let clock = &inner.environment.clock;
         let mut published = inner.rooms.store().watch();
@@ -154,6 +154,9 @@ impl Sync {
                 limit: STREAM_EVENTS_MAX,
                 filter: RoomEventFilter::default(),
             };
+            let caller = actor.clone();
+            let standing = move |read: &Snapshot<'_>| stands::<SyncError>(read, &caller);
+            inner.rooms.store().read(standing).await?;
             let page = inner.rooms.messages(actor, query).await?;
             if !page.chunk.is_empty() {
                 return Ok(Heard { start, end: page.end.unwrap_or(end), chunk: page.chunk });

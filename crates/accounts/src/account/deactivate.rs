@@ -24,7 +24,7 @@ use crate::{
     job::{self, LeaveAll},
     profile,
     registration::{put_account, release_guest},
-    session::close_all,
+    session::{close_all, wake},
     uia::{Attempt, Question, UiaError},
 };
 
@@ -99,6 +99,7 @@ fn end(
         ..before.clone()
     };
     put_account(tx, user_id, Some(&before), &after)?;
+    wake(tx, user_id)?;
     close_all(tx, user_id, None)?;
     drop_user_keys(tx, user_id)?;
     drop_contacts(tx, user_id)?;

@@ -11,7 +11,7 @@ use vestibule_storage::{
 };
 
 use super::{Assigner, moderation_log};
-use crate::{Accounts, facts, registration::put_account};
+use crate::{Accounts, facts, registration::put_account, session::wake};
 
 /// What is put upon an account, and taken off it again. One does not touch the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,7 @@ impl Change {
         }
         let after = StoredAccount { state, ..before.clone() };
         put_account(tx, user_id, Some(&before), &after)?;
+        wake(tx, user_id)?;
         let act = StoredModerationAct {
             at: self.now,
             by: self.by.clone(),

@@ -19,7 +19,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{Secret, limits};
 
-use super::login_token;
+use super::{login_token, wake};
 use crate::{
     Accounts,
     device::{dehydrated, list_change::drop_keys},
@@ -184,6 +184,7 @@ pub(crate) fn close_device(
     device_id: &DeviceId,
 ) -> Result<(), StorageError> {
     touch(tx, user_id)?;
+    wake(tx, user_id)?;
     revoke_tokens(tx, user_id, device_id)?;
     drop_keys(tx, user_id, device_id)?;
     DEVICE_BY_USER.delete(tx, (user_id, device_id))?;

@@ -8,8 +8,9 @@ mod sync_events;
 
 use http::{Method, StatusCode};
 use ruma::api::client::{peeking, sync};
+use vestibule_accounts::SessionEnd;
 use vestibule_http::{Login, MatrixError};
-use vestibule_policy::EndpointRule;
+use vestibule_policy::{Denial, EndpointRule, Reason};
 use vestibule_sync::{ListenError, SlidingError, SyncError};
 
 use crate::{ClientRoutes, failure, room::answer};
@@ -44,6 +45,7 @@ fn sliding_answer(error: SlidingError) -> MatrixError {
         SlidingError::UnknownPos => {
             MatrixError::custom(StatusCode::BAD_REQUEST, "M_UNKNOWN_POS", message)
         }
+        SlidingError::Ended(end) => ended(end),
         SlidingError::Bad(_) => MatrixError::invalid_param(message),
         SlidingError::Storage(cause) => failure::storage(cause),
     }
@@ -54,7 +56,16 @@ pub(crate) fn sync_answer(error: SyncError) -> MatrixError {
         SyncError::BadToken | SyncError::UnknownFilter => {
             MatrixError::invalid_param(error.to_string())
         }
+        SyncError::Ended(end) => ended(end),
         SyncError::BadFilter(_) => MatrixError::bad_json(error.to_string()),
         SyncError::Storage(cause) => failure::storage(cause),
+    }
+}
+
+/// What the next request with the same token is answered too.
+fn ended(end: SessionEnd) -> MatrixError {
+    match end {
+        SessionEnd::LoggedOut => MatrixError::unknown_token(false),
+        SessionEnd::Locked => Denial::new(Reason::AccountLocked, false, "an active account").into(),
     }
 }

@@ -31,6 +31,7 @@ mod spaces;
 mod stream;
 mod sync;
 mod user_data;
+mod waiting;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,6 +1,8 @@
 //! What users are told of: counts, rules, pushers, notifications. What push gateways are told is in
 //! the tests of whole servers.
 
+use vestibule_storage::{StorageError, tables::push::PUSHER_OWNER};
+
 use super::{rooms::encoded, *};
 
 const SYNC: &str = "/_matrix/client/v3/sync";
@@ -403,6 +405,9 @@ async fn pushers_go_with_the_session_that_set_them() {
     let (status, body) = server.post("/_matrix/client/v3/account/password", &alice, body).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(keys(&server, &alice).await, ["desk"], "only the session that changed it stays");
+    let rows = server.store.read::<_, StorageError, _>(|read| PUSHER_OWNER.scan(read, (), 100));
+    let known: Vec<String> = rows.await.unwrap().into_iter().map(|((_, key, _), ())| key).collect();
+    assert_eq!(known, ["desk"], "nothing is known any more of whose the others were");
 }
 
 #[tokio::test]

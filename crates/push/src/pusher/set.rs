@@ -199,6 +199,10 @@ fn put(tx: &mut Tx<'_>, id: &PusherId, row: &StoredPusher) -> Result<(), SetPush
         }
     }
     let from: StoredCursor = old.map_or_else(|| row.from.clone(), |old| old.from);
+    if tx.slot() == SLOT {
+        // Who took the pushkey away in between removed this row.
+        PUSHER_OWNER.put(tx, (id.app_id.as_str(), id.pushkey.as_str(), &id.user), &())?;
+    }
     PUSHER.put(tx, id.key(), &StoredPusher { from, ..row.clone() })?;
     // Its gateway may be another one now.
     if let Some(standing) = PUSHER_STANDING.get(tx, id.key())? {

@@ -1,14 +1,14 @@
 //! Pushers: where devices are told of news, and what waits to be told.
 //!
 //! Pushers and what waits for them lie in the slot of their user, so that whoever closes a device
-//! closes its pushers in the same batch. Who else uses a pushkey is known in slot 0; a row there may
-//! outlive its pusher.
+//! closes its pushers in the same batch. Who else uses a pushkey is known in slot 0: where that is the slot
+//! of the user too, a row there goes with its pusher; elsewhere it may outlive it.
 
 use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use vestibule_types::{EventNo, RoomNo};
 
-use crate::{Stamp, StorageError, Table, Tx, tables::sender::StoredCursor, value};
+use crate::{SlotNo, Stamp, StorageError, Table, Tx, tables::sender::StoredCursor, value};
 
 /// A pusher that calls a push gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,9 @@ pub fn remove_pusher(
     tx: &mut Tx<'_>,
     (user, app_id, pushkey): (&OwnedUserId, &str, &str),
 ) -> Result<(), StorageError> {
+    if tx.slot() == SlotNo(0) {
+        PUSHER_OWNER.delete(tx, (app_id, pushkey, user))?;
+    }
     PUSHER.delete(tx, (user, app_id, pushkey))?;
     PUSHER_STANDING.delete(tx, (user, app_id, pushkey))?;
     PUSH_WAITING.delete_prefix(tx, (user, app_id, pushkey))

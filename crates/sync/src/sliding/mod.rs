@@ -34,7 +34,11 @@ pub use self::{
     request::{SlidingError, SlidingRequest},
     response::SlidingResponse,
 };
-use crate::{Sync, pass::to_device, service::Inner};
+use crate::{
+    Sync,
+    pass::to_device,
+    service::{Inner, stands},
+};
 
 /// What is kept in memory for connections.
 #[derive(Debug, Default)]
@@ -97,6 +101,7 @@ impl Sync {
             let (store, actor, has) = (inner.rooms.store().clone(), ask.actor.clone(), ask.has);
             let passing = Arc::clone(&inner);
             let found = store.read(move |snapshot| {
+                stands::<SlidingError>(snapshot, &ask.actor)?;
                 slide::run(&passing, snapshot, &ask)?.ok_or(SlidingError::UnknownPos)
             });
             let found = found.await?;

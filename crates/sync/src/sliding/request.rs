@@ -7,6 +7,7 @@ use std::{
 
 use ruma::OwnedRoomId;
 use serde::Deserialize;
+use vestibule_accounts::SessionEnd;
 use vestibule_rooms::Availability;
 use vestibule_storage::StorageError;
 use vestibule_types::limits::{
@@ -144,6 +145,9 @@ pub enum SlidingError {
     /// The request asks for what cannot be.
     #[error("{0}")]
     Bad(&'static str),
+    /// The session ended while the request was under way.
+    #[error(transparent)]
+    Ended(#[from] SessionEnd),
     /// The database failed.
     #[error("could not read what is new")]
     Storage(#[from] StorageError),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ruma::{OwnedEventId, OwnedRoomId, RoomId};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId, device_id};
 use serde_json::{Value, json};
 use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts, PutAccountData};
 use vestibule_events::SigningKey;
@@ -14,7 +14,10 @@ use vestibule_rooms::{
 };
 use vestibule_storage::{
     InlineExecutor, StorageError, Store,
-    tables::account::{ACCOUNT_BY_CLASS, ACCOUNT_BY_ID, StoredAccount, StoredAccountState},
+    tables::account::{
+        ACCOUNT_BY_CLASS, ACCOUNT_BY_ID, DEVICE_BY_USER, StoredAccount, StoredAccountState,
+        StoredDevice,
+    },
 };
 use vestibule_sync::{Sync, SyncError, SyncParts, SyncRequest};
 use vestibule_testkit::{TestEnvironment, environment, memory_store, person};
@@ -100,7 +103,9 @@ impl House {
         self.store
             .write::<_, StorageError, _>(self.store.slot_of_user(&id), move |tx| {
                 ACCOUNT_BY_ID.put(tx, (&user,), &row)?;
-                ACCOUNT_BY_CLASS.put(tx, (&name, &user), &())
+                ACCOUNT_BY_CLASS.put(tx, (&name, &user), &())?;
+                let device = StoredDevice { display_name: None, created_at: 0 };
+                DEVICE_BY_USER.put(tx, (&user, device_id!("TESTDEVICE")), &device)
             })
             .await
             .expect("stored");
