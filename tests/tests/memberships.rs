@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vestibule_events::{Pdu, RoomVersion};
 use vestibule_testkit::server::{Blueprint, Network, Person, PretendServer, TestServer, segment};
 
 /// Two servers that know each other.
@@ -551,4 +552,42 @@ async fn an_invitation_that_names_no_room_version_is_to_a_room_we_do_not_speak()
         let refused = away.put(&server, path, &other).await;
         assert_eq!(refused.refusal(), (400, "M_INVALID_PARAM"), "{key}");
     }
+}
+
+/// What another server hands in for itself is refused as forbidden where it is forged or about somebody
+/// else's user, and as malformed where it is something else.
+#[tokio::test]
+async fn a_forged_join_is_forbidden_and_the_honest_one_comes_in() {
+    let network = Network::new();
+    let server = Blueprint::default().on(&network, "a.example").start().await;
+    let away = PretendServer::on(&network, "away.example");
+    let alice = server.register("alice").await;
+    let options = json!({ "preset": "public_chat", "room_version": "11" });
+    let room = alice.create_room(&options).await;
+    let user = away.user("mallory");
+    let path = format!("/_matrix/federation/v1/make_join/{room}/{user}?ver=11");
+    let template = away.get(&server, &path).await.ok()["event"].clone();
+    let sent = async |event: &Value| {
+        let bytes = event.to_string();
+        let pdu = Pdu::parse_untrusted(bytes.as_bytes(), RoomVersion::V11).unwrap();
+        let id = pdu.event_id().as_str().replace('$', "%24");
+        away.put(&server, &format!("/_matrix/federation/v2/send_join/{room}/{id}"), event).await
+    };
+    let signed = |event: &Value| away.signed_event(event, RoomVersion::V11).unwrap();
+    let honest = signed(&template);
+
+    let mut forged = honest.clone();
+    for signature in forged["signatures"]["away.example"].as_object_mut().unwrap().values_mut() {
+        *signature = json!("A".repeat(86));
+    }
+    assert_eq!(sent(&forged).await.refusal(), (403, "M_FORBIDDEN"));
+    let mut others = template.clone();
+    others["sender"] = json!("@bob:b.example");
+    others["state_key"] = json!("@bob:b.example");
+    assert_eq!(sent(&signed(&others)).await.refusal(), (403, "M_FORBIDDEN"));
+    let mut odd = template.clone();
+    odd["type"] = json!("m.room.message");
+    assert_eq!(sent(&signed(&odd)).await.refusal(), (400, "M_INVALID_PARAM"));
+    sent(&honest).await.ok();
+    assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", user.as_str()]);
 }

@@ -15,7 +15,7 @@ pub(super) fn hand_in(error: HandInError) -> MatrixError {
     match error {
         HandInError::Handshake(error) => handshake(error),
         HandInError::Malformed(_) => MatrixError::bad_json(message),
-        HandInError::Forged(_) => MatrixError::invalid_param(message),
+        HandInError::Forged(_) => MatrixError::forbidden(message),
         HandInError::Unverified(_) => unavailable(&error),
     }
 }
@@ -63,9 +63,8 @@ pub(super) fn invite(error: BringInviteError) -> MatrixError {
                 .with("room_version", version.as_str())
         }
         BringInviteError::Malformed(_) => MatrixError::bad_json(message),
-        BringInviteError::Forged(_) | BringInviteError::BadState(_) => {
-            MatrixError::invalid_param(message)
-        }
+        BringInviteError::Forged(_) => MatrixError::forbidden(message),
+        BringInviteError::BadState(_) => MatrixError::invalid_param(message),
         BringInviteError::Unverified(_) => unavailable(&error),
         BringInviteError::Refused(error) => be_invited(error),
     }

@@ -146,7 +146,7 @@ fn check_shape(
         return Err(HandshakeError::Invalid("`state_key` is not the sender"));
     }
     if pdu.sender().server_name() != origin {
-        return Err(HandshakeError::Invalid("the sender is not a user of the asking server"));
+        return Err(HandshakeError::NotTheirUser);
     }
     let content: MemberContent =
         pdu.content_as().map_err(|_| HandshakeError::Invalid("`membership` is missing"))?;
