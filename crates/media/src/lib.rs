@@ -7,6 +7,7 @@
 //! Files are never held in memory as a whole, except small images while their thumbnails are made.
 
 mod ask;
+mod copies;
 mod download;
 mod list;
 mod object;

@@ -1,22 +1,25 @@
 //! Taking away what need not be kept: copies of files of other servers, and pictures of previews.
 //!
 //! Rows go first. A file goes when no row is left that leads to it, and not before it has been there for
-//! a while: a file is written before its row. What is cut short is taken up by the next purge, but for
-//! files without rows, which lie on.
+//! a while: a file is written before its row. What was cut short, by a crash too, is taken up later: each
+//! purge looks at a stretch of the files there are, and removes those that no row leads to.
 
 use std::{collections::BTreeSet, io, ops::ControlFlow};
 
-use ruma::OwnedServerName;
 use tracing::instrument;
 use vestibule_storage::{
     Scan, SlotNo, StorageError, Tx,
     tables::media::{FileDigest, MEDIA, PREVIEW_PICTURE_BY_TIME, StoredMedia, THUMBNAIL},
 };
 use vestibule_types::limits::{
-    MEDIA_PURGE_GRACE, MEDIA_PURGE_STRETCH, MEDIA_PURGED_AT_ONCE_MAX, PREVIEW_PICTURE_LIFE,
+    MEDIA_PURGE_GRACE, MEDIA_PURGE_STRETCH, MEDIA_PURGED_AT_ONCE_MAX, MEDIA_SWEPT_AT_ONCE_MAX,
+    PREVIEW_PICTURE_LIFE,
 };
 
-use crate::Media;
+use crate::{
+    Media,
+    copies::{Key, delete_copies, is_copy},
+};
 
 /// What was taken away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,35 +41,48 @@ pub enum PurgeMediaError {
     Storage(#[from] StorageError),
 }
 
-/// A media id: its server, and its name there.
-type Key = (OwnedServerName, String);
-
 impl Media {
-    /// Takes away pictures of previews that ended, and copies of files of other servers that were fetched
-    /// before a moment, in milliseconds since the Unix epoch. What is withheld stays withheld.
+    /// Takes away pictures of previews that ended, and copies of files of other servers: those that were
+    /// fetched before a moment, in milliseconds since the Unix epoch, and those that are too many. What is
+    /// withheld stays withheld.
     #[instrument(name = "media.purge_media", skip_all)]
     pub async fn purge_media(
         &self,
         fetched_before: Option<u64>,
     ) -> Result<Purged, PurgeMediaError> {
         let mut gone = BTreeSet::new();
-        let mut purged = Purged { media: self.purge_pictures(&mut gone).await?, files: 0 };
+        let mut media = self.purge_pictures(&mut gone).await?;
         if let Some(before) = fetched_before {
-            purged.media += self.purge_copies(before, &mut gone).await?;
+            media += self.purge_copies(before, &mut gone).await?;
         }
+        media += self.trim_copies(&mut gone).await?;
+        let mut files = self.remove_files(gone).await?;
+        let objects = &self.inner.parts.objects;
+        let after = *self.inner.swept.lock();
+        let found = objects.list(after, MEDIA_SWEPT_AT_ONCE_MAX).await;
+        let found = found.map_err(PurgeMediaError::Disk)?;
+        let goes_on = found.len() == MEDIA_SWEPT_AT_ONCE_MAX;
+        *self.inner.swept.lock() = found.last().copied().filter(|_| goes_on);
+        files += self.remove_files(found.into_iter().collect()).await?;
+        Ok(Purged { media, files })
+    }
+
+    /// Removes those of the files that no row leads to, with their thumbnails. Says how many.
+    async fn remove_files(&self, mut gone: BTreeSet<FileDigest>) -> Result<u64, PurgeMediaError> {
         if gone.is_empty() {
-            return Ok(purged);
+            return Ok(0);
         }
         self.keep_referenced(&mut gone).await?;
         gone.extend(self.purge_thumbnails(gone.clone()).await?);
         self.keep_referenced(&mut gone).await?;
         let grace = u64::try_from(MEDIA_PURGE_GRACE.as_millis()).unwrap_or(u64::MAX);
         let written_before = self.inner.parts.environment.now_ms().saturating_sub(grace);
+        let mut count = 0;
         for digest in gone {
             let removed = self.inner.parts.objects.remove(digest, written_before).await;
-            purged.files += u64::from(removed.map_err(PurgeMediaError::Disk)?);
+            count += u64::from(removed.map_err(PurgeMediaError::Disk)?);
         }
-        Ok(purged)
+        Ok(count)
     }
 
     async fn purge_pictures(&self, gone: &mut BTreeSet<FileDigest>) -> Result<u64, StorageError> {
@@ -102,13 +118,8 @@ impl Media {
         gone: &mut BTreeSet<FileDigest>,
     ) -> Result<u64, StorageError> {
         let (store, ours) = (&self.inner.parts.store, self.server_name().to_owned());
-        let is_old_copy = move |(server, _): &Key, row: &StoredMedia| {
-            *server != ours
-                && row.uploader.is_none()
-                && !row.quarantined
-                && row.file.is_some()
-                && row.created_at < before
-        };
+        let is_old_copy =
+            move |key: &Key, row: &StoredMedia| is_copy(&ours, key, row) && row.created_at < before;
         let mut last: Option<Key> = None;
         let mut count = 0;
         while gone.len() < MEDIA_PURGED_AT_ONCE_MAX {
@@ -127,16 +138,7 @@ impl Media {
             let old: Vec<(Key, StoredMedia)> = old.collect();
             count += u64::try_from(old.len()).unwrap_or(u64::MAX);
             gone.extend(old.iter().filter_map(|(_, row)| Some(row.file.as_ref()?.digest)));
-            let delete = move |tx: &mut Tx<'_>| {
-                for ((server, id), seen) in &old {
-                    // What changed meanwhile, to be withheld for one, stays.
-                    if MEDIA.get(tx, (&**server, &**id))?.as_ref() == Some(seen) {
-                        MEDIA.delete(tx, (&**server, &**id))?;
-                    }
-                }
-                Ok::<_, StorageError>(())
-            };
-            store.write(SlotNo(0), delete).await?;
+            store.write(SlotNo(0), move |tx: &mut Tx<'_>| delete_copies(tx, &old)).await?;
             if !more {
                 break;
             }

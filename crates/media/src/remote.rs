@@ -143,6 +143,7 @@ impl Media {
         let store = &self.inner.parts.store;
         let put = store.write(SlotNo(0), move |tx| MEDIA.put(tx, (&*server, &*id), &row));
         put.await?;
+        self.copy_came(received.size);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use parking_lot::Mutex;
 use ruma::{OwnedServerName, ServerName, UserId};
 use tokio::sync::{Notify, Semaphore};
 use vestibule_policy::{PolicyHandle, RateBuckets};
@@ -18,7 +19,8 @@ use vestibule_types::{
 };
 
 use crate::{
-    ObjectStore, Previews, RemoteMedia,
+    FileDigest, ObjectStore, Previews, RemoteMedia,
+    copies::Copies,
     remote::{Alone, Fetches},
 };
 
@@ -49,6 +51,8 @@ pub struct MediaConfig {
     pub upload_bytes_max: u64,
     /// How much one user may upload altogether, in bytes; `None`: without bound.
     pub user_bytes_max: Option<u64>,
+    /// How much copies of files of other servers may take altogether, in bytes; `None`: without bound.
+    pub remote_bytes_max: Option<u64>,
     /// Whether media is given to those who do not log in.
     pub open_downloads: bool,
 }
@@ -70,6 +74,9 @@ pub(crate) struct Inner {
     pub(crate) fetching: Semaphore,
     pub(crate) fetches_waiting: Semaphore,
     pub(crate) fetches: Fetches,
+    pub(crate) copies: Copies,
+    /// Behind which file the next purge goes on to look for those that no row leads to.
+    pub(crate) swept: Mutex<Option<FileDigest>>,
     remote: OnceLock<Arc<dyn RemoteMedia>>,
     previews: OnceLock<Previews>,
 }
@@ -94,6 +101,8 @@ impl Media {
             fetching: Semaphore::new(MEDIA_FETCHES_AT_ONCE_MAX),
             fetches_waiting: Semaphore::new(MEDIA_FETCHES_WAITING_MAX),
             fetches: Fetches::default(),
+            copies: Copies::default(),
+            swept: Mutex::default(),
             remote: OnceLock::new(),
             previews: OnceLock::new(),
         };

@@ -18,7 +18,7 @@ use vestibule_events::{RoomVersion, SigningKey};
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_federation_api::{FederationApi, FederationApiSettings};
 use vestibule_keys::{Keys, KeysParts};
-use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts};
+use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts, ObjectStore};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_push::{Push, PushConfig, PushParts};
 use vestibule_remote::Transport;
@@ -76,6 +76,7 @@ impl Purpose {
                 // The database is ours alone by now, so nobody else is writing a file.
                 media_files(config)
                     .forget_unfinished()
+                    .await
                     .context("cannot remove unfinished uploads")?;
                 Ok((next_policy_epoch(store).await?, transport))
             }
@@ -387,6 +388,7 @@ fn media_config(config: &Config) -> MediaConfig {
     MediaConfig {
         upload_bytes_max: written.upload_bytes_max,
         user_bytes_max: (written.user_bytes_max > 0).then_some(written.user_bytes_max),
+        remote_bytes_max: (written.remote_bytes_max > 0).then_some(written.remote_bytes_max),
         open_downloads: written.open_downloads,
     }
 }

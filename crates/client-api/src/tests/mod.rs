@@ -60,11 +60,19 @@ use vestibule_types::Environment;
 
 use crate::{ClientApi, ClientApiSettings, router};
 
+const MEDIA: MediaConfig = MediaConfig {
+    upload_bytes_max: 1_000,
+    user_bytes_max: None,
+    remote_bytes_max: Some(3_000),
+    open_downloads: false,
+};
+
 /// A server without a socket.
 pub(crate) struct Server {
     pub(crate) api: ClientApi,
     pub(crate) time: TestEnvironment,
     pub(crate) store: Store,
+    pub(crate) objects: MemoryObjects,
     entrance: Entrance,
 }
 
@@ -75,12 +83,12 @@ pub(crate) fn server() -> Server {
 
 /// As [`server`], with other settings of this surface.
 pub(crate) fn server_set(settings: impl FnOnce(&mut ClientApiSettings)) -> Server {
-    let Server { mut api, time, store, .. } = server();
+    let Server { mut api, time, store, objects, .. } = server();
     let mut set = ClientApiSettings::clone(&api.settings);
     settings(&mut set);
     api.settings = Arc::new(set);
     let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
-    Server { api, time, store, entrance }
+    Server { api, time, store, objects, entrance }
 }
 
 pub(crate) fn server_with(
@@ -117,19 +125,16 @@ pub(crate) fn server_with(
         executor: Arc::new(InlineExecutor),
         config,
     });
+    let objects = MemoryObjects::new(environment.clock.clone());
     let media = Media::new(MediaParts {
         store: store.clone(),
-        objects: Arc::new(MemoryObjects::default()),
+        objects: Arc::new(objects.clone()),
         executor: Arc::new(InlineExecutor),
         policy: policy.clone(),
         rates: rates.clone(),
         environment: environment.clone(),
         server_name: server_name.to_owned(),
-        config: MediaConfig {
-            upload_bytes_max: 1_000,
-            user_bytes_max: None,
-            open_downloads: false,
-        },
+        config: MEDIA,
     });
     let keys = Keys::new(KeysParts {
         store: store.clone(),
@@ -155,7 +160,7 @@ pub(crate) fn server_with(
         settings: settings(),
     };
     let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
-    Server { api, time, store, entrance }
+    Server { api, time, store, objects, entrance }
 }
 
 fn settings() -> Arc<ClientApiSettings> {

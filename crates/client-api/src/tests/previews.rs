@@ -217,3 +217,30 @@ async fn a_page_that_many_want_is_asked_for_once() {
     }
     assert_eq!(web.asked().len(), 1);
 }
+
+#[tokio::test]
+async fn the_picture_of_a_preview_goes_after_a_week_and_an_upload_of_the_same_bytes_stays() {
+    let (server, web) = with_web(&[]);
+    let alice = server.person("alice").await;
+    web.page("https://b.example/pot.png", "image/png", picture());
+    let (_, told) = server.preview(&alice, "https://b.example/pot.png").await;
+    let kept = told["og:image"].as_str().unwrap().strip_prefix("mxc://").unwrap().to_owned();
+    let path = "/_matrix/media/v3/upload";
+    let (_, own) = server.send(Method::POST, path, Some(&alice.token), picture()).await;
+    let own = own["content_uri"].as_str().unwrap().strip_prefix("mxc://").unwrap().to_owned();
+    let got = async |file: &str| {
+        server.get(&format!("/_matrix/client/v1/media/download/{file}"), &alice).await.0
+    };
+    server.time.clock.advance(Duration::from_hours(24 * 7 - 1));
+    server.api.media.purge_media(None).await.unwrap();
+    assert_eq!((got(&kept).await, got(&own).await), (200, 200));
+    server.time.clock.advance(Duration::from_hours(2));
+    let purged = server.api.media.purge_media(None).await.unwrap();
+    assert_eq!((purged.media, purged.files), (1, 0));
+    assert_eq!((got(&kept).await, got(&own).await), (404, 200));
+    // The next preview brings a picture of its own.
+    let (_, told) = server.preview(&alice, "https://b.example/pot.png").await;
+    let again = told["og:image"].as_str().unwrap().strip_prefix("mxc://").unwrap();
+    assert_ne!(again, kept);
+    assert_eq!(got(again).await, 200);
+}

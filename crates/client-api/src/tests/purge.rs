@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use parking_lot::Mutex;
 use ruma::ServerName;
-use vestibule_media::{FetchMediaError, FetchedMedia, Purged, RemoteMedia};
+use vestibule_media::{FetchMediaError, FetchedMedia, ObjectStore, Purged, RemoteMedia};
 use vestibule_types::BoxFuture;
 
 use super::*;
@@ -96,4 +96,74 @@ async fn old_copies_go_with_their_files_and_nothing_else_does() {
     assert!(listed.iter().any(|it| it.media_id == "withheld" && it.quarantined));
     let listed = server.api.media.list_media(Some(b), None, 1).await.unwrap();
     assert_eq!(listed.len(), 1);
+}
+
+/// How many copies there may be in these tests, in bytes.
+const COPIES_MAX: usize = 3_000;
+
+#[tokio::test]
+async fn too_many_copies_make_room_and_those_that_are_read_stay() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let elsewhere = Arc::new(Elsewhere::default());
+    server.api.media.set_remote(elsewhere.clone());
+    let read = async |id: &str| server.downloads(&alice, &format!("b.example/{id}")).await;
+    let copies = async || {
+        let b = ServerName::parse("b.example").unwrap();
+        let listed = server.api.media.list_media(Some(b), None, 100).await.unwrap();
+        listed.into_iter().map(|it| it.media_id).collect::<Vec<_>>()
+    };
+    // What is ours does not count.
+    let own = server.upload(&alice, leaked("own")).await;
+    for id in ["1", "2", "3", "4"] {
+        elsewhere.0.lock().insert(id.to_owned(), leaked(id));
+        assert_eq!(read(id).await, 200);
+        server.time.clock.advance(Duration::from_hours(2));
+    }
+    assert_eq!(server.api.media.purge_media(None).await.unwrap(), Purged::default());
+    assert_eq!(copies().await, ["1", "2", "3", "4"]);
+
+    // The oldest one is read again, which writes nothing, until somebody looks.
+    assert_eq!(read("1").await, 200);
+    server.time.clock.advance(Duration::from_hours(2));
+    elsewhere.0.lock().insert("5".to_owned(), leaked("5"));
+    assert_eq!(read("5").await, 200);
+    let room = "making room for files of other servers";
+    assert!(server.time.spawner.names().contains(&room));
+    for _ in 0..1_000 {
+        if copies().await.len() == 3 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(copies().await, ["1", "4", "5"]);
+    assert_eq!(server.downloads(&alice, &own).await, 200);
+    // What went is fetched again.
+    assert_eq!(read("2").await, 200);
+}
+
+/// A quarter of what there may be, in bytes that are nobody else's.
+fn leaked(id: &str) -> &'static str {
+    Box::leak(id.repeat(COPIES_MAX / 4 / id.len()).into_boxed_str())
+}
+
+#[tokio::test]
+async fn a_file_that_no_row_leads_to_goes_and_those_in_use_stay() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let own = server.upload(&alice, "own").await;
+    let elsewhere = Elsewhere::default();
+    elsewhere.0.lock().insert("copy".to_owned(), "copy");
+    server.api.media.set_remote(Arc::new(elsewhere));
+    assert_eq!(server.downloads(&alice, "b.example/copy").await, 200);
+    // As a process leaves it that is killed between writing a file and its row.
+    let lost = server.objects.begin("lost".to_owned()).await.unwrap();
+    lost.finish([7; 32]).await.unwrap();
+    assert_eq!(server.api.media.purge_media(None).await.unwrap(), Purged::default());
+    server.time.clock.advance(Duration::from_hours(1));
+    let purged = server.api.media.purge_media(None).await.unwrap();
+    assert_eq!(purged, Purged { media: 0, files: 1 });
+    assert!(!server.objects.exists([7; 32]).await.unwrap());
+    assert_eq!(server.downloads(&alice, &own).await, 200);
+    assert_eq!(server.downloads(&alice, "b.example/copy").await, 200);
 }

@@ -76,7 +76,7 @@ pub(crate) async fn server_with(settings: FederationApiSettings) -> Server {
     });
     let media = Media::new(MediaParts {
         store: store.clone(),
-        objects: Arc::new(MemoryObjects::default()),
+        objects: Arc::new(MemoryObjects::new(environment.clock.clone())),
         executor: Arc::new(InlineExecutor),
         policy: policy.clone(),
         rates: rates.clone(),
@@ -85,6 +85,7 @@ pub(crate) async fn server_with(settings: FederationApiSettings) -> Server {
         config: MediaConfig {
             upload_bytes_max: 1_000,
             user_bytes_max: None,
+            remote_bytes_max: None,
             open_downloads: false,
         },
     });

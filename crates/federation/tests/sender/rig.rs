@@ -198,7 +198,7 @@ impl Rig {
         });
         let media = Media::new(MediaParts {
             store: store.clone(),
-            objects: Arc::new(MemoryObjects::default()),
+            objects: Arc::new(MemoryObjects::new(test.environment.clock.clone())),
             executor: Arc::new(InlineExecutor),
             policy: policy.clone(),
             rates: Arc::default(),
@@ -207,6 +207,7 @@ impl Rig {
             config: MediaConfig {
                 upload_bytes_max: 1_000,
                 user_bytes_max: None,
+                remote_bytes_max: None,
                 open_downloads: false,
             },
         });

@@ -98,7 +98,10 @@ impl Media {
             // Listening begins before looking, so that no arrival is missed.
             let arrival = self.inner.arrival.notified();
             match self.look(&wanted.server, &wanted.media_id).await? {
-                Found::Here(info) => return Ok(info),
+                Found::Here(info) => {
+                    self.is_used(wanted);
+                    return Ok(info);
+                }
                 Found::Nothing if wanted.fetch && self.may_have(wanted) => {
                     return match self.fetch(wanted).await? {
                         Found::Here(info) => Ok(info),
@@ -138,6 +141,14 @@ impl Media {
     pub fn own(&self, media_id: String, wait: Duration) -> DownloadMedia {
         let server = self.server_name().to_owned();
         DownloadMedia { server, media_id, wait, fetch: false }
+    }
+
+    /// Notes that a copy is used.
+    fn is_used(&self, wanted: &DownloadMedia) {
+        if &*wanted.server != self.server_name() {
+            let now = self.inner.parts.environment.now_ms();
+            self.inner.copies.is_used(&wanted.server, &wanted.media_id, now);
+        }
     }
 
     /// Whether another server may have the file.

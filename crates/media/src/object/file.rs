@@ -50,13 +50,35 @@ impl FileObjects {
         Self { folder, places: Arc::default() }
     }
 
-    /// Removes what an earlier process did not finish. Nothing may be written meanwhile.
-    pub fn forget_unfinished(&self) -> io::Result<()> {
-        match std::fs::remove_dir_all(self.folder.join(UNFINISHED)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    /// The files whose digests begin with this byte.
+    async fn beginning_with(&self, byte: u8) -> io::Result<Vec<FileDigest>> {
+        let drawer = format!("{byte:02x}");
+        let mut entries = match fs::read_dir(self.folder.join(&drawer)).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut found = Vec::new();
+        while let Some(entry) = entries.next_entry().await? {
+            // What has another name is none of ours.
+            found.extend(entry.file_name().to_str().and_then(|name| read_digest(&drawer, name)));
         }
+        found.sort_unstable();
+        Ok(found)
     }
+}
+
+/// The digest that a shelf and the name of a file on it stand for.
+fn read_digest(shelf: &str, name: &str) -> Option<FileDigest> {
+    let text = format!("{shelf}{name}");
+    let mut digest = FileDigest::default();
+    if text.len() != 2 * digest.len() || !text.bytes().all(|it| b"0123456789abcdef".contains(&it)) {
+        return None;
+    }
+    for (byte, letters) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(letters).ok()?, 16).ok()?;
+    }
+    Some(digest)
 }
 
 const UNFINISHED: &str = "unfinished";
@@ -122,6 +144,40 @@ impl ObjectStore for FileObjects {
             fs::remove_file(&path).await.map(|()| true)
         })
     }
+
+    fn exists(&self, digest: FileDigest) -> BoxFuture<'_, io::Result<bool>> {
+        Box::pin(async move { fs::try_exists(place(&self.folder, &digest).1).await })
+    }
+
+    fn list(
+        &self,
+        after: Option<FileDigest>,
+        limit: usize,
+    ) -> BoxFuture<'_, io::Result<Vec<FileDigest>>> {
+        Box::pin(async move {
+            let mut listed = Vec::new();
+            let first = after.and_then(|after| after.first().copied()).unwrap_or_default();
+            for byte in first..=u8::MAX {
+                let left = limit.saturating_sub(listed.len());
+                if left == 0 {
+                    break;
+                }
+                let mut found = self.beginning_with(byte).await?;
+                found.retain(|digest| after.is_none_or(|after| *digest > after));
+                listed.extend(found.into_iter().take(left));
+            }
+            Ok(listed)
+        })
+    }
+
+    fn forget_unfinished(&self) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async move {
+            match fs::remove_dir_all(self.folder.join(UNFINISHED)).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        })
+    }
 }
 
 impl ObjectWriter for Writer {
@@ -170,54 +226,20 @@ impl ObjectReader for Reader {
 mod tests {
     use super::*;
 
-    async fn whole(objects: &dyn ObjectStore, digest: FileDigest, part: Range<u64>) -> Vec<u8> {
-        let mut reader = objects.open(digest, part).await.unwrap().unwrap();
-        let mut bytes = Vec::new();
-        while let Some(piece) = reader.read().await.unwrap() {
-            bytes.extend_from_slice(&piece);
-        }
-        bytes
-    }
-
-    async fn keeps_files(objects: &dyn ObjectStore) {
-        for name in ["once", "twice"] {
-            let mut writer = objects.begin(name.to_owned()).await.unwrap();
-            writer.write(Bytes::from_static(b"hello ")).await.unwrap();
-            writer.write(Bytes::from_static(b"world")).await.unwrap();
-            writer.finish([7; 32]).await.unwrap();
-        }
-        assert_eq!(whole(objects, [7; 32], 0..11).await, b"hello world");
-        assert_eq!(whole(objects, [7; 32], 4..8).await, b"o wo");
-        assert!(objects.open([8; 32], 0..1).await.unwrap().is_none());
-        assert!(!objects.remove([8; 32], u64::MAX).await.unwrap());
-        assert!(objects.remove([7; 32], u64::MAX).await.unwrap());
-        assert!(objects.open([7; 32], 0..1).await.unwrap().is_none());
-    }
-
-    #[tokio::test]
-    async fn both_kinds_keep_files() {
+    crate::object::contract::object_store_contract!(files, {
         let folder = tempfile::tempdir().unwrap();
-        keeps_files(&FileObjects::in_folder(folder.path().join("media"))).await;
-        keeps_files(&super::super::MemoryObjects::default()).await;
-    }
+        (FileObjects::in_folder(folder.path().join("media")), folder)
+    });
 
     #[tokio::test]
-    async fn a_file_that_was_just_written_is_not_removed() {
+    async fn what_has_another_name_is_not_listed() {
         let folder = tempfile::tempdir().unwrap();
         let objects = FileObjects::in_folder(folder.path().to_owned());
-        let writer = objects.begin("fresh".to_owned()).await.unwrap();
-        writer.finish([7; 32]).await.unwrap();
-        assert!(!objects.remove([7; 32], 1_000).await.unwrap());
-        assert!(objects.open([7; 32], 0..0).await.unwrap().is_some());
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_not_finished_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let objects = FileObjects::in_folder(folder.path().to_owned());
-        let mut writer = objects.begin("half".to_owned()).await.unwrap();
-        writer.write(Bytes::from_static(b"half a")).await.unwrap();
-        drop(writer);
-        assert_eq!(std::fs::read_dir(folder.path().join(UNFINISHED)).unwrap().count(), 0);
+        objects.begin("a".to_owned()).await.unwrap().finish([0xAB; 32]).await.unwrap();
+        let shelf = folder.path().join("ab");
+        for name in ["note.txt", &"AB".repeat(31), &"+b".repeat(31), &"ab".repeat(32)] {
+            std::fs::write(shelf.join(name), b"not ours").unwrap();
+        }
+        assert_eq!(objects.list(None, 10).await.unwrap(), [[0xAB; 32]]);
     }
 }

@@ -64,6 +64,9 @@ pub const MEDIA_BYTES_BY_USER: Counter<(OwnedUserId,)> =
 /// Pictures of web pages that are kept for previews, by when they came: their size in bytes.
 pub const PREVIEW_PICTURE_BY_TIME: Table<(u64, String), u64> =
     Table::new(0x09C6, "preview_picture_by_time");
+/// When copies of files of other servers were used, in milliseconds since the Unix epoch: no later than
+/// what is noted in memory, which is written here now and then.
+pub const COPY_USED: Table<(OwnedServerName, String), u64> = Table::new(0x0AC0, "copy_used");
 /// Thumbnails by the digest of the image, width, height, and whether they are cropped to fit.
 pub const THUMBNAIL: Table<(FileDigest, u32, u32, bool), StoredThumbnail> =
     Table::new(0x0904, "thumbnail");

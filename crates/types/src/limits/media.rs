@@ -115,7 +115,16 @@ pub const MEDIA_PURGED_AT_ONCE_MAX: usize = 10_000;
 pub const MEDIA_PURGE_STRETCH: usize = 500;
 
 /// How long a file is there at least before a purge removes it: its row may be on its way.
-pub const MEDIA_PURGE_GRACE: Duration = Duration::from_hours(2);
+pub const MEDIA_PURGE_GRACE: Duration = Duration::from_mins(15);
+
+/// Files on disk of which one purge looks whether a row leads to them.
+pub const MEDIA_SWEPT_AT_ONCE_MAX: usize = 10_000;
+
+/// Copies of files of other servers of which it is noted in memory that they were used.
+pub const MEDIA_COPY_USES_MAX: usize = 50_000;
+
+/// How exactly it is written down when a copy was used.
+pub const MEDIA_COPY_USE_GRAIN: Duration = Duration::from_hours(1);
 
 /// Files in one list for operators.
 pub const MEDIA_LISTED_MAX: usize = 1_000;
