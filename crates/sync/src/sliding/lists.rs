@@ -74,7 +74,7 @@ pub(crate) fn windows(
     (known, connection, direct): (&mut KnownRooms, &Connection, &HashSet<OwnedRoomId>),
 ) -> Result<Windows, StorageError> {
     let mut rooms = known.in_order();
-    rooms.retain(|(id, membership)| is_listed(known, connection, (id, *membership)));
+    rooms.retain(|(id, membership)| is_listed(pass, known, connection, (id, *membership)));
     let mut sieve = Sieve { pass, known, direct, children: HashMap::new() };
     let mut windows = Windows::default();
     let mut matches: HashMap<OwnedRoomId, Match> = HashMap::new();
@@ -113,19 +113,29 @@ pub(crate) fn windows(
     Ok(windows)
 }
 
-/// Whether a room is in lists at all. One that the user left on their own is only there to tell
-/// clients that have it.
+/// Whether a room is in lists at all. One that the user left on their own is only there until a
+/// client that has it was told.
 fn is_listed(
+    pass: &Pass<'_>,
     known: &KnownRooms,
     connection: &Connection,
     (id, membership): (&RoomId, StoredMembership),
 ) -> bool {
     match membership {
         StoredMembership::Join | StoredMembership::Invite | StoredMembership::Knock => true,
-        StoredMembership::Leave | StoredMembership::Ban => {
-            known.room(id).is_some_and(|room| room.removed) || connection.room(id).is_some()
-        }
+        StoredMembership::Leave | StoredMembership::Ban => known
+            .room(id)
+            .is_some_and(|room| room.removed || is_to_be_told(pass, connection, (id, room.last))),
     }
+}
+
+/// Whether a client that has a room was not told yet of a moment in it.
+fn is_to_be_told(pass: &Pass<'_>, connection: &Connection, (id, moment): (&RoomId, u64)) -> bool {
+    let Some(sent) = connection.room(id) else { return false };
+    let until = sent.until.map(|(room, _)| room);
+    let slot = pass.inner.rooms.store().slot_of_room(id);
+    let until = until.or_else(|| pass.since.as_ref().map(|since| since.positions.get(slot)));
+    until.is_none_or(|until| until < moment)
 }
 
 /// Puts together what is wanted of each room, once for all rooms of the same lists.

@@ -13,8 +13,11 @@ use matrix_sdk::{
     deserialized_responses::EncryptionInfo,
     encryption::{BackupDownloadStrategy, EncryptionSettings, VerificationState},
     ruma::{
-        OwnedEventId, OwnedRoomId, OwnedUserId, RoomId,
-        api::client::uiaa::{AuthData, MatrixUserIdentifier, Password, UiaaInfo, UserIdentifier},
+        OwnedEventId, OwnedUserId, RoomId,
+        api::{
+            client::uiaa::{AuthData, MatrixUserIdentifier, Password, UiaaInfo, UserIdentifier},
+            error::ErrorKind,
+        },
         events::{
             StateEventType,
             key::verification::request::ToDeviceKeyVerificationRequestEvent,
@@ -38,7 +41,6 @@ const RETRY: Duration = Duration::from_millis(100);
 /// A message a device could read.
 #[derive(Clone, Debug)]
 pub struct Message {
-    pub room: OwnedRoomId,
     pub sender: OwnedUserId,
     pub event: OwnedEventId,
     pub body: String,
@@ -51,6 +53,8 @@ pub struct Message {
 pub struct Heard {
     pub messages: Vec<Message>,
     pub unreadable: Vec<OwnedEventId>,
+    /// How often the server did not know the position of the sliding sync any more.
+    pub expired: u32,
     /// Verifications asked for: who asks, and the flow.
     pub requests: Vec<(OwnedUserId, String)>,
 }
@@ -62,6 +66,8 @@ pub enum Way {
     V3,
     /// `/_matrix/client/unstable/org.matrix.simplified_msc3575/sync`
     Sliding,
+    /// Not by a loop: whoever has the device asks.
+    ByHand,
 }
 
 /// One device.
@@ -96,7 +102,8 @@ impl Device {
         if self.loops.is_none() {
             self.loops = Some(match self.way {
                 Way::V3 => tokio::spawn(v3(self.client.clone())),
-                Way::Sliding => tokio::spawn(sliding(self.client.clone())),
+                Way::Sliding => tokio::spawn(sliding(self.client.clone(), self.heard.clone())),
+                Way::ByHand => return Ok(()),
             });
         }
         Ok(())
@@ -140,6 +147,18 @@ impl Device {
     /// A text the device has read.
     pub fn read(&self, text: &str) -> Option<Message> {
         self.heard().messages.iter().find(|message| message.body == text).cloned()
+    }
+
+    /// Whether the device comes to know the keys of another, without which it sends it none.
+    pub async fn knows(&self, other: &Self) -> bool {
+        let (encryption, user) = (self.client.encryption(), other.user());
+        let Some(id) = other.client.device_id() else { return false };
+        until(async || encryption.get_device(&user, id).await.is_ok_and(|it| it.is_some())).await
+    }
+
+    /// How often its sliding sync had to begin anew.
+    pub fn expired(&self) -> u32 {
+        self.heard().expired
     }
 
     /// Whether the device comes to be verified in its owner's eyes.
@@ -189,9 +208,8 @@ fn listen(client: &Client, heard: &Arc<Mutex<Heard>>) {
     };
     let told = heard.clone();
     client.add_event_handler(
-        move |event: OriginalSyncRoomMessageEvent, room: Room, info: Option<EncryptionInfo>| {
+        move |event: OriginalSyncRoomMessageEvent, info: Option<EncryptionInfo>| {
             let message = Message {
-                room: room.room_id().to_owned(),
                 sender: event.sender.clone(),
                 event: event.event_id.clone(),
                 body: event.content.body().to_owned(),
@@ -228,7 +246,7 @@ async fn v3(client: Client) {
     }
 }
 
-async fn sliding(client: Client) {
+async fn sliding(client: Client, heard: Arc<Mutex<Heard>>) {
     let Ok(builder) = client.sliding_sync("all") else { return };
     let list = SlidingSyncList::builder("all")
         .sync_mode(SlidingSyncMode::new_growing(5))
@@ -241,7 +259,12 @@ async fn sliding(client: Client) {
     loop {
         let stream = sync.sync();
         pin_mut!(stream);
-        while let Some(Ok(_)) = stream.next().await {}
+        while let Some(answer) = stream.next().await {
+            let kind = answer.as_ref().err().and_then(|stop| stop.client_api_error_kind());
+            if kind == Some(&ErrorKind::UnknownPos) {
+                heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).expired += 1;
+            }
+        }
         tokio::time::sleep(RETRY).await;
     }
 }

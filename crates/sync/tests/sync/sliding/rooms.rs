@@ -252,6 +252,29 @@ async fn who_left_is_told_on_connections_that_have_the_room_and_rejoins_from_the
 }
 
 #[tokio::test]
+async fn a_room_that_was_left_is_off_the_list_once_that_was_told() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let alice = house.account("alice").await;
+        let (below, above) = (house.room(&alice).await, house.room(&alice).await);
+        let mut client = Client::of_all(&alice, 1, &[]);
+        client.body["lists"]["all"]["ranges"] = json!([[0, 0]]);
+        let first = client.next(&house).await;
+        assert_eq!(rooms(&first).len(), 1);
+        room(&first, &above);
+        house.leave(&alice, &above).await;
+        for answer in [client.ask(&house.sync).await.expect("lost"), client.next(&house).await] {
+            assert_eq!(room(&answer, &above)["membership"], "leave", "also when it is asked again");
+            assert_eq!(answer["lists"]["all"]["count"], 2);
+        }
+        let answer = client.next(&house).await;
+        assert_eq!(answer["lists"]["all"]["count"], 1);
+        assert_eq!(rooms(&answer).len(), 1);
+        assert_eq!(room(&answer, &below)["initial"], true, "it makes room for another");
+    }
+}
+
+#[tokio::test]
 async fn a_change_of_direct_chats_is_told() {
     let house = House::new(1);
     let alice = house.account("alice").await;

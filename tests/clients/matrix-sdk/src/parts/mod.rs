@@ -2,7 +2,9 @@
 
 pub mod greeting;
 mod keeping;
+mod lasting;
 mod parting;
+mod sliding;
 mod spending;
 mod talking;
 mod verifying;
@@ -27,6 +29,8 @@ pub struct World<'a> {
     pub bob: Device,
     /// Alice's third device, which logs in later.
     pub tablet: Option<Device>,
+    /// Bob's second device, with a sliding sync driven by hand.
+    pub windows: Option<sliding::Windows>,
     /// The encrypted room both are in.
     pub room: Option<OwnedRoomId>,
 }
@@ -41,6 +45,7 @@ impl<'a> World<'a> {
             laptop: Device::log_in(stage, "alice", "Alice's laptop", Way::Sliding).await?,
             bob: Device::log_in(stage, "bob", "Bob's phone", Way::Sliding).await?,
             tablet: None,
+            windows: None,
             room: None,
         })
     }
@@ -59,4 +64,6 @@ pub async fn play(world: &mut World<'_>) {
     facts.part("keeping keys", keeping::play(world)).await;
     facts.part("spending keys", spending::play(world)).await;
     facts.part("parting", parting::play(world)).await;
+    facts.part("sliding", sliding::play(world)).await;
+    facts.part("lasting", lasting::play(world)).await;
 }

@@ -27,6 +27,9 @@ const PIXEL: &[u8] = &[
 
 /// States the facts.
 pub async fn play(world: &mut World<'_>) -> anyhow::Result<()> {
+    let each_other =
+        world.phone.knows(&world.laptop).await && world.laptop.knows(&world.phone).await;
+    world.facts.check("devices of a user hear of each other", each_other, ());
     capabilities(world).await?;
     meet(world).await?;
     let (facts, room) = (world.facts, world.room()?.clone());

@@ -85,11 +85,8 @@ async fn own_devices(world: &World<'_>) -> anyhow::Result<()> {
     let own = laptop.client.encryption().get_user_identity(&alice).await?.context("no identity")?;
     let asked = own.request_verification().await?;
     let asked_of = request(phone, &alice, asked.flow_id()).await?;
-    facts.check(
-        "two devices of a user compare emoji",
-        compare(&asked, &asked_of).await?,
-        asked.state(),
-    );
+    compare(world, "two devices of a user compare emoji", (laptop, &asked), (phone, &asked_of))
+        .await?;
     facts.check("the device compared with is verified", laptop.becomes_verified().await, ());
     let id = laptop.client.device_id().context("no device")?.to_owned();
     let seen = until(async || {
@@ -128,7 +125,7 @@ async fn each_other(world: &World<'_>) -> anyhow::Result<()> {
     facts.check("who is to be verified is invited to a room for two", direct, between);
     bob.client.join_room_by_id(between).await?;
     let asked_of = request(bob, &alice, asked.flow_id()).await?;
-    facts.check("two users compare emoji", compare(&asked, &asked_of).await?, asked.state());
+    compare(world, "two users compare emoji", (phone, &asked), (bob, &asked_of)).await?;
     for (device, other, name) in [
         (phone, &id, "Alice sees Bob"),
         (bob, &alice, "Bob sees Alice"),
@@ -147,15 +144,16 @@ async fn each_other(world: &World<'_>) -> anyhow::Result<()> {
 async fn late(world: &mut World<'_>) -> anyhow::Result<()> {
     let (facts, room) = (world.facts, world.room()?.clone());
     let old = world.bob.say(&room, "before the tablet").await?;
-    facts.check(
+    world.facts.check(
         "the phone reads what the tablet will miss",
         world.phone.reads("before the tablet").await,
         &old,
     );
     let tablet = Device::log_in(world.stage, "alice", "Alice's tablet", Way::Sliding).await?;
     tablet.room(&room).await?;
+    facts.check("other people's devices hear of it", world.bob.knows(&tablet).await, ());
     world.bob.say(&room, "with the tablet").await?;
-    facts.check(
+    world.facts.check(
         "a device that logs in later reads what comes",
         tablet.reads("with the tablet").await,
         (),
@@ -166,11 +164,13 @@ async fn late(world: &mut World<'_>) -> anyhow::Result<()> {
         tablet.client.encryption().request_user_identity(&alice).await?.context("no identity")?;
     let asked = own.request_verification().await?;
     let asked_of = request(&world.phone, &alice, asked.flow_id()).await?;
-    facts.check(
+    compare(
+        world,
         "the late device is verified by comparing emoji",
-        compare(&asked, &asked_of).await?,
-        asked.state(),
-    );
+        (&tablet, &asked),
+        (&world.phone, &asked_of),
+    )
+    .await?;
     facts.check("and signed in its user's name", tablet.becomes_verified().await, ());
     let forwarded = until(async || opens(&tablet, &room, &old).await.unwrap_or(false)).await;
     facts.check("a verified device is forwarded the key of what was", forwarded, &old);
@@ -201,8 +201,13 @@ async fn request(
         .context("the request for a verification did not arrive")
 }
 
-/// Goes through a verification by emoji; whether both sides saw the same and are done.
-async fn compare(asker: &VerificationRequest, asked: &VerificationRequest) -> anyhow::Result<bool> {
+/// Goes through a verification by emoji; both sides see the same and come to their end.
+async fn compare(
+    world: &World<'_>,
+    fact: &str,
+    (device, asker): (&Device, &VerificationRequest),
+    (other, asked): (&Device, &VerificationRequest),
+) -> anyhow::Result<()> {
     asked.accept().await?;
     anyhow::ensure!(until(async || asker.is_ready()).await, "not ready: {:?}", asker.state());
     let ours = asker.start_sas().await?.context("no SAS was started")?;
@@ -214,8 +219,18 @@ async fn compare(asker: &VerificationRequest, asked: &VerificationRequest) -> an
     let symbols = |sas: &SasVerification| sas.emoji().map(|emoji| emoji.map(|emoji| emoji.symbol));
     let same = symbols(&ours).is_some() && symbols(&ours) == symbols(&theirs);
     ours.confirm().await?;
+    // The SDK sends what it answers to this beside what it confirms itself, in no order: so this
+    // arrives first.
+    device.say(world.room()?, fact).await?;
+    other.reads(fact).await;
     theirs.confirm().await?;
-    Ok(same && until(async || ours.is_done() && theirs.is_done()).await)
+    let done = until(async || ours.is_done() && theirs.is_done()).await;
+    world.facts.check(
+        fact,
+        same && done,
+        (symbols(&ours), ours.state(), symbols(&theirs), theirs.state()),
+    );
+    Ok(())
 }
 
 fn started(request: &VerificationRequest) -> Option<SasVerification> {
