@@ -325,6 +325,7 @@ def scenarios(node, rust):
     return {
         "nio": (guests, [python, f"{here}/nio/scenario.py"]),
         "nio-crypto": (company, [python, f"{here}/nio/crypto.py"]),
+        "nio-everyday": (company, [python, f"{here}/nio/everyday.py"]),
         "js-sdk": (guests, [node, f"{here}/js-sdk/scenario.mjs"]),
         "js-crypto": (company, [node, f"{here}/js-sdk/crypto.mjs"]),
         "js-devices": (company, [node, f"{here}/js-sdk/devices.mjs"]),

@@ -1,4 +1,5 @@
-//! A place in a room's timeline as clients carry it.
+//! A place in a room's timeline as clients carry it. It lies right before the event at its position,
+//! whichever way one reads on: who turns round meets the event again that was read last.
 
 use std::{fmt, str::FromStr};
 
@@ -34,6 +35,28 @@ impl FromStr for TimelinePosition {
 }
 
 impl TimelinePosition {
+    /// The position right behind this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let Stamp { commit, index } = self.stamp;
+        let stamp = index.checked_add(1).map_or(
+            Stamp { commit: commit.saturating_add(1), index: 0 },
+            |index| Stamp { commit, index },
+        );
+        Self { stamp, ..self }
+    }
+
+    /// The position right before this one; the first has none and stays where it is.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        let Stamp { commit, index } = self.stamp;
+        let stamp = match index.checked_sub(1) {
+            Some(index) => Stamp { commit, index },
+            None => commit.checked_sub(1).map_or(self.stamp, Stamp::end_of),
+        };
+        Self { stamp, ..self }
+    }
+
     /// The place a token names in a room of this slot: one of our own, or one that `/sync` gave
     /// out (`s`, and one commit per slot), which stands for the end of that commit.
     pub fn of_token(text: &str, slot: u16) -> Result<Self, BadToken> {
@@ -62,6 +85,16 @@ mod tests {
     fn a_sync_token_stands_for_the_end_of_its_commit_in_the_rooms_slot() {
         let place = TimelinePosition { side: 1, stamp: Stamp::end_of(9) };
         assert_eq!(TimelinePosition::of_token("s4_9_2", 1), Ok(place));
+    }
+
+    #[test]
+    fn positions_follow_each_other_across_commits() {
+        let at = |commit, index| TimelinePosition { side: 1, stamp: Stamp { commit, index } };
+        for (one, two) in [(at(7, 3), at(7, 4)), (at(7, u16::MAX), at(8, 0)), (at(0, 0), at(0, 1))]
+        {
+            assert_eq!((one.next(), two.previous()), (two, one));
+        }
+        assert_eq!(at(0, 0).previous(), at(0, 0));
     }
 
     #[test]

@@ -368,7 +368,7 @@ fn context(
     };
     Ok(Some(FoundContext {
         start: back.last().map_or(middle, |(at, _)| *at).to_string(),
-        end: forth.last().map_or(middle, |(at, _)| *at).to_string(),
+        end: forth.last().map_or(middle, |(at, _)| *at).next().to_string(),
         events_before: view.show_all(viewer, &before, showing)?.events,
         events_after: view.show_all(viewer, &after, showing)?.events,
         profile_info,

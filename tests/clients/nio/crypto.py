@@ -37,6 +37,7 @@ class Device:
         self.dark = []
         self.to_device = []
         self.sync_errors = []
+        self.left = set()
         self.one_time_keys = None
         self.syncs = 0
         self.loop = None
@@ -61,6 +62,7 @@ class Device:
 
     async def on_sync(self, response):
         self.syncs += 1
+        self.left = (self.left | set(response.rooms.leave)) - set(response.rooms.join)
         count = response.device_key_count.signed_curve25519
         self.one_time_keys = self.one_time_keys if count is None else count
 

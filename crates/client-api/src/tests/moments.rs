@@ -59,3 +59,50 @@ async fn a_snapshot_shows_the_room_and_what_was_said_last() {
     let peek = server.fetch(&carol, &path).await;
     assert!(peek.get("membership").is_none(), "{peek}");
 }
+
+#[tokio::test]
+async fn who_turns_round_meets_the_event_again_that_was_read_last() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let mut said = Vec::new();
+    for _ in 0..8 {
+        said.push(server.says(&alice, &room, Value::Null).await);
+    }
+    let page = async |query: String| {
+        let path = format!("/_matrix/client/v3/rooms/{room}/messages?limit=3&{query}");
+        let page = server.fetch(&alice, &path).await;
+        let ids: Vec<String> =
+            each(&page["chunk"], "event_id").into_iter().map(ToOwned::to_owned).collect();
+        (ids, page["end"].as_str().unwrap_or_default().to_owned())
+    };
+    let reversed = |stretch: &[String]| stretch.iter().rev().cloned().collect::<Vec<_>>();
+
+    let (back, end) = page("dir=b".to_owned()).await;
+    assert_eq!(back, reversed(&said[5..]));
+    let (forth, behind) = page(format!("dir=f&from={end}")).await;
+    assert_eq!(forth, &said[5..], "what lies behind the place is all that was read");
+    let (again, _) = page(format!("dir=b&from={behind}")).await;
+    assert_eq!(again, reversed(&said[5..]));
+    let (earlier, early) = page(format!("dir=b&from={end}")).await;
+    assert_eq!(earlier, reversed(&said[2..5]), "going on leaves nothing out");
+    let (between, _) = page(format!("dir=f&from={early}&to={end}")).await;
+    assert_eq!(between, &said[2..5]);
+    let (between, _) = page(format!("dir=b&from={end}&to={early}")).await;
+    assert_eq!(between, reversed(&said[2..5]), "the same stretch from either end");
+
+    let path = format!("/_matrix/client/v3/rooms/{room}/context/{}?limit=2", said[4]);
+    let context = server.fetch(&alice, &path.replace('$', "%24")).await;
+    let (start, end) = (context["start"].as_str().unwrap(), context["end"].as_str().unwrap());
+    assert_eq!(page(format!("dir=f&from={start}")).await.0, &said[3..6], "all that is shown");
+    assert_eq!(page(format!("dir=b&from={end}")).await.0, reversed(&said[3..6]));
+    assert_eq!(page(format!("dir=f&from={end}")).await.0, &said[6..]);
+
+    let filter = "%7B%22room%22:%7B%22timeline%22:%7B%22limit%22:2%7D%7D%7D";
+    let sync = server.fetch(&alice, &format!("/_matrix/client/v3/sync?filter={filter}")).await;
+    let timeline = &sync["rooms"]["join"][&room]["timeline"];
+    assert_eq!(each(&timeline["events"], "event_id"), &said[6..]);
+    let before = timeline["prev_batch"].as_str().unwrap();
+    assert_eq!(page(format!("dir=f&from={before}")).await.0, &said[6..]);
+    assert_eq!(page(format!("dir=b&from={before}")).await.0, reversed(&said[3..6]));
+}

@@ -65,7 +65,16 @@ async fn relations_come_newest_first_by_page_and_by_type() {
             None => break,
         }
     }
-    assert_eq!(paged, [three, two, one]);
+    assert_eq!(paged, [three.clone(), two.clone(), one.clone()]);
+    for way in ["", "&recurse=true"] {
+        let path = relations(&room, &origin, &format!("?dir=f&limit=1{way}"));
+        let page = server.fetch(&alice, &path).await;
+        assert_eq!(ids(&page), std::slice::from_ref(&one));
+        let next = page["next_batch"].as_str().unwrap();
+        let on = format!("?dir=f&limit=2{way}&from={next}");
+        let page = server.fetch(&alice, &relations(&room, &origin, &on)).await;
+        assert_eq!(ids(&page), [two.clone(), three.clone()]);
+    }
     let answer = server.get(&relations(&room, &origin, "?from=elsewhere"), &alice).await;
     assert_eq!(error(answer), code(400, "M_INVALID_PARAM"));
 }

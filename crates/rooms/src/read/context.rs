@@ -76,7 +76,7 @@ impl Rooms {
             let passed = std::iter::once(event.no).chain(back.iter().map(|(_, no)| *no));
             let gap = passed.take(earlier).find_map(|no| gaps.before(no)).map(<[_]>::to_vec);
             let start = back.last().map_or(middle, |(position, _)| *position);
-            let end = forth.last().map_or(middle, |(position, _)| *position);
+            let end = forth.last().map_or(middle, |(position, _)| *position).next();
 
             let newest = forth.last().map_or(event.no, |(_, no)| *no);
             let at = view.around(newest)?.map_or(access.at, |around| around.value.after);

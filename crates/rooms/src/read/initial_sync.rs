@@ -92,7 +92,7 @@ fn latest(
 ) -> Result<(Vec<LoggedEvent>, TimelinePosition, TimelinePosition), ReadError> {
     let newest = view.timeline_back(None, None, 1)?;
     let nowhere = TimelinePosition { side: LIVE, stamp: vestibule_storage::Stamp::default() };
-    let end = newest.first().map_or(nowhere, |(position, _)| *position);
+    let end = newest.first().map_or(nowhere, |(position, _)| position.next());
     let (mut at, mut start) = (None, end);
     let mut found = Vec::new();
     let mut looked_at = 0;

@@ -147,7 +147,10 @@ impl Page<'_, '_, '_> {
             exhausted = rows.len() < limit;
             for (position, no) in rows {
                 looked_at += 1;
-                at = Some(position);
+                at = Some(match self.query.direction {
+                    Direction::Backward => position,
+                    Direction::Forward => position.next(),
+                });
                 if let Some(event) = self.visible(no)? {
                     found.push(event);
                 }
@@ -205,10 +208,14 @@ impl Page<'_, '_, '_> {
         limit: usize,
     ) -> Result<Vec<(TimelinePosition, EventNo)>, ReadError> {
         let rows = match self.query.direction {
-            // A token lies behind the event it was made from: going back begins with that event
-            // only when the token came from elsewhere, so it is left out.
-            Direction::Backward => self.view.timeline_back(at, to, limit),
-            Direction::Forward => self.view.timeline_forward(at, to, limit),
+            // A place lies before the event at its position: whoever reads towards the past does not
+            // meet that one, whoever reads towards the present begins with it.
+            Direction::Backward => {
+                self.view.timeline_back(at, to.map(TimelinePosition::previous), limit)
+            }
+            Direction::Forward => {
+                self.view.timeline_forward(at.map(TimelinePosition::previous), to, limit)
+            }
         };
         Ok(rows?)
     }

@@ -81,7 +81,7 @@ impl Rooms {
             let events: Vec<LoggedEvent> = events.into_iter().map(|(_, event)| event).collect();
             Ok(Relations {
                 chunk: view.show_all(&mut access.viewer, &events, showing)?.events,
-                next: next.map(token),
+                next: next.map(|last| token(last, query.direction)),
                 previous: from.map(|from| from.to_string()),
                 recursion_depth: query.recurse.then_some(RELATION_DEPTH_MAX),
             })
@@ -106,7 +106,7 @@ type Bounds = (Option<TimelinePosition>, Option<TimelinePosition>);
 #[derive(Default)]
 struct Found {
     events: Vec<(Stamp, LoggedEvent)>,
-    /// The place the next page begins behind.
+    /// The last event of the page, when there are more behind it.
     next: Option<Stamp>,
 }
 
@@ -166,13 +166,13 @@ impl Page<'_, '_, '_, '_> {
             Direction::Forward => {
                 all.sort_by_key(|(stamp, _)| *stamp);
                 all.retain(|(at, _)| {
-                    from.is_none_or(|it| *at > it) && to.is_none_or(|it| *at < it)
+                    from.is_none_or(|it| *at >= it) && to.is_none_or(|it| *at < it)
                 });
             }
             Direction::Backward => {
                 all.sort_by_key(|(stamp, _)| std::cmp::Reverse(*stamp));
                 all.retain(|(at, _)| {
-                    from.is_none_or(|it| *at < it) && to.is_none_or(|it| *at > it)
+                    from.is_none_or(|it| *at < it) && to.is_none_or(|it| *at >= it)
                 });
             }
         }
@@ -197,17 +197,17 @@ impl Page<'_, '_, '_, '_> {
         let (view, parent) = (self.bundler.view, &*self.query.event_id);
         let (no, forward) = (view.room.no, self.query.direction == Direction::Forward);
         let (least, most) = if forward { (from, to) } else { (to, from) };
-        let after = least.map(|it| it.stamp).unwrap_or_default();
+        let first = least.map(|it| it.stamp).unwrap_or_default();
         let before = most.map_or(FOREVER, |it| it.stamp);
         if let Some(kind) = self.query.rel_type.as_deref() {
             let mut scan = Scan::prefix((no, parent, kind)).limit(RELATIONS_SCAN_MAX);
-            scan = scan.after((no, parent, kind, after)).before((no, parent, kind, before));
+            scan = scan.from((no, parent, kind, first)).before((no, parent, kind, before));
             scan = if forward { scan } else { scan.reverse() };
             let rows = RELATION_BY_TYPE.scan_with(&view.reader, scan)?;
             return Ok(rows.into_iter().map(|((.., stamp), row)| (stamp, row.0)).collect());
         }
         let mut scan = Scan::prefix((no, parent)).limit(RELATIONS_SCAN_MAX);
-        scan = scan.after((no, parent, after)).before((no, parent, before));
+        scan = scan.from((no, parent, first)).before((no, parent, before));
         scan = if forward { scan } else { scan.reverse() };
         let rows = RELATION_BY_PARENT.scan_with(&view.reader, scan)?;
         Ok(rows.into_iter().map(|((.., stamp), relation)| (stamp, relation.event)).collect())
@@ -229,7 +229,12 @@ impl Page<'_, '_, '_, '_> {
 /// Later than every stamp.
 const FOREVER: Stamp = Stamp { commit: Stamp::PENDING, index: u16::MAX };
 
-/// A pagination token for the place of a relation.
-fn token(stamp: Stamp) -> String {
-    TimelinePosition { side: LIVE, stamp }.to_string()
+/// Where reading goes on behind the event at a stamp.
+fn token(stamp: Stamp, direction: Direction) -> String {
+    let at = TimelinePosition { side: LIVE, stamp };
+    let place = match direction {
+        Direction::Backward => at,
+        Direction::Forward => at.next(),
+    };
+    place.to_string()
 }
