@@ -6,11 +6,11 @@ use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::post
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use vestibule_events::SigningKey;
-use vestibule_testkit::server::PretendServer;
+use vestibule_testkit::server::{Blueprint, PretendServer, Reply, RoomEnds, segment};
 
 use crate::support::{Scene, error_of, scene};
 
-/// A policy server that signs everything but what has `spam` in it.
+/// A policy server that signs everything but what has `spam` in it, or is about somebody with such a name.
 struct Guard {
     server: PretendServer,
     /// The key that rooms have for it.
@@ -30,7 +30,8 @@ impl Guard {
                 let what = if of_state { &event["type"] } else { &event["content"]["body"] };
                 let text = what.as_str().unwrap_or_default().to_owned();
                 asked.lock().push(text.clone());
-                if text.contains("spam") {
+                let whom = event["state_key"].as_str().unwrap_or_default();
+                if text.contains("spam") || whom.contains("spam") {
                     let refusal = json!({ "errcode": "ORG.EXAMPLE_SPAM", "error": "no spam here" });
                     return (StatusCode::BAD_REQUEST, Json(refusal)).into_response();
                 }
@@ -183,4 +184,123 @@ async fn closing_a_room_takes_a_signature_for_each_of_its_last_events() {
     assert!(upgraded["replacement_room"].is_string());
     assert_eq!(guard.asked(), ["m.room.tombstone", "m.room.power_levels"]);
     assert!(guard.signed_the_newest(&scene).await);
+}
+
+impl Scene {
+    /// Hands in a membership of a user of the server elsewhere, as they would.
+    async fn hand_in(&self, (endpoint, membership): (&str, &str), user: &str) -> Reply {
+        let user = self.away.server.user(user);
+        let ends = RoomEnds::of(&self.home, &self.room).await;
+        let member = ("m.room.member", Some(user.as_str()));
+        let content = json!({ "membership": membership });
+        let event = self.away.server.event(&ends, &user, member, &content);
+        let (room, id) = (segment(&self.room), segment(event.event_id().as_str()));
+        let body = event.to_federation_json().unwrap();
+        let body: Value = serde_json::from_str(body.get()).unwrap();
+        let path = format!("/_matrix/federation/{endpoint}/{room}/{id}");
+        self.away.server.put(&self.home, &path, &body).await
+    }
+
+    async fn membership(&self, user: &str) -> Value {
+        self.alice.state(&self.room, "m.room.member", user).await.body["membership"].clone()
+    }
+}
+
+#[tokio::test]
+async fn a_join_that_is_handed_in_needs_the_signature_of_the_policy_server() {
+    let scene = scene().await;
+    let guard = Guard::of(&scene);
+    guard.watches(&scene).await;
+    let answer = scene.hand_in(("v2/send_join", "join"), "frank").await.ok();
+    assert!(answer["state"].is_array());
+    assert_eq!(guard.asked(), ["m.room.member"]);
+    assert!(guard.signed_the_newest(&scene).await);
+    assert_eq!(scene.membership("@frank:away.example").await, "join");
+    let refused = scene.hand_in(("v2/send_join", "join"), "spammer").await;
+    assert_eq!(refused.refusal(), (403, "M_FORBIDDEN"));
+    assert_eq!(guard.asked(), ["m.room.member"]);
+    assert_eq!(scene.membership("@spammer:away.example").await, Value::Null);
+    // Nor does anybody come in past a policy server that is away.
+    scene.network.cut("policy.example");
+    let refused = scene.hand_in(("v2/send_join", "join"), "grace").await;
+    assert_eq!(refused.refusal(), (403, "M_FORBIDDEN"));
+}
+
+#[tokio::test]
+async fn a_knock_that_is_handed_in_needs_the_signature_of_the_policy_server() {
+    let scene = scene().await;
+    let guard = Guard::of(&scene);
+    let rule = json!({ "join_rule": "knock" });
+    guard.watches(&scene).await;
+    scene.alice.set_state(&scene.room, "m.room.join_rules", "", &rule).await.ok();
+    assert_eq!(guard.asked(), ["m.room.join_rules"]);
+    scene.hand_in(("v1/send_knock", "knock"), "frank").await.ok();
+    assert!(guard.signed_the_newest(&scene).await);
+    assert_eq!(scene.membership("@frank:away.example").await, "knock");
+    let refused = scene.hand_in(("v1/send_knock", "knock"), "spammer").await;
+    assert_eq!(refused.refusal(), (403, "M_FORBIDDEN"));
+    assert_eq!(scene.membership("@spammer:away.example").await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_leave_that_is_handed_in_needs_the_signature_of_the_policy_server() {
+    let scene = scene().await;
+    let guard = Guard::of(&scene);
+    scene.away.server.slip_in(&scene.home, &scene.room, "spammer").await;
+    guard.watches(&scene).await;
+    scene.hand_in(("v2/send_leave", "leave"), "eve").await.ok();
+    assert!(guard.signed_the_newest(&scene).await);
+    assert_eq!(scene.membership("@eve:away.example").await, "leave");
+    let refused = scene.hand_in(("v2/send_leave", "leave"), "spammer").await;
+    assert_eq!(refused.refusal(), (403, "M_FORBIDDEN"));
+    assert_eq!(scene.membership("@spammer:away.example").await, "join");
+}
+
+#[tokio::test]
+async fn an_invitation_to_another_server_is_signed_by_the_policy_server_before_anybody_hears_of_it()
+{
+    let scene = scene().await;
+    let guard = Guard::of(&scene);
+    let b = Blueprint::default().on(&scene.network, "b.example").start().await;
+    let (bob, _) = (b.register("bob").await, b.register("spammer").await);
+    guard.watches(&scene).await;
+    scene.alice.invite(&scene.room, "@bob:b.example").await.ok();
+    assert_eq!(guard.asked(), ["m.room.member"]);
+    assert!(guard.signed_the_newest(&scene).await);
+    assert!(bob.sync("").await["rooms"]["invite"][&scene.room].is_object());
+
+    let refused = scene.alice.invite(&scene.room, "@spammer:b.example").await;
+    assert_eq!(refused.refusal(), (400, "ORG.EXAMPLE_SPAM"));
+    assert_eq!(scene.membership("@spammer:b.example").await, Value::Null);
+    let sent = scene.network.sent();
+    let invites = sent.iter().filter(|it| it.to == "b.example" && it.line.contains("/invite/"));
+    assert_eq!(invites.count(), 1, "nobody heard of the one that was refused");
+}
+
+#[tokio::test]
+async fn a_room_stops_to_name_a_deleted_alias_with_the_signature_of_the_policy_server() {
+    let scene = scene().await;
+    let guard = Guard::of(&scene);
+    guard.watches(&scene).await;
+    let canonical =
+        async || scene.alice.state(&scene.room, "m.room.canonical_alias", "").await.ok();
+    let path = |name: &str| format!("/_matrix/client/v3/directory/room/{}", segment(name));
+    for (name, is_there) in [("#tea:home.example", true), ("#cake:home.example", false)] {
+        scene.alice.create_alias(name, &scene.room).await.ok();
+        let content = json!({ "alias": name });
+        scene.alice.set_state(&scene.room, "m.room.canonical_alias", "", &content).await.ok();
+        assert_eq!(guard.asked(), ["m.room.canonical_alias"]);
+        if !is_there {
+            scene.network.cut("policy.example");
+        }
+        scene.alice.delete_alias(name).await.ok();
+        assert_eq!(scene.alice.http().get(&path(name)).await.refusal(), (404, "M_NOT_FOUND"));
+        if is_there {
+            assert_eq!(guard.asked(), ["m.room.canonical_alias"]);
+            assert_eq!(canonical().await, json!({}));
+            assert!(guard.signed_the_newest(&scene).await);
+        }
+    }
+    // Without the policy server the alias is gone all the same, and the room still names it.
+    assert_eq!(canonical().await["alias"], "#cake:home.example");
 }

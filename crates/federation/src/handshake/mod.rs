@@ -58,8 +58,7 @@ impl Federation {
         let storage = |cause| HandInError::Handshake(HandshakeError::from(cause));
         let room = rooms.inbound_room(&handed_in.room_id, &handed_in.origin).await;
         let policy_server = room.map_err(storage)?.and_then(|room| room.policy_server);
-        let recommended = self.recommended(policy_server.as_ref(), vec![verified]).await.pop();
-        let (event, doubted) = recommended.ok_or_else(busy)?;
+        let (event, doubted) = self.recommended_now(policy_server.as_ref(), verified).await;
         Ok(rooms.accept_membership(handed_in, Incoming { doubted, ..event.into() }).await?)
     }
 }

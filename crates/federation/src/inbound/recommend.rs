@@ -23,16 +23,33 @@ impl Federation {
         let Some(server) = policy_server else {
             return events.into_iter().map(|event| (event, false)).collect();
         };
-        let asked = events.into_iter().map(|event| self.recommend(server, event));
+        let asked = events.into_iter().map(|event| self.recommend(server, event, false));
         stream::iter(asked).buffered(POLICY_SERVER_AT_ONCE).collect().await
     }
 
-    async fn recommend(&self, server: &PolicyServer, event: Verified) -> (Verified, bool) {
+    /// The same for one event, which somebody waits to see in the room.
+    pub(crate) async fn recommended_now(
+        &self,
+        policy_server: Option<&PolicyServer>,
+        event: Verified,
+    ) -> (Verified, bool) {
+        match policy_server {
+            Some(server) => self.recommend(server, event, true).await,
+            None => (event, false),
+        }
+    }
+
+    async fn recommend(
+        &self,
+        server: &PolicyServer,
+        event: Verified,
+        somebody_waits: bool,
+    ) -> (Verified, bool) {
         let holds = |event: &Verified| is_recommended(event.pdu(), &server.via, &server.ed25519);
         if holds(&event) {
             return (event, false);
         }
-        let signed = match self.ask_policy_server(&server.via, event.pdu(), false).await {
+        let signed = match self.ask_policy_server(&server.via, event.pdu(), somebody_waits).await {
             Ok(signature) => event.with_policy_signature(&server.via, &signature).ok(),
             Err(error) => {
                 tracing::debug!(%error, "the policy server did not sign an event");

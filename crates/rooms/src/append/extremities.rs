@@ -53,6 +53,10 @@ impl RoomTx<'_, '_> {
             redacts: None,
             at,
         };
+        // A policy server would have to sign it first, and a room's writer never waits for the network.
+        if self.policy_server_for(&draft)?.is_some() {
+            return Ok(false);
+        }
         let auth = self.auth_events_for(&draft, now)?;
         let builder = EventBuilder {
             room_id: Some(self.room_id.clone()),

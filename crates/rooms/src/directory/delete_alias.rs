@@ -10,13 +10,15 @@ use vestibule_types::Actor;
 
 use super::{DirectoryError, create_alias::denied};
 use crate::{
-    RoomTx, Rooms,
+    AppendError, RoomTx, Rooms,
     append::{Authority, Draft},
     ask::{Ask, Deed},
 };
 
 impl Rooms {
-    /// Takes an alias of this server away. Doors it opened close with the same commit.
+    /// Takes an alias of this server away. Doors it opened close with the same commit. The room's
+    /// `m.room.canonical_alias` does not name it any more either; where a policy server has to sign
+    /// that, it follows when it did, if it does.
     pub async fn delete_alias(
         &self,
         actor: &Actor,
@@ -34,18 +36,31 @@ impl Rooms {
         let room_id = row.room_id;
         let deed = Deed::DeleteAlias(alias.clone(), room_id.clone());
         let ask = self.ask(actor, &deed).await?;
-        self.in_room(&room_id.clone(), move |room| {
-            let row = ALIAS_BY_NAME.get(&*room.tx, (&alias,))?;
-            if row.is_none_or(|row| row.room_id != room_id) {
+        let (room, asked, name) = (room_id.clone(), ask.clone(), alias.clone());
+        let deleted = self.in_room(&room_id, move |tx| {
+            let row = ALIAS_BY_NAME.get(&*tx.tx, (&name,))?;
+            if row.is_none_or(|row| row.room_id != room) {
                 return Err(DirectoryError::UnknownAlias);
             }
-            let permit = room.permit::<kind::DeleteAlias>(&ask, &deed)?;
-            room.remove_alias(&ask, permit, &alias)?;
-            room.drop_canonical(&ask, &alias)
-        })
-        .await?;
+            let permit = tx.permit::<kind::DeleteAlias>(&asked, &deed)?;
+            tx.remove_alias(&asked, permit, &name)?;
+            tx.drop_canonical(&asked, &name)
+        });
+        let (Dropped::Unsigned, _) = deleted.await? else { return Ok(()) };
+        let work = move |tx: &mut RoomTx<'_, '_>| tx.write_without(&ask, &alias);
+        if let Err(error) = self.in_room_recommended::<_, AppendError, _>(&room_id, work).await {
+            tracing::debug!(%error, "a deleted alias is still named by its room");
+        }
         Ok(())
     }
+}
+
+/// What became of the name that a room's state has for a deleted alias.
+enum Dropped {
+    /// It is gone, or may stay.
+    Done,
+    /// A policy server has to sign that it goes.
+    Unsigned,
 }
 
 impl RoomTx<'_, '_> {
@@ -66,7 +81,23 @@ impl RoomTx<'_, '_> {
     }
 
     /// Takes the alias out of `m.room.canonical_alias`, when whoever deletes it may do that.
-    fn drop_canonical(&mut self, ask: &Ask, alias: &RoomAliasId) -> Result<(), DirectoryError> {
+    fn drop_canonical(
+        &mut self,
+        ask: &Ask,
+        alias: &RoomAliasId,
+    ) -> Result<Dropped, DirectoryError> {
+        let savepoint = self.savepoint();
+        let Err(error) = self.write_without(ask, alias) else { return Ok(Dropped::Done) };
+        // The room's rules do not let this user change it; the alias is gone all the same.
+        self.rollback_to(savepoint);
+        match error {
+            AppendError::Storage(cause) => Err(cause.into()),
+            AppendError::NotRecommended(_) => Ok(Dropped::Unsigned),
+            _ => Ok(Dropped::Done),
+        }
+    }
+
+    fn write_without(&mut self, ask: &Ask, alias: &RoomAliasId) -> Result<(), AppendError> {
         let Some(event) = self.state_event("m.room.canonical_alias", "")? else { return Ok(()) };
         let Ok(mut content) = event.pdu.content_as::<CanonicalJsonObject>() else { return Ok(()) };
         let before = content.clone();
@@ -81,13 +112,9 @@ impl RoomTx<'_, '_> {
             return Ok(());
         }
         let deed = Deed::SendState(self.room_id.clone(), "m.room.canonical_alias".to_owned());
-        let savepoint = self.savepoint();
         let Ok(permit) = self.permit::<kind::SendState>(ask, &deed) else { return Ok(()) };
         let draft = Draft::state(&ask.user_id, "m.room.canonical_alias", "", content, ask.now);
-        if self.append_local(Authority::SendState(permit), draft).is_err() {
-            // The room's rules do not let this user change it; the alias is gone all the same.
-            self.rollback_to(savepoint);
-        }
+        self.append_local(Authority::SendState(permit), draft)?;
         Ok(())
     }
 }

@@ -102,7 +102,7 @@ impl Rooms {
             return Ok(self.invite_elsewhere(ask, invite).await?);
         }
         let work = move |room: &mut RoomTx<'_, '_>| room.invite_by_proof(&ask, &invite);
-        self.in_room(&room_id, work).await?;
+        self.in_room_recommended::<_, MembershipError, _>(&room_id, work).await?;
         Ok(())
     }
 }

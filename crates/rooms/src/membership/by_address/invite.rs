@@ -63,7 +63,7 @@ impl Rooms {
         }
         let kept = self.identity_servers().keep_invite(&identity, &invite).await?;
         let work = move |room: &mut RoomTx<'_, '_>| room.append_address_invite(&ask, &kept);
-        self.in_room(&room_id, work).await?;
+        self.in_room_recommended(&room_id, work).await?;
         Ok(())
     }
 }
