@@ -444,6 +444,25 @@ async fn add_to_space(person: &Person, space: &str, room: &str, via: &[&str]) {
 
 /// Cases 12 and 15.
 #[tokio::test]
+async fn the_operator_says_where_a_listed_room_without_a_server_in_its_name_is() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let room = guest_room(&alice, json!({ "room_version": "12" })).await;
+    pair.list(&[&room]).await;
+    let guest = pair.a.guest().await;
+    // What the guest says of servers is not followed, and the room's name says nothing.
+    let refused = join_via(&guest, &room, "b.example").await;
+    assert!(refused.status >= 400, "{refused:?}");
+    assert_eq!(pair.requests(), [""; 0]);
+    let vias = format!(r#"{{ "{room}" = ["b.example"] }}"#);
+    pair.a.rewrite(|blueprint| blueprint.set("guests__list_via", &vias));
+    pair.a.running().reload().await.expect("the policy is reloaded");
+    guest.join(&room).await.ok();
+    assert_eq!(membership(&alice, &room, &guest.user_id).await, "join");
+}
+
+/// Cases 12 and 15.
+#[tokio::test]
 async fn the_curators_of_a_space_say_where_a_room_without_a_server_in_its_name_is() {
     let pair = Pair::with(FAR).await;
     let (alice, mona) = (pair.b.register("alice").await, pair.a.person("mona", "moderator").await);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedRoomAliasId, OwnedRoomId};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomId};
 use vestibule_types::ClassName;
 
 use crate::{Ability, AbilitySet, Glob, Rate, RateKey, SpaceRule};
@@ -209,9 +209,17 @@ impl Scope {
 pub struct RoomNames {
     pub(crate) rooms: Vec<OwnedRoomId>,
     pub(crate) aliases: Vec<OwnedRoomAliasId>,
+    pub(crate) vias: BTreeMap<OwnedRoomId, Vec<OwnedServerName>>,
 }
 
 impl RoomNames {
+    /// The servers to ask for a room that is not here, as far as its id alone does not say. They carry
+    /// requests; they prove nothing about the room.
+    #[must_use]
+    pub fn vias(&self, room: &RoomId) -> &[OwnedServerName] {
+        self.vias.get(room).map_or(&[], Vec::as_slice)
+    }
+
     /// The rooms named by id.
     #[must_use]
     pub fn rooms(&self) -> &[OwnedRoomId] {

@@ -67,6 +67,9 @@ pub struct GuestsConfig {
     pub alias: Texts,
     /// Rooms that are open, by id or alias.
     pub list: Vec<String>,
+    /// Servers to ask for a listed room that is not here, by the room's id: those of room version 12 and
+    /// later name no server.
+    pub list_via: BTreeMap<String, Vec<String>>,
     /// Rooms that are never open, by id or alias. Wins over everything.
     pub never: Vec<String>,
     /// Spaces whose rooms are open.
@@ -90,6 +93,7 @@ impl Default for GuestsConfig {
             open_rooms_by: vec!["alias".to_owned()],
             alias: "#*:{server.name}".into(),
             list: Vec::new(),
+            list_via: BTreeMap::new(),
             never: Vec::new(),
             space: Vec::new(),
             need_host: true,
@@ -231,6 +235,9 @@ pub struct ScopeConfig {
     pub alias: Option<Texts>,
     /// Rooms by id or alias.
     pub list: Vec<String>,
+    /// Servers to ask for a listed room that is not here, by the room's id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub list_via: BTreeMap<String, Vec<String>>,
     /// Rooms that stay closed to this class, by id or alias.
     pub never: Vec<String>,
     /// Rooms of these spaces.

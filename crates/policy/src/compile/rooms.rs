@@ -1,8 +1,8 @@
 //! Scopes: which rooms a class is confined to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{RoomId, ServerName, UserId};
+use ruma::{OwnedRoomId, OwnedServerName, RoomId, ServerName, UserId};
 use vestibule_types::limits;
 
 use super::Lint;
@@ -15,7 +15,8 @@ impl Lint<'_> {
     pub(super) fn guest_scope(&mut self, guests: &GuestsConfig) -> Scope {
         let doors = self.doors(guests);
         let alias = self.alias_globs("guests.alias", &guests.alias);
-        let list = self.room_names("guests.list", &guests.list);
+        let mut list = self.room_names("guests.list", &guests.list);
+        list.vias = self.vias("guests.list_via", &guests.list_via, &list);
         let never = self.room_names("guests.never", &guests.never);
         let spaces = self.spaces("guests.space", &guests.space);
         self.list_against_never("guests.list", &list, &never);
@@ -87,11 +88,13 @@ impl Lint<'_> {
         let alias =
             scope.alias.as_ref().map_or_else(Vec::new, |alias| self.alias_globs(&alias_key, alias));
         let list_key = format!("{key}.list");
-        let list = self.room_names(&list_key, &scope.list);
+        let mut list = self.room_names(&list_key, &scope.list);
+        list.vias = self.vias(&format!("{key}.list_via"), &scope.list_via, &list);
         let own_never = self.room_names(&format!("{key}.never"), &scope.never);
         let never = RoomNames {
             rooms: [own_never.rooms, guests.never.rooms.clone()].concat(),
             aliases: [own_never.aliases, guests.never.aliases.clone()].concat(),
+            vias: BTreeMap::new(),
         };
         self.list_against_never(&list_key, &list, &never);
         let spaces = self.spaces(&format!("{key}.space"), &scope.space);
@@ -108,6 +111,35 @@ impl Lint<'_> {
             need_host: scope.need_host.unwrap_or(guests.need_host),
             federated_join: guests.federated_join,
         }
+    }
+
+    /// Which servers are asked for which listed room.
+    fn vias(
+        &mut self,
+        key: &str,
+        written: &BTreeMap<String, Vec<String>>,
+        list: &RoomNames,
+    ) -> BTreeMap<OwnedRoomId, Vec<OwnedServerName>> {
+        let mut vias = BTreeMap::new();
+        for (room, servers) in written {
+            let key = format!("{key}.\"{room}\"");
+            let named = list.rooms.iter().find(|listed| listed.as_str() == room);
+            let Some(named) = named else {
+                self.error(key, "{..}", "write the id of a room that is in `list`");
+                continue;
+            };
+            let known: Result<Vec<_>, _> = servers.iter().map(ServerName::parse).collect();
+            let within = (1..=limits::HANDSHAKE_VIAS_MAX).contains(&servers.len());
+            match known {
+                Ok(known) if within => drop(vias.insert(named.clone(), known)),
+                _ => {
+                    let most = limits::HANDSHAKE_VIAS_MAX;
+                    let remedy = format!("write 1 to {most} names of servers that are in the room");
+                    self.error(key, format!("{servers:?}"), remedy);
+                }
+            }
+        }
+        vias
     }
 
     fn list_against_never(&mut self, key: &str, list: &RoomNames, never: &RoomNames) {
@@ -187,7 +219,7 @@ impl Lint<'_> {
         &mut self,
         key: &str,
         curators: &[String],
-    ) -> (BTreeSet<ruma::OwnedServerName>, BTreeSet<ruma::OwnedUserId>) {
+    ) -> (BTreeSet<OwnedServerName>, BTreeSet<ruma::OwnedUserId>) {
         let key = format!("{key}.curators");
         let (mut servers, mut users) = (BTreeSet::new(), BTreeSet::new());
         for curator in curators {

@@ -130,6 +130,12 @@ fn each_mistake_is_refused_with_its_key() {
         ("[guests]\nlist = ['welcome']", "guests.list"),
         ("[guests]\nnever = ['@ada:home.test']", "guests.never"),
         ("[guests]\nlist = ['#a:home.test']\nnever = ['#a:home.test']", "guests.list"),
+        ("[guests.list_via]\n'!a' = ['b.test']", "guests.list_via.\"!a\""),
+        ("[guests]\nlist = ['!a']\n[guests.list_via]\n'!a' = []", "guests.list_via.\"!a\""),
+        (
+            "[guests]\nlist = ['!a']\n[guests.list_via]\n'!a' = ['no/name']",
+            "guests.list_via.\"!a\"",
+        ),
         ("[guests]\nfederated_join = 'always'", "guests.federated_join"),
         ("[guests]\nwhen_room_leaves_scope = { do = 'shout' }", "guests.when_room_leaves_scope.do"),
         (

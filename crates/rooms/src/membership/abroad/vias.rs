@@ -18,7 +18,8 @@ impl Rooms {
     /// invitation, those that were in the room when we were, and the one in the room's identifier.
     ///
     /// Somebody of a scoped class does not choose whom this server talks to: for them it is, instead of
-    /// what they and whoever invited them say, what the curators of the spaces of their scope say.
+    /// what they and whoever invited them say, what the operator says of a listed room, and the curators
+    /// of the spaces of their scope.
     pub(crate) async fn vias(
         &self,
         ask: &Ask,
@@ -57,7 +58,7 @@ struct ChildContent {
     via: Vec<String>,
 }
 
-/// The servers that the curated edges of a class's spaces name for a room.
+/// The servers that the operator's list, or the curated edges of a class's spaces, name for a room.
 fn curated(
     rooms: &Rooms,
     policy: &Policy,
@@ -66,6 +67,7 @@ fn curated(
 ) -> Result<Vec<OwnedServerName>, StorageError> {
     let mut vias = Vec::new();
     let Some(scope) = class.and_then(Class::scope) else { return Ok(vias) };
+    vias.extend(scope.list().vias(room_id).iter().cloned());
     for rule in scope.spaces() {
         let mut source = StoredSpaces { rooms, reader: snapshot };
         let walk = policy.walk_space(rule, &mut source)?;
