@@ -10,10 +10,17 @@ mod send_join;
 mod send_knock;
 mod send_leave;
 
+use std::sync::Arc;
+
 use ruma::api::federation::membership::{
     create_invite, create_join_event, create_knock_event, create_leave_event, prepare_join_event,
     prepare_knock_event, prepare_leave_event,
 };
+use serde_json::value::RawValue;
+use vestibule_events::Pdu;
+use vestibule_federation::Federation;
+use vestibule_http::MatrixError;
+use vestibule_rooms::HandedIn;
 
 pub(crate) use self::answer::handshake;
 use crate::{BodySize::Usual, FederationRoutes};
@@ -28,4 +35,13 @@ pub(crate) fn routes(routes: FederationRoutes) -> FederationRoutes {
         .mount::<create_leave_event::v2::Request, _>(Usual, send_leave::handle)
         .mount::<create_invite::v1::Request, _>(Usual, invite_v1::handle)
         .mount::<create_invite::v2::Request, _>(Usual, invite_v2::handle)
+}
+
+/// Lets in what is handed in.
+async fn taken(
+    federation: &Federation,
+    handed_in: &HandedIn,
+    pdu: &RawValue,
+) -> Result<Arc<Pdu>, MatrixError> {
+    federation.take_membership(handed_in, pdu).await.map_err(answer::hand_in)
 }

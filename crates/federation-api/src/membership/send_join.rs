@@ -9,7 +9,7 @@ use vestibule_federation::Federation;
 use vestibule_http::{Incoming, MatrixError, Outgoing};
 use vestibule_rooms::{HandedIn, Rooms, Wanted};
 
-use super::answer;
+use super::{answer, taken};
 use crate::guard::Origin;
 
 #[instrument(name = "federation_api.membership.send_join", skip_all)]
@@ -19,14 +19,9 @@ pub(crate) async fn handle(
     Origin(origin): Origin,
     Incoming(request): Incoming<Request>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let handed_in = HandedIn {
-        origin,
-        wanted: Wanted::Join,
-        room_id: request.room_id,
-        event_id: request.event_id,
-    };
-    let join = federation.take_membership(&handed_in, &request.pdu).await;
-    let join = join.map_err(answer::hand_in)?;
+    let Request { room_id, event_id, pdu, .. } = request;
+    let handed_in = HandedIn { origin, wanted: Wanted::Join, room_id, event_id };
+    let join = taken(&federation, &handed_in, &pdu).await?;
     let joined = rooms.joined_state(&join).await.map_err(answer::handshake)?;
     let mut room = RoomState::new();
     room.auth_chain = joined.auth_chain;

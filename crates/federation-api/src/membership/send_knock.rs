@@ -12,7 +12,7 @@ use vestibule_federation::Federation;
 use vestibule_http::{Incoming, MatrixError, Outgoing};
 use vestibule_rooms::{HandedIn, Rooms, Wanted};
 
-use super::answer;
+use super::{answer, taken};
 use crate::guard::Origin;
 
 #[instrument(name = "federation_api.membership.send_knock", skip_all)]
@@ -22,14 +22,9 @@ pub(crate) async fn handle(
     Origin(origin): Origin,
     Incoming(request): Incoming<Request>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let handed_in = HandedIn {
-        origin,
-        wanted: Wanted::Knock,
-        room_id: request.room_id,
-        event_id: request.event_id,
-    };
-    let knock = federation.take_membership(&handed_in, &request.pdu).await;
-    let knock = knock.map_err(answer::hand_in)?;
+    let Request { room_id, event_id, pdu, .. } = request;
+    let handed_in = HandedIn { origin, wanted: Wanted::Knock, room_id, event_id };
+    let knock = taken(&federation, &handed_in, &pdu).await?;
     let state = rooms.state_from_outside(knock.room_id()).await.map_err(answer::handshake)?;
     Ok(Outgoing(Response::new(state.into_iter().map(RawStrippedState::Pdu).collect())))
 }

@@ -9,7 +9,7 @@ use vestibule_federation::Federation;
 use vestibule_http::{Incoming, MatrixError, Outgoing};
 use vestibule_rooms::{HandedIn, Wanted};
 
-use super::answer;
+use super::taken;
 use crate::guard::Origin;
 
 #[instrument(name = "federation_api.membership.send_leave", skip_all)]
@@ -18,13 +18,8 @@ pub(crate) async fn handle(
     Origin(origin): Origin,
     Incoming(request): Incoming<Request>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let handed_in = HandedIn {
-        origin,
-        wanted: Wanted::Leave,
-        room_id: request.room_id,
-        event_id: request.event_id,
-    };
-    let left = federation.take_membership(&handed_in, &request.pdu).await;
-    left.map_err(answer::hand_in)?;
+    let Request { room_id, event_id, pdu, .. } = request;
+    let handed_in = HandedIn { origin, wanted: Wanted::Leave, room_id, event_id };
+    taken(&federation, &handed_in, &pdu).await?;
     Ok(Outgoing(Response::new()))
 }
