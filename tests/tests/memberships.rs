@@ -200,7 +200,7 @@ async fn who_is_invited_again_is_not_taken_out_by_what_was_not_told_before() {
     bob.join_by_id(&room).await.ok();
     let store = b.running().rooms().store().clone();
     let untold = || async {
-        let jobs = store.read(|read| vestibule_storage::jobs::due(read, u64::MAX, 100)).await;
+        let jobs = store.read(|read| vestibule_storage::jobs::due(read, None, u64::MAX, 100)).await;
         jobs.expect("read").iter().filter(|(_, job)| job.kind == "room_leave_told").count()
     };
     eventually(untold, |left| *left == 0).await;
@@ -590,4 +590,31 @@ async fn a_forged_join_is_forbidden_and_the_honest_one_comes_in() {
     assert_eq!(sent(&signed(&odd)).await.refusal(), (400, "M_INVALID_PARAM"));
     sent(&honest).await.ok();
     assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", user.as_str()]);
+}
+
+/// Rooms of versions 1 and 2 are left out, whichever way their server says which they are.
+#[tokio::test]
+async fn a_room_of_the_two_oldest_versions_is_not_joined_and_the_answer_says_why() {
+    let template = json!({ "type": "m.room.member" });
+    let incompatible = json!({
+        "errcode": "M_INCOMPATIBLE_ROOM_VERSION", "error": "no", "room_version": "2",
+    });
+    for (version, status, answer) in [
+        ("1", 200, json!({ "event": template })),
+        ("1", 200, json!({ "event": template, "room_version": "1" })),
+        ("2", 200, json!({ "event": template, "room_version": "2" })),
+        ("2", 400, incompatible),
+    ] {
+        let network = Network::new();
+        let server = Blueprint::default().on(&network, "a.example").start().await;
+        let alice = server.register("alice").await;
+        let status = axum::http::StatusCode::from_u16(status).expect("a status");
+        let made = axum::routing::get(move || async move { (status, axum::Json(answer)) });
+        let path = "/_matrix/federation/v1/make_join/{room}/{user}";
+        let router = axum::Router::new().route(path, made);
+        let _away = PretendServer::answering(&network, "away.example", router);
+        let refused = join_via(&alice, "!old:away.example", "away.example").await;
+        assert_eq!(refused.refusal(), (400, "M_INCOMPATIBLE_ROOM_VERSION"));
+        assert_eq!(refused.body["room_version"], version);
+    }
 }

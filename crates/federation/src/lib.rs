@@ -25,5 +25,5 @@ pub use self::{
         RequestSignature, RotateKeyError, VerifyEventError, VerifyObjectError, VerifyRequestError,
     },
     service::{Federation, FederationParts},
-    third_party::{BoundInvite, ExchangeError, ThirdPartyBoundError},
+    third_party::{BoundInvite, ExchangeError, FederationJobError, ThirdPartyBoundError},
 };

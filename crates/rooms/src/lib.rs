@@ -94,7 +94,7 @@ pub use self::{
     server_notice::{NoticesConfig, SentNotice, ServerNotice, ServerNoticeError, UsageLimit},
     service::{Rooms, RoomsConfig, RoomsParts},
     state::{StateAt, StateChange, StateKey},
-    sweep::{JOB_KINDS, JobError},
+    sweep::{JOB_KINDS, JobError, job_lane},
     timeline_token::BadToken,
     to_device::{SendToDevice, SendToDeviceError},
     to_device_in::DirectMessage,

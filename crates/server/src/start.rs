@@ -114,7 +114,9 @@ async fn assemble(
     reloadable.certificates.lock().clone_from(&bound.certificates);
     let addresses = bound.addresses.clone();
     metrics::keep(&recorder, &environment);
-    jobs::start(house.rooms.clone(), &environment, house.job_bell.clone());
+    let doers = jobs::Doers { rooms: house.rooms.clone(), federation: house.federation.clone() };
+    let bell = house.job_bell.clone();
+    jobs::start(house.rooms.store().clone(), Arc::new(doers), &environment, bell);
     house.accounts.start();
     house.keys.start();
     house.sync.start();

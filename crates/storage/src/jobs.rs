@@ -44,7 +44,7 @@ impl PartialOrd for JobKey {
 }
 
 impl JobKey {
-    fn parts(&self) -> (u64, u16, Stamp) {
+    fn parts(self) -> (u64, u16, Stamp) {
         (self.due_ms, self.slot.0, self.stamp)
     }
 }
@@ -60,18 +60,27 @@ pub fn enqueue(
     put(tx, &job, due_ms)
 }
 
-/// Up to `limit` jobs that are due at `now_ms`, the longest overdue first.
+/// Up to `limit` jobs that are due at `now_ms`, the longest overdue first; only those behind `after`,
+/// where it is given.
 pub fn due(
     reader: &(impl Read + ?Sized),
+    after: Option<JobKey>,
     now_ms: u64,
     limit: usize,
 ) -> Result<Vec<(JobKey, StoredJob)>, StorageError> {
-    rows(reader, Scan::prefix(()).to((now_ms,)).limit(limit))
+    let due = Scan::prefix(()).to((now_ms,)).limit(limit);
+    rows(reader, after.map(JobKey::parts).into_iter().fold(due, Scan::after))
 }
 
-/// When the next job is due, if there is one.
-pub fn next_due(reader: &(impl Read + ?Sized)) -> Result<Option<u64>, StorageError> {
-    Ok(rows(reader, Scan::prefix(()).limit(1))?.first().map(|(key, _)| key.due_ms))
+/// When the next job is due that is not due yet, if there is one.
+pub fn next_due(reader: &(impl Read + ?Sized), now_ms: u64) -> Result<Option<u64>, StorageError> {
+    let later = Scan::prefix(()).after((now_ms,)).limit(1);
+    Ok(rows(reader, later)?.first().map(|(key, _)| key.due_ms))
+}
+
+/// Whether there is any job, due or not.
+pub fn any(reader: &(impl Read + ?Sized)) -> Result<bool, StorageError> {
+    Ok(!rows(reader, Scan::prefix(()).limit(1))?.is_empty())
 }
 
 /// Removes a job that is done. `false` if it is not there any more: somebody else finished it or

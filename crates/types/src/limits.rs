@@ -27,6 +27,15 @@ pub const EVENT_BYTES_MAX: usize = 65_536;
 /// The longest event type, state key, sender, room id or event id, in bytes.
 pub const IDENTIFIER_BYTES_MAX: usize = 255;
 
+/// Durable jobs of one kind that run at once: what one kind waits for holds up no other.
+pub const JOBS_OF_A_KIND_AT_ONCE: usize = 8;
+
+/// Durable jobs that are read in one go.
+pub const JOBS_PAGE_MAX: usize = 64;
+
+/// Durable jobs that are looked at before whoever ended is heard; the next look goes on behind them.
+pub const JOBS_LOOKED_AT_MAX: usize = 1_024;
+
 /// The largest JSON body any endpoint reads. Media does not come through here.
 pub const BODY_BYTES_MAX: usize = 1_048_576;
 

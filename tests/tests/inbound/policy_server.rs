@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::post};
+use axum::{
+    Json, Router,
+    http::StatusCode,
+    response::IntoResponse,
+    routing::{get, post},
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use vestibule_events::SigningKey;
 use vestibule_testkit::server::{Blueprint, PretendServer, Reply, RoomEnds, segment};
+use vestibule_types::limits::EXTREMITIES_MAX;
 
-use crate::support::{Scene, error_of, scene};
+use crate::support::{Scene, error_of, scene, scene_of};
 
 /// A policy server that signs everything but what has `spam` in it, or is about somebody with such a name.
 struct Guard {
@@ -303,4 +309,53 @@ async fn a_room_stops_to_name_a_deleted_alias_with_the_signature_of_the_policy_s
     }
     // Without the policy server the alias is gone all the same, and the room still names it.
     assert_eq!(canonical().await["alias"], "#cake:home.example");
+}
+
+#[tokio::test]
+async fn the_ends_of_a_room_with_a_policy_server_are_bounded_without_an_event_it_did_not_sign() {
+    let mut scene = scene().await;
+    let guard = Guard::of(&scene);
+    guard.watches(&scene).await;
+    let base = scene.ends().await;
+    for number in 0..EXTREMITIES_MAX + 5 {
+        let fork = scene.message(&base, &format!("fork {number}")).await;
+        let answers = scene.send(std::slice::from_ref(&fork)).await;
+        assert_eq!(error_of(&answers, &fork), None);
+    }
+    assert_eq!(scene.ends().await.prev_events.len(), EXTREMITIES_MAX);
+    // The next event of ours joins them, signed.
+    scene.alice.say(&scene.room, "all together").await;
+    assert!(guard.signed_the_newest(&scene).await);
+    assert_eq!(scene.ends().await.prev_events.len(), 1);
+}
+
+/// An identity server that knows nobody, and keeps every invitation.
+fn identity_server(scene: &Scene) -> PretendServer {
+    let base = "/_matrix/identity/v2";
+    let details = json!({ "algorithms": ["none"], "lookup_pepper": "p" });
+    let key = json!({ "public_key": "ta8IQ0u1sp44HVpxYi7dFOdS/bfwDjcy4xLFlfY5KOA" });
+    let kept = json!({ "token": "token", "public_keys": [key], "display_name": "c..." });
+    let router = Router::new()
+        .route(&format!("{base}/hash_details"), get(async || Json(details)))
+        .route(&format!("{base}/lookup"), post(async || Json(json!({ "mappings": {} }))))
+        .route(&format!("{base}/store-invite"), post(async || Json(kept)));
+    PretendServer::answering(&scene.network, "id.example", router)
+}
+
+#[tokio::test]
+async fn the_invitation_of_an_address_is_signed_by_the_policy_server() {
+    let trusting = Blueprint::default().with("[identity]\ntrusted_servers = [\"id.example\"]\n");
+    let scene = scene_of(trusting, "11").await;
+    let (guard, _identity) = (Guard::of(&scene), identity_server(&scene));
+    guard.watches(&scene).await;
+    let address = json!({
+        "id_server": "id.example", "id_access_token": "theirs", "medium": "email",
+        "address": "carol@example.org",
+    });
+    scene.alice.in_room(&scene.room, "invite", &address).await.ok();
+    assert_eq!(guard.asked(), ["m.room.third_party_invite"]);
+    assert!(guard.signed_the_newest(&scene).await);
+    scene.network.cut("policy.example");
+    let refused = scene.alice.in_room(&scene.room, "invite", &address).await;
+    assert_eq!(refused.status, 502);
 }

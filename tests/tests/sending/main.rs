@@ -8,6 +8,7 @@
 
 mod addresses;
 mod history;
+mod joins;
 mod lookups;
 mod migrated;
 mod telling;

@@ -191,7 +191,7 @@ impl House {
     /// The kinds of all jobs that wait.
     pub(crate) async fn jobs(&self) -> Vec<String> {
         self.store
-            .read(|read| jobs::due(read, u64::MAX, 100))
+            .read(|read| jobs::due(read, None, u64::MAX, 100))
             .await
             .unwrap()
             .into_iter()

@@ -1,5 +1,7 @@
 //! An identity server says that one of our users now has an address that others invited.
 
+use std::future::ready;
+
 use futures_util::{StreamExt, stream};
 use ruma::{
     OwnedRoomId, OwnedUserId, ServerName, UserId,
@@ -37,8 +39,9 @@ pub enum ThirdPartyBoundError {
     /// More than [`BOUND_INVITES_MAX`] invitations.
     #[error("more than {BOUND_INVITES_MAX} invitations")]
     TooMany,
-    /// Some inviter's server cannot be asked now. The identity server, which keeps the invitations, may
-    /// say it again: what was exchanged once does no harm twice.
+    /// Some inviter's server cannot be asked now, and so many wait for theirs that it cannot be asked
+    /// later either. The identity server, which keeps the invitations, may say it again: what was
+    /// exchanged once does no harm twice.
     #[error("not every inviter's server can be reached")]
     Unreachable,
     /// The database failed.
@@ -48,7 +51,8 @@ pub enum ThirdPartyBoundError {
 
 impl Federation {
     /// Asks the servers of those who invited the address to invite its owner. They judge what the
-    /// identity server signed; each answers by an invitation of its own, or not at all.
+    /// identity server signed; each answers by an invitation of its own, or not at all. Whoever cannot
+    /// be reached is asked again later, by a durable job.
     #[instrument(name = "federation.third_party.bound", skip_all)]
     pub async fn third_party_bound(
         &self,
@@ -65,15 +69,21 @@ impl Federation {
         let for_us = |invite: &BoundInvite| {
             invite.signed.deserialize().is_ok_and(|signed| signed.mxid == user_id)
         };
-        let asked = invites.into_iter().filter(for_us).map(|invite| self.exchange(user_id, invite));
-        let answered = stream::iter(asked).buffer_unordered(EXCHANGES_AT_ONCE);
-        let answered: Vec<bool> = answered.collect().await;
-        let all = answered.into_iter().all(|answered| answered);
+        let asked = invites.into_iter().filter(for_us).map(|invite| async move {
+            let answered = self.exchange(user_id, invite.clone()).await;
+            Some(invite).filter(|_| !answered)
+        });
+        let asked = stream::iter(asked).buffer_unordered(EXCHANGES_AT_ONCE);
+        let unanswered: Vec<BoundInvite> = asked.filter_map(ready).collect().await;
+        let mut all = true;
+        for invite in unanswered {
+            all &= self.exchange_later(user_id.to_owned(), invite).await?;
+        }
         if all { Ok(()) } else { Err(ThirdPartyBoundError::Unreachable) }
     }
 
     /// Says whether there was an answer, whatever it was.
-    async fn exchange(&self, user_id: &UserId, invite: BoundInvite) -> bool {
+    pub(super) async fn exchange(&self, user_id: &UserId, invite: BoundInvite) -> bool {
         let server = invite.sender.server_name().to_owned();
         let outcome = if server == self.server_name() {
             self.exchange_here(user_id, invite).await

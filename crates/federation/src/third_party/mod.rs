@@ -3,10 +3,12 @@
 mod bound;
 mod exchange;
 mod identity;
+mod later;
 mod wire;
 
 pub(crate) use self::identity::TrustedIdentityServers;
 pub use self::{
     bound::{BoundInvite, ThirdPartyBoundError},
     exchange::ExchangeError,
+    later::FederationJobError,
 };

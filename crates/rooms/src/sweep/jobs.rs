@@ -44,6 +44,25 @@ pub enum JobError {
     Membership(#[from] MembershipError),
 }
 
+/// What a job must not run beside: whatever else is about the same room, the same user, or waits for
+/// the same other server. Of other kinds one runs at a time.
+#[must_use]
+pub fn job_lane(kind: &str, payload: &[u8]) -> String {
+    let of_room = |about: AboutRoom| format!("room {}", about.room_id);
+    let of_user = |user: OwnedUserId| format!("user {user}");
+    let lane = match kind {
+        SCOPE | GUEST_ACCESS => read(payload).map(of_room),
+        LEAVE_ALL => read(payload).map(|about: LeaveAll| of_user(about.user_id)),
+        PROFILE_FAN_OUT => read(payload).map(|about: ProfileFanOut| of_user(about.user_id)),
+        LEAVE_TOLD => read(payload).map(|leave: UntoldLeave| {
+            leave.vias.first().map_or_else(|| of_user(leave.user_id), |it| format!("server {it}"))
+        }),
+        UNDO_JOIN => read(payload).map(|undo: UndoJoin| format!("server {}", undo.server())),
+        _ => Err(JobError::Unreadable),
+    };
+    lane.unwrap_or_else(|_| kind.to_owned())
+}
+
 impl Rooms {
     /// Does a durable job. Returns when to run it once more, in milliseconds since the Unix epoch.
     pub async fn run_job(&self, kind: &str, payload: &[u8]) -> Result<Option<u64>, JobError> {

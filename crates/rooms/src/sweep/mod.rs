@@ -9,4 +9,4 @@ mod jobs;
 mod members;
 mod triggers;
 
-pub use self::jobs::{JOB_KINDS, JobError};
+pub use self::jobs::{JOB_KINDS, JobError, job_lane};

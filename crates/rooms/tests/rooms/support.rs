@@ -209,7 +209,7 @@ impl House {
             let now = self.test.environment.now_ms();
             let due = self
                 .store
-                .read::<_, StorageError, _>(move |snapshot| jobs::due(snapshot, now, 64))
+                .read::<_, StorageError, _>(move |snapshot| jobs::due(snapshot, None, now, 64))
                 .await
                 .expect("read");
             if due.is_empty() {

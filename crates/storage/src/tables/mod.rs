@@ -12,6 +12,7 @@ pub mod destination;
 pub mod device_key;
 pub mod device_list;
 pub mod directory;
+pub mod exchange;
 pub mod handshake;
 pub mod history;
 pub mod job;

@@ -24,7 +24,7 @@ use vestibule_storage::{Executor, InlineExecutor};
 
 pub use self::{
     http_client::{Fetched, HttpClient, Reply},
-    network::{Network, Sent},
+    network::{Held, Network, Sent},
     person::{Person, segment, texts},
     pretend::{PretendServer, RoomEnds},
 };

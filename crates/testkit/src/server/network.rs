@@ -11,6 +11,7 @@ use futures_util::TryStreamExt;
 use http::{StatusCode, header};
 use parking_lot::Mutex;
 use ruma::{OwnedServerName, ServerName};
+use tokio::sync::watch;
 use tower::ServiceExt;
 use vestibule_remote::{
     Exchange, OpenReply, Reply, Transport, TransportError, WebPurpose, WebRequest,
@@ -37,7 +38,13 @@ struct Inside {
     real: BTreeSet<OwnedServerName>,
     /// How answers of real servers differed from the specification.
     violations: Vec<String>,
+    /// Whose answers to which requests are lost, or kept back until the channel is closed.
+    bent: Vec<(OwnedServerName, String, Option<watch::Receiver<()>>)>,
 }
+
+/// Answers that are kept back until this is dropped.
+#[derive(Debug)]
+pub struct Held(#[expect(dead_code, reason = "its end is what counts")] watch::Sender<()>);
 
 /// Servers that reach each other without sockets. Cloning shares it.
 #[derive(Clone, Default)]
@@ -89,6 +96,44 @@ impl Network {
     /// Makes it reachable again.
     pub fn mend(&self, name: &str) {
         self.0.lock().unreachable.retain(|it| it != name);
+    }
+
+    /// From now on a server's answers to requests with this in their line are lost: it does what it is
+    /// asked, and nobody hears of it.
+    pub fn lose_answers(&self, name: &str, part: &str) {
+        self.bend(name, part, None);
+    }
+
+    /// The same, but the answers arrive once what is returned is dropped.
+    pub fn hold_answers(&self, name: &str, part: &str) -> Held {
+        let (held, until) = watch::channel(());
+        self.bend(name, part, Some(until));
+        Held(held)
+    }
+
+    /// Lets the answers of a server arrive again.
+    pub fn straighten(&self, name: &str) {
+        self.0.lock().bent.retain(|(of, ..)| of != name);
+    }
+
+    fn bend(&self, name: &str, part: &str, until: Option<watch::Receiver<()>>) {
+        let name: OwnedServerName = name.try_into().expect("a server name");
+        self.0.lock().bent.push((name, part.to_owned(), until));
+    }
+
+    /// Waits while an answer is kept back. Fails where it is lost.
+    async fn bring(&self, name: &ServerName, line: &str) -> Result<(), TransportError> {
+        let bent = self.0.lock().bent.clone();
+        let bent =
+            bent.into_iter().find(|(of, part, _)| of == name && line.contains(part.as_str()));
+        match bent {
+            None => Ok(()),
+            Some((.., None)) => Err(TransportError::BadAnswer("cut off".to_owned())),
+            Some((.., Some(mut until))) => {
+                while until.changed().await.is_ok() {}
+                Ok(())
+            }
+        }
     }
 
     /// Every request so far, those that reached nobody too.
@@ -164,6 +209,7 @@ impl Transport for Network {
         let answered = self.carry(exchange);
         Box::pin(async move {
             let reply = answered.await?.whole(bytes_max).await?;
+            self.bring(&server, &format!("{method} {path}")).await?;
             self.compare(&server, (&method, &path), &reply);
             Ok(reply)
         })

@@ -21,6 +21,19 @@ pub const BOUND_INVITES_MAX: usize = 20;
 /// Invitations of an address that are exchanged at once.
 pub const EXCHANGES_AT_ONCE: usize = 4;
 
+/// Invitations of addresses that wait for the inviter's server; what more there is, the identity server
+/// has to say again.
+pub const EXCHANGES_WAITING_MAX: usize = 256;
+
+/// The least wait before the inviter's server is asked again, in milliseconds.
+pub const EXCHANGE_WAIT_MS_MIN: u64 = 60_000;
+
+/// The longest such wait.
+pub const EXCHANGE_WAIT_MS_MAX: u64 = 6 * 3_600_000;
+
+/// How long it is asked again and again: seven days.
+pub const EXCHANGE_AGE_MS_MAX: u64 = 7 * 24 * 3_600_000;
+
 /// How long a server may take to exchange an invitation of an address.
 pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(10);
 

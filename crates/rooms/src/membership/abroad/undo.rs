@@ -5,7 +5,7 @@
 //! the join leaves this server, looks afterwards. Where the room did not come, it has the server that
 //! may have let the user in let them out again.
 
-use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, ServerName};
 use serde::{Deserialize, Serialize};
 use vestibule_events::Pdu;
 use vestibule_storage::{StorageError, jobs};
@@ -27,6 +27,13 @@ pub(crate) struct UndoJoin {
     event_id: OwnedEventId,
     /// When, in milliseconds since the Unix epoch.
     at: u64,
+}
+
+impl UndoJoin {
+    /// Who may have let the user in.
+    pub(crate) fn server(&self) -> &ServerName {
+        &self.server
+    }
 }
 
 impl Rooms {

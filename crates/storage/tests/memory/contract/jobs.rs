@@ -8,7 +8,7 @@ use vestibule_storage::{
 use super::{Rig, commit};
 
 async fn due(store: &Store, now_ms: u64) -> Vec<(JobKey, StoredJob)> {
-    let due = store.read(move |snapshot| jobs::due(snapshot, now_ms, 9)).await;
+    let due = store.read(move |snapshot| jobs::due(snapshot, None, now_ms, 9)).await;
     due.map_err(|error: StorageError| error).unwrap()
 }
 
@@ -37,8 +37,20 @@ pub(crate) async fn a_job_is_found_when_due_and_gone_when_finished(rig: Rig) {
     commit(&store, rig.slot(), move |tx| jobs::finish(tx, key).map(drop)).await;
     let left = due(&store, 20).await;
     assert_eq!(left.iter().map(|(_, job)| job.payload.as_slice()).collect::<Vec<_>>(), [b"late"]);
-    let next = store.read(|snapshot| jobs::next_due(snapshot)).await;
-    assert_eq!(next, Ok::<_, StorageError>(Some(20)));
+    let next = |now| store.read(move |snapshot| jobs::next_due(snapshot, now));
+    assert_eq!(next(19).await, Ok::<_, StorageError>(Some(20)));
+    assert_eq!(next(20).await, Ok::<_, StorageError>(None));
+    assert_eq!(store.read(|snapshot| jobs::any(snapshot)).await, Ok::<_, StorageError>(true));
+}
+
+pub(crate) async fn jobs_behind_another_are_found(rig: Rig) {
+    let store = with_two_jobs(&rig).await;
+    let both = due(&store, 20).await;
+    let behind = |key| store.read(move |snapshot| jobs::due(snapshot, Some(key), 20, 9));
+    let found: Result<_, StorageError> = behind(both[0].0).await;
+    assert_eq!(found.unwrap(), both[1..]);
+    let found: Result<_, StorageError> = behind(both[1].0).await;
+    assert_eq!(found.unwrap(), []);
 }
 
 pub(crate) async fn a_job_that_is_put_off_counts_its_attempts(rig: Rig) {

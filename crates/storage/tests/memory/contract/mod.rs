@@ -117,6 +117,7 @@ macro_rules! contract_suite {
                 jobs::a_job_is_found_when_due_and_gone_when_finished,
                 jobs::a_job_that_is_put_off_counts_its_attempts,
                 jobs::a_job_is_finished_once,
+                jobs::jobs_behind_another_are_found,
             }
         }
     };
