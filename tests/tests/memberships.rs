@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vestibule_events::{Pdu, RoomVersion};
-use vestibule_testkit::server::{Blueprint, Network, Person, PretendServer, TestServer, segment};
+use vestibule_testkit::server::{
+    Blueprint, Network, Person, PretendServer, Sent, TestServer, segment,
+};
 
 /// Two servers that know each other.
 async fn two() -> (Network, TestServer, TestServer) {
@@ -432,6 +434,49 @@ async fn a_rooms_list_of_servers_keeps_a_server_out() {
     let acl = json!({ "allow": ["*"], "deny": ["b.example"] });
     alice.set_state(&room, "m.room.server_acl", "", &acl).await.ok();
     assert_eq!(join_via(&bob, &room, "a.example").await.refusal(), (403, "M_FORBIDDEN"));
+}
+
+#[tokio::test]
+async fn who_left_while_their_server_was_kept_out_is_out_once_it_is_let_in_again() {
+    let (network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = public_room(&alice, "11").await;
+    join_via(&bob, &room, "a.example").await.ok();
+    let list = |deny: &[&str]| json!({ "allow": ["*"], "deny": deny });
+    alice.set_state(&room, "m.room.server_acl", "", &list(&["b.example"])).await.ok();
+    let sent = || async {
+        let transaction = |it: &Sent| it.to == "a.example" && it.line.contains("/v1/send/");
+        network.sent().iter().filter(|it| transaction(it)).count()
+    };
+    let before = sent().await;
+    bob.leave(&room).await.ok();
+    eventually(sent, |now| *now > before).await;
+    assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", "@bob:b.example"]);
+    alice.set_state(&room, "m.room.server_acl", "", &list(&[])).await.ok();
+    let left = || members(&alice, &room, "leave");
+    eventually(left, |left| *left == ["@bob:b.example"]).await;
+}
+
+#[tokio::test]
+async fn an_access_control_list_is_replaced_and_never_redacted() {
+    let (_, a, _) = two().await;
+    let alice = a.register("alice").await;
+    let room = public_room(&alice, "11").await;
+    let list = json!({ "allow": ["*"], "deny": ["bad.example"] });
+    let set = alice.set_state(&room, "m.room.server_acl", "", &list).await.ok();
+    let tea = json!({ "topic": "tea" });
+    let topic = alice.set_state(&room, "m.room.topic", "", &tea).await.ok();
+    let redact = async |event: &Value, transaction: &str| {
+        let event = segment(event["event_id"].as_str().expect("an event"));
+        let room = segment(&room);
+        let path = format!("/_matrix/client/v3/rooms/{room}/redact/{event}/{transaction}");
+        alice.http().put(&path, &json!({})).await
+    };
+    assert_eq!(redact(&set, "one").await.refusal(), (403, "M_FORBIDDEN"));
+    // What was redacted says nothing any more, so the same may be said again.
+    redact(&topic, "two").await.ok();
+    let again = alice.set_state(&room, "m.room.topic", "", &tea).await.ok();
+    assert_ne!(again["event_id"], topic["event_id"]);
 }
 
 #[tokio::test]

@@ -15,16 +15,17 @@ mod order;
 mod parse;
 mod pdus;
 mod recommend;
+mod remind;
 mod transaction;
 mod verify;
 
 use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
-use ruma::{OwnedEventId, OwnedServerName};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName};
 use tokio::sync::Semaphore;
 use vestibule_types::limits::{
-    GAP_ROOMS_AT_ONCE, HOPELESS_EVENTS_MAX, INBOUND_TRANSACTIONS_AT_ONCE,
+    GAP_ROOMS_AT_ONCE, HOPELESS_EVENTS_MAX, INBOUND_TRANSACTIONS_AT_ONCE, REMINDERS_MAX,
 };
 
 pub(crate) use self::gap::HistoryError;
@@ -49,6 +50,8 @@ pub(crate) struct Inbound {
     /// Until when a server is not asked again for an event that it said it does not have. A server that does
     /// not know yet that we are in the room says so of all its events.
     absent: Cache<(OwnedServerName, OwnedEventId), Duration>,
+    /// Until when a server is not told again how users of ours left a room.
+    reminded: Cache<(OwnedServerName, OwnedRoomId), Duration>,
 }
 
 /// Why an event came to nothing, and until when that counts.
@@ -67,6 +70,7 @@ impl Inbound {
             gap_turns: Arc::new(Semaphore::new(GAP_ROOMS_AT_ONCE)),
             hopeless: Cache::new(HOPELESS_EVENTS_MAX),
             absent: Cache::new(HOPELESS_EVENTS_MAX),
+            reminded: Cache::new(REMINDERS_MAX),
         }
     }
 }

@@ -104,6 +104,9 @@ impl Federation {
             }
         }
         let Some(room) = room else { return Ok(Vec::new()) };
+        if !room.resident {
+            self.remind_of_leaves(origin, room_id);
+        }
         let (events, mut outcomes) = parsed(&pdus, room_id, &room);
         let events = self.unseen(origin, room_id, events, &mut outcomes).await?;
         if events.is_empty() {

@@ -3,7 +3,8 @@
 //! A gap is a parent that is not here of an event that is (`GAP_BY_PREV`). What was fetched for it
 //! goes into the timeline right before that event, in the order of the graph. It is judged as it would
 //! have been then: by its auth events and by the state before it; the room's present has no say, and
-//! is not changed. Nobody is told of it: no stream, no membership, no growing end.
+//! is not changed. Nobody is told of it: no stream, no membership, no growing end. But an end of the room
+//! to which it leads turns out to lie before the event at the gap, and is an end no more.
 //!
 //! The state before an event is that after its parents. Where those are not here it was fetched with
 //! it, and is written as what differs from the state at the gap.
@@ -156,7 +157,7 @@ impl RoomTx<'_, '_> {
             self.record_past(pdu, &auth, before, place)?
         };
         self.close_gap(pdu)?;
-        self.open_gaps(&parents.missing, child)?;
+        self.cover(&parents, child)?;
         Ok(true)
     }
 

@@ -187,8 +187,9 @@ impl RoomTx<'_, '_> {
             return Ok(Received::SoftFailed);
         }
         let followed = self.followed(&prev.here)?;
-        let appended = self.record(Arc::clone(pdu), &auth, &followed, before)?;
+        let appended = self.record(Arc::clone(pdu), &auth, &followed.here, before)?;
         self.open_gaps(&prev.missing, appended.no)?;
+        self.open_gaps(&followed.missing, appended.no)?;
         if *pdu.sender().server_name() == *self.rooms.inner.server_name {
             self.take_back(pdu)?;
         }
@@ -287,8 +288,13 @@ impl RoomTx<'_, '_> {
         missing: &[OwnedEventId],
     ) -> Result<(), AppendError> {
         self.store_around(no, around)?;
-        self.close_gap(pdu)?;
-        self.open_gaps(missing, no)
+        match self.close_gap(pdu)? {
+            Some(child) => {
+                let parents = self.parents(pdu)?;
+                self.cover(&parents, child)
+            }
+            None => self.open_gaps(missing, no),
+        }
     }
 
     fn store_around(&mut self, no: EventNo, around: StoredEventState) -> Result<(), AppendError> {

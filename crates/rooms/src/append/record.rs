@@ -105,21 +105,27 @@ impl RoomTx<'_, '_> {
         after: StateAt,
         stamp: Stamp,
     ) -> Result<(), AppendError> {
-        let child_is_here = self.close_gap(pdu)?;
-        let (room_no, was, extremities) = {
+        let child = self.close_gap(pdu)?;
+        let extremities = {
             let room = self.known_mut()?;
             room.head.extremities.retain(|end| !prev.contains(end));
-            if !child_is_here || room.head.extremities.is_empty() {
+            if child.is_none() || room.head.extremities.is_empty() {
                 room.head.extremities.push(no);
             }
             room.head.depth = room.head.depth.max(pdu.depth());
-            (room.no, room.head.state, room.head.extremities.clone())
+            room.head.extremities.clone()
         };
         let now = match extremities.as_slice() {
             [only] if *only == no => after,
             ends => self.resolve_ends(ends)?,
         };
         let now = self.bound_ends(now)?;
+        self.set_head_state(now, stamp)
+    }
+
+    /// Makes a state the room's current one, and indexes what changed.
+    pub(super) fn set_head_state(&mut self, now: StateAt, stamp: Stamp) -> Result<(), AppendError> {
+        let (room_no, was) = (self.known()?.no, self.known()?.head.state);
         if now == was {
             return Ok(());
         }

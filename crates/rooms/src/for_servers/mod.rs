@@ -13,6 +13,7 @@ mod event_at;
 mod event_auth;
 mod hierarchy;
 mod history;
+mod own_leaves;
 mod presence;
 mod render;
 mod state;

@@ -1,6 +1,7 @@
 //! Redacting an event.
 
 use ruma::{CanonicalJsonObject, OwnedEventId, OwnedRoomId};
+use vestibule_events::Pdu;
 use vestibule_policy::kind;
 use vestibule_state_res::Power;
 use vestibule_types::Actor;
@@ -51,6 +52,9 @@ impl RoomTx<'_, '_> {
     fn redact(&mut self, ask: &Ask, command: &Redact) -> Result<OwnedEventId, SendError> {
         let at = self.known()?.head.state;
         let target = self.view()?.event_by_id(&command.event_id)?.ok_or(SendError::UnknownEvent)?;
+        if let Some(reason) = must_stay(&target.pdu) {
+            return Err(AppendError::Forbidden(reason.to_owned()).into());
+        }
         let own = target.pdu.sender() == ask.user_id;
         let deed = Deed::Redact(self.room_id.clone(), own);
         let permit = self.permit::<kind::Redact>(ask, &deed)?;
@@ -72,6 +76,20 @@ impl RoomTx<'_, '_> {
         };
         let appended = self.append_local(Authority::Redact(permit), draft)?;
         Ok(appended.pdu.event_id().to_owned())
+    }
+}
+
+/// Why an event cannot be taken back without taking the room with it. An access control list that says
+/// nothing lets no server take part, and what would put it right is an event like any other; a room
+/// without what it was created with is none.
+fn must_stay(target: &Pdu) -> Option<&'static str> {
+    target.state_key()?;
+    match target.kind() {
+        "m.room.server_acl" => {
+            Some("set another access control list instead of redacting this one")
+        }
+        "m.room.create" => Some("the event that created the room cannot be redacted"),
+        _ => None,
     }
 }
 

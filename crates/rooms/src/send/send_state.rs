@@ -145,7 +145,8 @@ impl RoomTx<'_, '_> {
         Ok(appended.pdu.event_id().to_owned())
     }
 
-    /// The event that already says the same, sent by the same user.
+    /// The event that already says the same, sent by the same user. What was redacted says nothing any
+    /// more.
     fn unchanged(&self, ask: &Ask, command: &SendState) -> Result<Option<OwnedEventId>, SendError> {
         let Some(known) = self.state_event(&command.event_type, &command.state_key)? else {
             return Ok(None);
@@ -153,7 +154,8 @@ impl RoomTx<'_, '_> {
         let same =
             known.pdu.content_as::<CanonicalJsonObject>().is_ok_and(|it| it == command.content);
         let own = known.pdu.sender() == ask.user_id;
-        Ok((same && own).then(|| known.pdu.event_id().to_owned()))
+        let redacted = self.view()?.redaction_of(known.pdu.event_id())?.is_some();
+        Ok((same && own && !redacted).then(|| known.pdu.event_id().to_owned()))
     }
 
     /// New aliases in `m.room.canonical_alias` must lead here; those it had may stay.

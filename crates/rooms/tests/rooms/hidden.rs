@@ -147,3 +147,40 @@ async fn an_event_of_ours_that_only_others_have_comes_back() {
     assert!(scene.shows(&ours).await);
     assert_eq!(ends_of(&scene.house, &scene.room).await, [id(&after)]);
 }
+
+#[tokio::test]
+async fn what_a_hidden_event_follows_is_no_end_where_something_followed_it_before_it_came() {
+    let mut scene = Scene::new().await;
+    let beside = scene.said(EVE, &[]);
+    assert_eq!(scene.receive(&beside).await, Received::Accepted);
+    let late = scene.said(TRENT, &[&beside]);
+    let after = scene.said(EVE, &[&late]);
+    assert_eq!(scene.receive_over_gap(&after).await, Received::Accepted);
+    let ban = scene.ban().await;
+    let ends = ends_of(&scene.house, &scene.room).await;
+    assert_eq!(ends, [id(&beside), id(&after), id(&ban)]);
+    assert_eq!(scene.receive(&late).await, Received::SoftFailed);
+    assert_eq!(ends_of(&scene.house, &scene.room).await, [id(&after), id(&ban)]);
+}
+
+#[tokio::test]
+async fn what_comes_before_a_hidden_event_that_is_followed_is_no_end() {
+    for hidden_first in [true, false] {
+        let mut scene = Scene::new().await;
+        let ban = scene.ban().await;
+        let lost = scene.said(EVE, &[]);
+        let hidden = scene.said(TRENT, &[&lost]);
+        let after = scene.said(EVE, &[&ban, &hidden]);
+        if hidden_first {
+            assert_eq!(scene.receive_over_gap(&hidden).await, Received::SoftFailed);
+            assert_eq!(scene.receive(&after).await, Received::Accepted);
+        } else {
+            assert_eq!(scene.receive_over_gap(&after).await, Received::Accepted);
+            assert_eq!(scene.receive_over_gap(&hidden).await, Received::SoftFailed);
+        }
+        assert_eq!(scene.gaps().await, [(id(&after), vec![id(&lost)])]);
+        assert_eq!(scene.receive(&lost).await, Received::Accepted);
+        assert_eq!(ends_of(&scene.house, &scene.room).await, [id(&after)]);
+        assert!(scene.gaps().await.is_empty());
+    }
+}

@@ -16,6 +16,8 @@ pub(super) struct SimRoom {
     pub(super) maker: usize,
     /// Events somebody was told were sent.
     pub(super) events: Vec<String>,
+    /// The room whose people may come in where the rules for coming in name one.
+    pub(super) neighbour: String,
 }
 
 /// What people are like.
@@ -25,6 +27,8 @@ pub enum Temper {
     Talkative,
     /// They throw each other out and fight about power.
     Quarrelsome,
+    /// The same, and they change who may come in, who may see what, and which servers may take part.
+    Meddlesome,
 }
 
 /// One request, or two where the second depends on the first.
@@ -46,6 +50,8 @@ pub(super) enum Deed {
     Redact(String),
     /// Go by another name, in every room.
     Rename(String),
+    /// Take somebody's power, while they throw whoever does so out.
+    Duel { whom: usize },
 }
 
 impl Deed {
@@ -60,6 +66,19 @@ impl Deed {
         match temper {
             Temper::Talkative => Self::talk(random, around, place, number),
             Temper::Quarrelsome => Self::quarrel(random, around, place, number),
+            Temper::Meddlesome => match random.below(100) {
+                0..16 => Self::Set("m.room.join_rules", who_may_come_in(random, place.0)),
+                16..22 => {
+                    let seen = ["world_readable", "shared", "invited", "joined"][below(random, 4)];
+                    let content = json!({ "history_visibility": seen });
+                    Self::Set("m.room.history_visibility", content)
+                }
+                22..29 => {
+                    Self::Set("m.room.server_acl", who_may_take_part(random, around, place.0))
+                }
+                29..37 => Self::Duel { whom: below(random, around.0.len()) },
+                _ => Self::quarrel(random, around, place, number),
+            },
         }
     }
 
@@ -142,6 +161,7 @@ impl Deed {
             Self::Member { act, whom } => format!("{act}s {whom}"),
             Self::Redact(event) => format!("redacts {event}"),
             Self::Rename(name) => format!("goes by {name}"),
+            Self::Duel { whom } => format!("is at odds with p{whom}"),
         }
     }
 
@@ -184,6 +204,8 @@ impl Deed {
             Self::Redact(event) => {
                 (Method::PUT, format!("{room}/redact/{}/{transaction}", segment(event)), json!({}))
             }
+            // Two people do this, each on their own.
+            Self::Duel { .. } => return Some((200, None, String::new())),
             Self::Rename(name) => {
                 let path = format!("{V3}/profile/{}/displayname", segment(&person.user_id));
                 (Method::PUT, path, json!({ "displayname": name }))
@@ -193,6 +215,35 @@ impl Deed {
         let event = reply.body["event_id"].as_str().map(ToOwned::to_owned);
         Some((reply.status, event, reply.body.to_string()))
     }
+}
+
+/// Rules for coming in. Where they name a room, who is in that one may.
+fn who_may_come_in(random: &SeededRandom, room: &SimRoom) -> Value {
+    let allow = json!([{ "type": "m.room_membership", "room_id": room.neighbour }]);
+    match random.below(8) {
+        0..2 => json!({ "join_rule": "public" }),
+        2 => json!({ "join_rule": "invite" }),
+        3 => json!({ "join_rule": "knock" }),
+        4..7 => json!({ "join_rule": "restricted", "allow": allow }),
+        _ => json!({ "join_rule": "knock_restricted", "allow": allow }),
+    }
+}
+
+/// An access control list: for everybody, or without a server other than the one of the room's maker.
+fn who_may_take_part(
+    random: &SeededRandom,
+    (people, servers): (&[SimPerson], &[String]),
+    room: &SimRoom,
+) -> Value {
+    let home = people.get(room.maker).map(|maker| maker.server);
+    let out = below(random, servers.len());
+    let deny = servers.get(out).filter(|_| Some(out) != home && random.below(2) == 0);
+    json!({ "allow": ["*"], "deny": deny.into_iter().collect::<Vec<_>>() })
+}
+
+/// The list that lets every server take part.
+pub(super) fn everybody_may_take_part() -> Deed {
+    Deed::Set("m.room.server_acl", json!({ "allow": ["*"], "deny": [] }))
 }
 
 pub(super) fn below(random: &SeededRandom, bound: usize) -> usize {

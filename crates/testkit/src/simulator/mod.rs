@@ -21,7 +21,7 @@ use vestibule_types::Clock;
 
 use self::{
     clock::SimClock,
-    deeds::{Deed, SimRoom, below},
+    deeds::{Deed, SimRoom, below, everybody_may_take_part},
     server::{SimPerson, SimServer},
     skies::Skies,
 };
@@ -173,7 +173,8 @@ impl World {
             let made = life.ask(Some(person), Method::POST, path, &body).await;
             let made = made.expect("nothing crashed yet").ok();
             let room_id = made["room_id"].as_str().expect("a room id").to_owned();
-            self.rooms.push(SimRoom { room_id, maker, events: Vec::new() });
+            let neighbour = self.rooms.first().map_or(&room_id, |first| &first.room_id).clone();
+            self.rooms.push(SimRoom { room_id, maker, events: Vec::new(), neighbour });
             let via = vec![self.names[person.server].clone()];
             for other in (0..self.people.len()).filter(|it| *it != maker) {
                 if other < self.plan.servers || self.random.below(2) == 0 {
@@ -191,7 +192,10 @@ impl World {
             let around = (&*self.people, &*self.names);
             let place = (&self.rooms[room], person);
             let deed = Deed::draw(&self.random, self.plan.temper, around, place, self.number);
-            self.act(room, person, deed);
+            match deed {
+                Deed::Duel { whom } => self.duel(room, person, whom),
+                deed => self.act(room, person, deed),
+            }
             if self.plan.disasters {
                 self.strike().await;
             }
@@ -201,6 +205,19 @@ impl World {
             }
         }
         self.finish_deeds().await;
+    }
+
+    /// Somebody takes another's power while that one throws them out.
+    fn duel(&mut self, room: usize, one: usize, other: usize) {
+        // Whoever made the room stays in it, and nobody else throws them out.
+        let other = if one == other { self.rooms[room].maker } else { other };
+        if one == other {
+            return;
+        }
+        let (first, second) = (&self.people[one], &self.people[other]);
+        let (first, second) = (first.user_id.clone(), second.user_id.clone());
+        self.act(room, one, Deed::Power { whom: second, level: 0 });
+        self.act(room, other, Deed::Member { act: "kick", whom: first });
     }
 
     /// Now and then something breaks, and now and then something is repaired.
@@ -281,6 +298,19 @@ impl World {
                 server.rise().await;
             }
         }
+        self.pause(ROUND).await;
+        if self.plan.temper == Temper::Meddlesome {
+            self.open_doors().await;
+        }
+    }
+
+    /// Whoever made a room lets all servers take part in it again: one that may not hears nothing, and
+    /// cannot agree.
+    async fn open_doors(&mut self) {
+        for room in 0..self.rooms.len() {
+            self.act(room, self.rooms[room].maker, everybody_may_take_part());
+        }
+        self.finish_deeds().await;
         self.pause(ROUND).await;
     }
 

@@ -134,6 +134,89 @@ async fn behind_the_ends(server: &SimServer, room_id: &str) -> BTreeSet<String> 
     found.expect("a store in memory")
 }
 
+/// Leaves out servers that all others think have nobody in the room, because they hide the joins that
+/// these servers go by: by the time those came, others had decided what refuses them. Whom nobody hears is
+/// told nothing either, and the protocol has no word for that (`docs/decisions/0011`).
+async fn leave_out_the_unheard(
+    servers: &[SimServer],
+    people: &[SimPerson],
+    looks: &mut Vec<(usize, Seen)>,
+) {
+    for server in 0..servers.len() {
+        let own = people_of(people, server);
+        let (theirs, others): (Vec<_>, Vec<_>) =
+            looks.iter().cloned().partition(|(whose, _)| *whose == server);
+        if theirs.is_empty() || others.is_empty() {
+            continue;
+        }
+        let mut unheard = true;
+        for (other, seen) in &others {
+            unheard &= own.iter().all(|user| !seen.joined.contains(*user));
+            for (_, look) in &theirs {
+                let place = ("m.room.member".to_owned(), look.user_id.clone());
+                let Some(join) = look.state.get(&place) else { continue };
+                unheard &= fate(&servers[*other], join).await == Fate::SoftFailed;
+            }
+        }
+        if unheard {
+            looks.retain(|(whose, _)| *whose != server);
+        }
+    }
+}
+
+/// The state of a room at an event, as far as it says who may see the event.
+struct Around {
+    visibility: String,
+    memberships: BTreeMap<String, String>,
+}
+
+impl Around {
+    /// Whether none of these people, who are in the room now, was there for the event where that matters
+    /// (client-server API, "Room history visibility").
+    fn hides_from(&self, people: &[&str]) -> bool {
+        let enough: &[&str] = match self.visibility.as_str() {
+            "joined" => &["join"],
+            "invited" => &["join", "invite"],
+            _ => return false,
+        };
+        let there = |user: &&str| {
+            self.memberships.get(*user).is_some_and(|it| enough.contains(&it.as_str()))
+        };
+        !people.iter().any(there)
+    }
+}
+
+/// The state of a room at an event, through the eyes of somebody who can see it.
+async fn at(
+    servers: &[SimServer],
+    people: &[SimPerson],
+    (looks, room_id, event): (&[(usize, Seen)], &str, &str),
+) -> Option<Around> {
+    let (server, seen) = looks.iter().find(|(_, seen)| seen.timeline.contains_key(event))?;
+    let person = people.iter().find(|person| person.user_id == seen.user_id)?;
+    let path = format!("{V3}/rooms/{}/context/{}?limit=0", segment(room_id), segment(event));
+    let life = servers[*server].life()?;
+    let answer = life.ask(Some(person), Method::GET, &path, &Value::Null).await?;
+    let mut around = Around { visibility: String::new(), memberships: BTreeMap::new() };
+    for event in answer.body["state"].as_array()? {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let content = &event["content"];
+        match event["type"].as_str()? {
+            "m.room.history_visibility" => around.visibility = text(&content["history_visibility"]),
+            "m.room.member" => {
+                let member = (text(&event["state_key"]), text(&content["membership"]));
+                around.memberships.extend([member]);
+            }
+            _ => {}
+        }
+    }
+    Some(around)
+}
+
+fn people_of(people: &[SimPerson], server: usize) -> Vec<&str> {
+    people.iter().filter(|it| it.server == server).map(|it| &*it.user_id).collect()
+}
+
 /// The differences between what people of different servers see in one room.
 pub(super) async fn differences(
     servers: &[SimServer],
@@ -146,6 +229,7 @@ pub(super) async fn differences(
             looks.push((person.server, seen));
         }
     }
+    leave_out_the_unheard(servers, people, &mut looks).await;
     let mut found = Vec::new();
     let Some((_, first)) = looks.first().cloned() else {
         return vec![format!("nobody is left in {room_id}")];
@@ -185,6 +269,14 @@ pub(super) async fn differences(
             let left_behind =
                 !reached.contains(event) && matches!(fate, Fate::Unknown | Fate::Outlier);
             if fate != Fate::SoftFailed && !left_behind {
+                let whose: Vec<&str> = match fate {
+                    Fate::Accepted => vec![&seen.user_id],
+                    _ => people_of(people, *server),
+                };
+                let around = at(servers, people, (&looks, room_id, event)).await;
+                if around.is_some_and(|around| around.hides_from(&whose)) {
+                    continue;
+                }
                 let user = &seen.user_id;
                 found.push(format!(
                     "{room_id}: {event}, {what}, is in a timeline, for {user} it is {fate:?}"

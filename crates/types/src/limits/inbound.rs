@@ -129,6 +129,18 @@ pub const DIRECT_AGE_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// Messages to devices that are forgotten as taken whenever one is taken.
 pub const DIRECT_FORGOTTEN_AT_ONCE: usize = 4;
 
+/// Users of ours who left a room whose leaves a server in it is told again.
+pub const LEAVES_REMINDED_MAX: usize = 20;
+
+/// Users of ours who left a room that are looked at for these.
+pub const LEAVES_SCAN_MAX: usize = 100;
+
+/// How long a server is not told again how users of ours left a room.
+pub const REMINDER_PAUSE: Duration = Duration::from_mins(5);
+
+/// Pairs of a server and a room for which that is remembered.
+pub const REMINDERS_MAX: u64 = 10_000;
+
 /// How long a policy server may take to sign an event.
 pub const POLICY_SERVER_TIME_MAX: Duration = Duration::from_secs(10);
 
