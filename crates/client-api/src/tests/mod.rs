@@ -83,12 +83,7 @@ pub(crate) fn server() -> Server {
 
 /// As [`server`], with other settings of this surface.
 pub(crate) fn server_set(settings: impl FnOnce(&mut ClientApiSettings)) -> Server {
-    let Server { mut api, time, store, objects, .. } = server();
-    let mut set = ClientApiSettings::clone(&api.settings);
-    settings(&mut set);
-    api.settings = Arc::new(set);
-    let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
-    Server { api, time, store, objects, entrance }
+    server().set(settings)
 }
 
 pub(crate) fn server_with(
@@ -199,6 +194,16 @@ pub(crate) struct Person {
 }
 
 impl Server {
+    /// The same with other settings of this surface.
+    pub(crate) fn set(self, settings: impl FnOnce(&mut ClientApiSettings)) -> Self {
+        let Self { mut api, time, store, objects, .. } = self;
+        let mut set = ClientApiSettings::clone(&api.settings);
+        settings(&mut set);
+        api.settings = Arc::new(set);
+        let entrance = Entrance::new(router(api.clone()), time.environment.clock.clone());
+        Self { api, time, store, objects, entrance }
+    }
+
     /// Sends a request and returns the status and the JSON of the answer.
     pub(crate) async fn send(
         &self,

@@ -16,6 +16,12 @@ pub(super) type Route = RouteEntry<EndpointRule>;
 /// What requests are about. Texts stand in paths as they are, not yet encoded.
 #[derive(Clone, Debug)]
 pub(super) struct Things {
+    /// Who asks.
+    pub(super) own: String,
+    /// What a session of theirs is refreshed with.
+    pub(super) refresh: String,
+    /// What an account is made with by a shared secret.
+    pub(super) nonce: String,
     /// Whose things these are.
     pub(super) user: String,
     /// Their device.
@@ -111,6 +117,9 @@ impl Things {
         let (user, other, room, event) = (&self.user, &self.other, &self.room, &self.event);
         match end.unwrap_or_default() {
             _ if route.method == Method::GET => Value::Null,
+            "3pid" | "add" | "bind" | "delete" | "unbind" | "requestToken" | "deactivate"
+            | "password" | "devices" | "delete_devices" | "get_token" => self.proof(path),
+            "register" if path.starts_with("/_synapse/") => self.shared(),
             "kick" | "ban" | "unban" | "invite" => json!({ "user_id": other }),
             "send" => json!({ "msgtype": "m.text", "body": "tea?" }),
             "state" => json!({ "topic": "tea" }),
@@ -145,13 +154,11 @@ impl Things {
                 "username": format!("new{}", self.fresh), "password": "tea",
                 "auth": { "type": "m.login.dummy" },
             }),
-            "refresh" => json!({ "refresh_token": "x" }),
+            "refresh" => json!({ "refresh_token": self.refresh }),
             "search" if path.ends_with("/user_directory/search") => json!({ "search_term": "p" }),
             "search" => {
                 json!({ "search_categories": { "room_events": { "search_term": "tea" } } })
             }
-            "password" => json!({ "new_password": "tea tea" }),
-            "delete_devices" => json!({ "devices": [self.device] }),
             "lock" => json!({ "locked": true }),
             "suspend" => json!({ "suspended": true }),
             "version" if route.method == Method::POST => backup(),
@@ -176,7 +183,38 @@ impl Things {
         }
     }
 
-    fn room_keys(&self, path: &str) -> Value {
+    /// An account by a secret that is shared, which is not known here.
+    fn shared(&self) -> Value {
+        json!({
+            "nonce": self.nonce, "username": format!("new{}", self.fresh), "password": "tea",
+            "mac": "00",
+        })
+    }
+
+    /// What proves who somebody is, or that an address is theirs, and what is done with it.
+    fn proof(&self, path: &str) -> Value {
+        let address = format!("tea{}@x.example", self.fresh);
+        let auth = json!({
+            "type": "m.login.password", "password": "tea",
+            "identifier": { "type": "m.id.user", "user": self.own },
+        });
+        if path.ends_with("/requestToken") {
+            return json!({
+                "client_secret": "c", "send_attempt": 1, "email": address,
+                "country": "GB", "phone_number": "07700900001",
+            });
+        }
+        json!({
+            "auth": auth, "new_password": "tea tea tea", "devices": [self.device],
+            "client_secret": "c", "sid": "1", "medium": "email", "address": address,
+            "id_server": "id.x.example", "id_access_token": "t",
+            "three_pid_creds": {
+                "client_secret": "c", "sid": "1", "id_server": "id.x.example", "id_access_token": "t",
+            },
+        })
+    }
+
+    pub(super) fn room_keys(&self, path: &str) -> Value {
         let session = json!({
             "first_message_index": 0, "forwarded_count": 0, "is_verified": true,
             "session_data": { "ephemeral": "AA", "ciphertext": "AA", "mac": "AA" },

@@ -1,10 +1,16 @@
 //! Somebody, and the things that requests of theirs are about.
 
+use ruma::serde::Base64;
+use vestibule_accounts::EmailConfig;
+use vestibule_types::Secret;
+
 use super::{
     moderation::admin,
     plausible::{Route, Things, backup, dehydrated, target},
+    rooms::encoded,
     *,
 };
+use crate::Support;
 
 /// Who asks, and about whose things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +62,8 @@ pub(super) struct Scene {
     /// Whoever made the room.
     pub(super) host: Person,
     pub(super) things: Things,
+    /// Whose the things are.
+    whose: Person,
     root: Person,
     third: Person,
     made: usize,
@@ -71,8 +79,27 @@ fn open_server() -> Server {
             policy.guests.caps.new_per_minute = 1_000;
             policy.guests.caps.rooms_each = 1_000;
         },
-        |_| {},
+        |accounts| {
+            accounts.registration.shared_secret = Some(Secret::new("key".to_owned()));
+            accounts.email = Some(EmailConfig {
+                link_base: "https://chat.a.example/".to_owned(),
+                link_life: Duration::from_hours(1),
+                next_link_hosts: Vec::new(),
+            });
+        },
     )
+    .set(|settings| {
+        settings.support =
+            Some(Support { contacts: Vec::new(), page: Some("https://a.example".to_owned()) });
+        settings.policy_server_key = Some(Base64::new(vec![7; 32]));
+    })
+}
+
+/// A picture of a few points.
+fn picture() -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(3, 2).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
 }
 
 impl Scene {
@@ -81,6 +108,9 @@ impl Scene {
         let root = admin(&server, "root").await;
         let third = server.person("third").await;
         let things = Things {
+            own: String::new(),
+            refresh: "x".to_owned(),
+            nonce: "x".to_owned(),
             user: String::new(),
             device: String::new(),
             room: String::new(),
@@ -92,8 +122,8 @@ impl Scene {
             other: third.user_id.clone(),
             fresh: 0,
         };
-        let (actor, host) = (None, root.clone());
-        let mut this = Self { server, role, actor, host, things, root, third, made: 0 };
+        let (actor, host, whose) = (None, root.clone(), root.clone());
+        let mut this = Self { server, role, actor, host, things, whose, root, third, made: 0 };
         this.cast().await;
         this
     }
@@ -113,10 +143,14 @@ impl Scene {
         };
         let about_own = self.role.is_in_the_room();
         let whose = self.actor.clone().filter(|_| about_own).unwrap_or(self.host.clone());
+        self.whose = whose.clone();
+        let own = self.actor.as_ref().unwrap_or(&whose);
+        self.things.own = own.user_id.clone();
         self.things.user = whose.user_id.clone();
         self.things.device = whose.device_id.clone();
-        let upload = "/_matrix/media/v3/upload?filename=tea.txt";
-        let (status, body) = self.server.post(upload, &self.host, json!({ "tea": true })).await;
+        let upload = "/_matrix/media/v3/upload?filename=tea.png";
+        let token = Some(self.host.token.as_str());
+        let (status, body) = self.server.send(Method::POST, upload, token, picture()).await;
         assert_eq!(status, 200, "{body}");
         let uri = body["content_uri"].as_str().unwrap();
         self.things.media = uri.rsplit('/').next().unwrap().to_owned();
@@ -186,11 +220,77 @@ impl Scene {
         assert_eq!(self.server.put(&path, &self.root, body).await.0, 200);
     }
 
+    /// Brings about what the request of a route is about, so that nothing but who asks decides.
+    async fn prepare(&mut self, route: &Route) {
+        let get = route.method == Method::GET;
+        let (server, host, room) = (&self.server, &self.host, &self.things.room);
+        let v3 = "/_matrix/client/v3";
+        match route.path.trim_start_matches(v3) {
+            "/rooms/{room_id}/forget" if self.role.is_in_the_room() => {
+                let leave = format!("{v3}/rooms/{room}/leave");
+                let mut left = server.post(&leave, &self.whose, json!({})).await;
+                if left.0 != 200 {
+                    // The last one who may do everything is told so once.
+                    left = server.post(&leave, &self.whose, json!({})).await;
+                }
+                assert_eq!(left.0, 200, "{left:?}");
+            }
+            "/rooms/{room_id}/unban" => {
+                let body = json!({ "user_id": self.third.user_id });
+                let (status, body) =
+                    server.post(&format!("{v3}/rooms/{room}/ban"), host, body).await;
+                assert_eq!(status, 200, "{body}");
+            }
+            "/knock/{room_id_or_alias}" => {
+                let rule =
+                    json!({ "type": "m.room.join_rules", "content": { "join_rule": "knock" } });
+                self.things.room =
+                    server.public_room(&self.root, json!({ "initial_state": [rule] })).await;
+            }
+            "/_matrix/media/v3/upload/{server_name}/{media_id}" => {
+                let maker = if self.role == Role::Guest { host } else { &self.whose };
+                let made = server.post("/_matrix/media/v1/create", maker, json!({})).await;
+                let uri = made.1["content_uri"].as_str().unwrap();
+                self.things.media = uri.rsplit('/').next().unwrap().to_owned();
+            }
+            "/refresh" if self.role != Role::Guest => {
+                let body = json!({
+                    "type": "m.login.password", "password": "tea", "refresh_token": true,
+                    "identifier": { "type": "m.id.user", "user": self.things.own },
+                });
+                let made = server.ask(Method::POST, &format!("{v3}/login"), body).await;
+                self.things.refresh = made.1["refresh_token"].as_str().unwrap().to_owned();
+            }
+            "/room_keys/keys/{room_id}/{session_id}" if get && self.role != Role::Guest => {
+                let path = format!("{v3}/room_keys/keys/{}/x?version=1", encoded(room));
+                let keys = self.things.room_keys(&route.path);
+                assert_eq!(server.put(&path, &self.whose, keys).await.0, 200);
+            }
+            "/user/{user_id}/rooms/{room_id}/account_data/{event_type}"
+                if get && self.role != Role::Guest =>
+            {
+                let user = &self.things.user;
+                let path = format!("{v3}/user/{user}/rooms/{room}/account_data/org.example.tea");
+                assert_eq!(server.put(&path, &self.whose, json!({ "tea": 1 })).await.0, 200);
+            }
+            "/_synapse/admin/v1/register" => {
+                let made =
+                    server.ask(Method::GET, "/_synapse/admin/v1/register", Value::Null).await;
+                self.things.nonce = made.1["nonce"].as_str().unwrap().to_owned();
+            }
+            _ => {}
+        }
+    }
+
     /// Sends the plausible request of a route, and puts back what it may have changed.
     pub(super) async fn play(&mut self, route: &Route) -> (u16, Value) {
         self.server.time.clock.advance(Duration::from_secs(2));
         self.made += 1;
         self.things.fresh = self.made;
+        let (room, media) = (self.things.room.clone(), self.things.media.clone());
+        self.sanction(false).await;
+        self.prepare(route).await;
+        self.sanction(true).await;
         let things = &self.things;
         let path = target(route, &things.parameters(route), &things.query(route));
         let body = match things.body(route) {
@@ -199,7 +299,10 @@ impl Scene {
         };
         let token = self.actor.as_ref().map(|actor| actor.token.as_str());
         let answer = self.server.send(route.method.clone(), &path, token, body).await;
-        if route.method != Method::GET && answer.0 == 200 {
+        (self.things.room, self.things.media) = (room, media);
+        // Who wants to forget a room has left it.
+        let changed = answer.0 == 200 || route.path.ends_with("/forget");
+        if route.method != Method::GET && changed {
             self.mend(route).await;
         }
         answer
@@ -220,6 +323,7 @@ impl Scene {
             "/logout",
             "/account/",
             "/devices",
+            "/delete_devices",
             "/dehydrated_device",
             "/room_keys",
             "/filter",
