@@ -83,7 +83,8 @@ async fn fill(bench: &Bench, server: &Server) -> Result<(Setting, Vec<String>)> 
         let until = Until::EachSent(size.div_ceil(u64::try_from(lanes.len())?));
         let run = format!("history{number}");
         messages += send(server.address, server.pid(), &lanes, until, &run).await?.events;
-        api.speak_for(&reader);
+        // Over a new connection: one that rested as long as filling takes is closed.
+        api = Api::of(server.address, &reader).await?;
         api.message(&room, LAST_WORD).await?;
         rooms.push(room);
     }

@@ -37,6 +37,7 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
 
     let (mut each_kib, mut wake_ms, mut before_mb) = (Vec::new(), Vec::new(), Vec::new());
     let (mut bare_ms, mut ratios) = (Vec::new(), Vec::new());
+    let (mut wake_us, mut bare_us) = (Vec::new(), Vec::new());
     for round in 0..bench.scale.rounds {
         let (server, _) = Server::start(&bench.launch, &home).await?;
         let sample = sample(bench, &server, &crowd, round).await?;
@@ -44,9 +45,11 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
         let bare = bare(bench, &crowd.users, sample.answer_bytes).await?;
         each_kib.push(sample.each_kib);
         before_mb.push(sample.before_mb);
-        ratios.push(sample.wake_ms / bare);
-        wake_ms.push(sample.wake_ms);
-        bare_ms.push(bare);
+        ratios.push(sample.wakes.took_ms / bare.took_ms);
+        wake_ms.push(sample.wakes.took_ms);
+        wake_us.push(sample.wakes.cpu_us);
+        bare_ms.push(bare.took_ms);
+        bare_us.push(bare.cpu_us);
     }
     let polls = crowd.users.len();
     let memory = Row::new("parked long-poll", "KiB", each_kib)
@@ -57,7 +60,9 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
         .with_bar(Bar::at_most(BAR_RATIO, "4 × a bare broadcast"))
         .with("polls", polls)
         .with("wake_ms", rounded(median(&wake_ms)))
-        .with("broadcast_ms", rounded(median(&bare_ms)));
+        .with("broadcast_ms", rounded(median(&bare_ms)))
+        .with("server_us_per_poll", rounded(median(&wake_us)))
+        .with("broadcast_us_per_poll", rounded(median(&bare_us)));
     Ok(vec![memory, wake])
 }
 
@@ -70,9 +75,24 @@ struct Crowd {
 
 struct Sample {
     each_kib: f64,
-    wake_ms: f64,
+    wakes: Wakes,
     before_mb: f64,
     answer_bytes: usize,
+}
+
+/// What waking everybody took.
+struct Wakes {
+    took_ms: f64,
+    /// Processor time of the process that answers, for each poll.
+    cpu_us: f64,
+}
+
+impl Wakes {
+    /// The median of some wakes, which used so much processor time together.
+    fn of(took_ms: &[f64], cpu_s: f64, polls: usize) -> Result<Self> {
+        let polls = figure(u64::try_from(took_ms.len().saturating_mul(polls))?);
+        Ok(Self { took_ms: median(took_ms), cpu_us: cpu_s * 1e6 / polls })
+    }
 }
 
 /// Registers everybody and brings them into one room.
@@ -107,12 +127,14 @@ async fn sample(bench: &Bench, server: &Server, crowd: &Crowd, round: usize) -> 
     let after = process::resident_bytes(server.pid())?;
 
     let mut writer = Api::of(server.address, &crowd.owner).await?;
-    let (mut wakes_ms, mut answer_bytes) = (Vec::new(), 0);
+    let (mut wakes_ms, mut answer_bytes, mut cpu_s) = (Vec::new(), 0, 0.0);
     for wake in 0..WAKES {
         still_parked(&mut parked)?;
+        let cpu = process::cpu_seconds(server.pid())?;
         let sent = clock::now();
         writer.message(&crowd.room, &format!("wake{round}-{wake}")).await?;
         let woken = all_woken(parked, sent).await?;
+        cpu_s += process::cpu_seconds(server.pid())? - cpu;
         wakes_ms.push(woken.took_ms);
         answer_bytes = woken.answer_bytes;
         parked = park(woken.waiting);
@@ -121,32 +143,34 @@ async fn sample(bench: &Bench, server: &Server, crowd: &Crowd, round: usize) -> 
     let polls = figure(u64::try_from(crowd.users.len())?);
     Ok(Sample {
         each_kib: (figure(after) - figure(before)) / 1_024.0 / polls,
-        wake_ms: median(&wakes_ms),
+        wakes: Wakes::of(&wakes_ms, cpu_s, crowd.users.len())?,
         before_mb: figure(before) / 1e6,
         answer_bytes,
     })
 }
 
 /// The same polls at a server that only broadcasts; until the last one has its answer.
-async fn bare(bench: &Bench, users: &[User], bytes: usize) -> Result<f64> {
+async fn bare(bench: &Bench, users: &[User], bytes: usize) -> Result<Wakes> {
     let probe = Probe::start(bytes).await?;
     let mut waiting = Vec::with_capacity(users.len());
     for user in users {
         waiting.push((Api::of(probe.address, user).await?, String::new()));
     }
     let mut writer = Api::anonymous(probe.address).await?;
-    let mut wakes_ms = Vec::new();
+    let (mut wakes_ms, mut cpu_s) = (Vec::new(), 0.0);
     for _ in 0..WAKES {
         let mut parked = park(waiting);
         pause(bench.scale.settle / 3).await;
         still_parked(&mut parked)?;
+        let cpu = process::cpu_seconds(probe.child.id())?;
         let sent = clock::now();
         writer.json("POST", "/wake", &serde_json::json!({})).await?;
         let woken = all_woken(parked, sent).await?;
+        cpu_s += process::cpu_seconds(probe.child.id())? - cpu;
         wakes_ms.push(woken.took_ms);
         waiting = woken.waiting.into_iter().map(|(api, _)| (api, String::new())).collect();
     }
-    Ok(median(&wakes_ms))
+    Wakes::of(&wakes_ms, cpu_s, users.len())
 }
 
 /// One poll that was answered: when, what leads on, and how long the answer was.
