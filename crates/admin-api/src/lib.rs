@@ -16,6 +16,7 @@ mod notices;
 mod policy;
 mod reload;
 mod reports;
+mod rooms;
 mod segment;
 mod services;
 mod signing_keys;
@@ -31,9 +32,9 @@ pub use self::{
     door::{AdminDoor, AdminRule, remote_doorway},
     messages::{
         ClassChange, DatabaseAnswer, DenialAnswer, DenialsAnswer, DestinationAnswer,
-        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, LockChange, MediaAnswer,
-        MediaListAnswer, MediaPurge, ModerationAnswer, ModerationsAnswer, NewNotice, NewToken,
-        NewUser, NoticeAnswer, OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer,
+        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, HistoryPurge, LockChange,
+        MediaAnswer, MediaListAnswer, MediaPurge, ModerationAnswer, ModerationsAnswer, NewNotice,
+        NewToken, NewUser, NoticeAnswer, OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer,
         PurgedAnswer, QuarantineChange, ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer,
         SigningKeyAnswer, SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer,
         UnmanagedRoom, UnmanagedRoomsAnswer, UnpinnedAnswer, UsageLimitReached, UserAnswer,
@@ -105,6 +106,12 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
             &at("/media/{server}/{id}/quarantine"),
             OPERATOR,
             media::quarantine::handle,
+        )
+        .mount_at(
+            Method::POST,
+            &at("/rooms/{room}/purge_history"),
+            OPERATOR,
+            rooms::purge_history::handle,
         )
         .mount_at(Method::GET, &at("/keys"), OPERATOR, signing_keys::list::handle)
         .mount_at(Method::POST, &at("/keys/rotate"), OPERATOR, signing_keys::rotate::handle)

@@ -395,3 +395,10 @@ pub struct UnpinnedAnswer {
     /// How many notices.
     pub notices: usize,
 }
+
+/// How much of a room's history is purged.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HistoryPurge {
+    /// What was sent so many milliseconds ago, or longer.
+    pub older_than_ms: u64,
+}

@@ -28,6 +28,7 @@ mod membership;
 mod outside;
 mod points;
 mod presence;
+mod purge;
 mod queue;
 mod read;
 mod report;
@@ -81,6 +82,7 @@ pub use self::{
         Attendance, Availability, Presence, PresenceConfig, PresenceElsewhere, PresenceError,
         SetPresence, UserPresence,
     },
+    purge::{EventIndex, PurgeHistoryError},
     read::{
         Context, ContextQuery, Direction, EventAt, EventKnown, FoundUser, FoundUsers, Gaps,
         Hierarchy, HierarchyQuery, InboundRoom, JoinedMember, MembersQuery, Messages,

@@ -13,8 +13,8 @@ use vestibule_storage::{Snapshot, StorageError, Store};
 use vestibule_types::{Environment, limits::STATE_READS_AT_ONCE_MAX};
 
 use crate::{
-    Elsewhere, IdentityServers, NoticesConfig, OpenRoom, Presence, PresenceConfig, RoomView,
-    Typing,
+    Elsewhere, EventIndex, IdentityServers, NoticesConfig, OpenRoom, Presence, PresenceConfig,
+    RoomView, Typing,
     elsewhere::Alone,
     for_servers::AclAnswers,
     log::EventCache,
@@ -96,6 +96,7 @@ pub(crate) struct Inner {
     pub(crate) notice_rooms: tokio::sync::Mutex<()>,
     elsewhere: OnceLock<Arc<dyn Elsewhere>>,
     identity_servers: OnceLock<Arc<dyn IdentityServers>>,
+    event_index: OnceLock<Arc<dyn EventIndex>>,
 }
 
 impl fmt::Debug for Rooms {
@@ -135,6 +136,7 @@ impl Rooms {
                 notice_rooms: tokio::sync::Mutex::new(()),
                 elsewhere: OnceLock::new(),
                 identity_servers: OnceLock::new(),
+                event_index: OnceLock::new(),
             }),
         }
     }
@@ -165,6 +167,16 @@ impl Rooms {
     /// The other servers.
     pub(crate) fn elsewhere(&self) -> &dyn Elsewhere {
         self.inner.elsewhere.get().map_or(&Alone, |it| &**it)
+    }
+
+    /// Plugs in the index of words. Only the first call counts.
+    pub fn set_event_index(&self, index: Arc<dyn EventIndex>) {
+        drop(self.inner.event_index.set(index));
+    }
+
+    /// The index of words, where there is one.
+    pub(crate) fn event_index(&self) -> Option<&Arc<dyn EventIndex>> {
+        self.inner.event_index.get()
     }
 
     /// Plugs in the identity servers. Only the first call counts.

@@ -10,7 +10,7 @@ use vestibule_storage::{
 };
 use vestibule_types::EventNo;
 
-use crate::{LoggedEvent, RoomView, append::membership_of};
+use crate::{LoggedEvent, RoomView, append::membership_of, purge::Purged};
 
 /// What a room's history visibility said at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Viewer {
     /// afterwards, nothing for those who were never in.
     joined_until: Option<Stamp>,
     moments: HashMap<StateAt, Moment>,
+    /// What was purged of the room, once it was looked up.
+    purged: Option<Purged>,
 }
 
 /// Later than every stamp.
@@ -57,13 +59,13 @@ impl Viewer {
             _ => None,
         });
         let user_id = Some(user_id.to_owned());
-        Ok(Self { user_id, joined_until, moments: HashMap::new() })
+        Ok(Self { user_id, joined_until, moments: HashMap::new(), purged: None })
     }
 
     /// Somebody who is not logged in.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { user_id: None, joined_until: None, moments: HashMap::new() }
+        Self { user_id: None, joined_until: None, moments: HashMap::new(), purged: None }
     }
 
     /// Who is looking.
@@ -94,6 +96,9 @@ impl Viewer {
         if event.pdu.rejected() || around.value.soft_failed {
             return Ok(false);
         }
+        if self.purged(view)?.covers(event.no, &event.pdu) {
+            return Ok(false);
+        }
         let before = self.moment(view, around.value.before)?;
         if self.shows(before, around.stamp) {
             return Ok(true);
@@ -114,6 +119,14 @@ impl Viewer {
     ) -> Result<Option<StoredMembership>, StorageError> {
         let Some(around) = view.around(no)? else { return Ok(None) };
         Ok(self.moment(view, around.value.after)?.membership)
+    }
+
+    fn purged<R: Read>(&mut self, view: &RoomView<'_, R>) -> Result<&Purged, StorageError> {
+        let known = match self.purged.take() {
+            Some(known) => known,
+            None => Purged::load(&view.reader, view.room.no)?,
+        };
+        Ok(self.purged.insert(known))
     }
 
     fn has_two_sides(&self, event: &LoggedEvent) -> bool {

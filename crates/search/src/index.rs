@@ -123,6 +123,34 @@ fn take_out(
     }
     let place = EVENT_BY_ID.get(&fixed, (&target,))?.filter(|place| place.room == room);
     let Some(no) = place.map(|place| place.event) else { return Ok(()) };
+    take_event_out(tx, (room, no), changes)
+}
+
+/// Takes events out whose content is about to go.
+pub(crate) fn forget(
+    tx: &mut Tx<'_>,
+    room: RoomNo,
+    events: &[EventNo],
+) -> Result<(), StorageError> {
+    // Asserted and written: the index has one writer at a time.
+    let Some(row) = SEARCH_ROOM.get(&*tx, (room,))? else { return Ok(()) };
+    SEARCH_ROOM.put(tx, (room,), &row)?;
+    let mut changes = Changes::default();
+    for no in events {
+        take_event_out(tx, (room, *no), &mut changes)?;
+    }
+    for (word, places) in &changes.removed {
+        remove(tx, (room, word), places)?;
+    }
+    Ok(())
+}
+
+fn take_event_out(
+    tx: &mut Tx<'_>,
+    (room, no): (RoomNo, EventNo),
+    changes: &mut Changes,
+) -> Result<(), StorageError> {
+    let fixed = tx.fixed();
     let Some(findable) = FINDABLE.get(&fixed, (room, no))? else { return Ok(()) };
     let stored = EVENT_BY_NO.get(&fixed, (room, no))?;
     let source = stored.as_ref().and_then(|stored| Source::read(&stored.json));

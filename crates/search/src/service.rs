@@ -3,10 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use tracing::instrument;
-use vestibule_rooms::{OpenRoom, Rooms};
-use vestibule_storage::{SlotNo, Snapshot, StorageError};
+use vestibule_rooms::{EventIndex, OpenRoom, Rooms};
+use vestibule_storage::{SlotNo, Snapshot, StorageError, Tx};
 use vestibule_types::{
-    Actor, Environment, RoomNo,
+    Actor, Environment, EventNo, RoomNo,
     limits::{SEARCH_CATCH_UP_BATCHES_MAX, SEARCH_WORDS_ASKED_MAX},
 };
 
@@ -15,7 +15,7 @@ use crate::{
     answer::Page,
     find::{Matches, Question, matches},
     follow,
-    index::{index_next, indexed},
+    index::{forget, index_next, indexed},
     rooms::readable,
     token::{Only, Token},
     words::{asked, emphasised},
@@ -42,10 +42,25 @@ impl fmt::Debug for Search {
     }
 }
 
+/// What rooms know of the index: that it forgets with them.
+struct Words;
+
+impl EventIndex for Words {
+    fn forget(
+        &self,
+        tx: &mut Tx<'_>,
+        room: RoomNo,
+        events: &[EventNo],
+    ) -> Result<(), StorageError> {
+        forget(tx, room, events)
+    }
+}
+
 impl Search {
     /// The service over the rooms.
     #[must_use]
     pub fn new(parts: SearchParts) -> Self {
+        parts.rooms.set_event_index(Arc::new(Words));
         Self { inner: Arc::new(parts) }
     }
 

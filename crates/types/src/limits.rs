@@ -8,6 +8,7 @@ mod media;
 mod membership;
 mod notices;
 mod presence;
+mod purge;
 mod push;
 mod search;
 mod sender;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 pub use self::{
     contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, notices::*,
-    presence::*, push::*, search::*, sender::*, sliding::*, told::*,
+    presence::*, purge::*, push::*, search::*, sender::*, sliding::*, told::*,
 };
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").

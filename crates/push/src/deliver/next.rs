@@ -184,7 +184,8 @@ impl Desk<'_> {
         let (Some(event), Some(around)) = (view.event(no)?, view.around(no)?) else {
             return Ok(None);
         };
-        if !there || view.redaction_of(event.pdu.event_id())?.is_some() {
+        let gone = view.redaction_of(event.pdu.event_id())?.is_some() || view.is_purged(&event)?;
+        if !there || gone {
             return Ok(None);
         }
         let thread = thread_of(view, &event)?;

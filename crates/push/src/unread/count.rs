@@ -40,13 +40,17 @@ pub(super) fn count<R: Read>(
 }
 
 /// What is new since a tally. `None` when all has to be counted again: the user has read on, something
-/// that was counted may have been redacted, or there is too much.
+/// that was counted may have been redacted or purged, or there is too much.
 fn since_tally<R: Read>(
     view: &RoomView<'_, R>,
     asked: Asked<'_>,
     known: &Tally,
 ) -> Result<Option<(Tally, Vec<Placed>)>, StorageError> {
     if moved_since(&view.reader, view.room.no, asked.user, known.at)? {
+        return Ok(None);
+    }
+    // What was counted may have been purged.
+    if view.purged_at()?.is_some_and(|commit| commit > known.at) {
         return Ok(None);
     }
     let events = newest(view, Some(Stamp::end_of(known.at)))?;

@@ -5,7 +5,7 @@ use ruma::{EventId, OwnedUserId, ServerName, UserId};
 use serde::Deserialize;
 use vestibule_events::Pdu;
 use vestibule_storage::{
-    Stamp, Stamped,
+    Stamp, Stamped, StorageError,
     tables::{
         device_list::JOINED_ROOM_BY_USER,
         relation::{AGGREGATED, RELATION_BY_TYPE},
@@ -281,6 +281,34 @@ impl RoomTx<'_, '_> {
         let row = StoredRelation { rel_type, event: no };
         RELATION_BY_PARENT.put(self.tx, (room, &parent, stamp), &row)?;
         Ok(())
+    }
+
+    /// Forgets what an event relates to. That its parent was related to is still known: it only makes reading look.
+    pub(crate) fn unindex_relations(
+        &mut self,
+        pdu: &Pdu,
+        no: EventNo,
+        stamp: Stamp,
+    ) -> Result<(), StorageError> {
+        let Ok(room) = self.known() else { return Ok(()) };
+        let room = room.no;
+        let Ok(Relating { relates_to: Some(relation) }) = pdu.content_as::<Relating>() else {
+            return Ok(());
+        };
+        let (Some(rel_type), Some(parent)) = (relation.rel_type, relation.event_id) else {
+            return Ok(());
+        };
+        if let Some(key) = relation.key {
+            let given = (room, &parent, pdu.sender(), pdu.kind(), key.as_str());
+            if ANNOTATION.get(&self.tx.fixed(), given)?.is_some_and(|row| row.0 == no) {
+                ANNOTATION.delete(self.tx, given)?;
+            }
+        }
+        if rel_type == "m.thread" {
+            THREAD_REPLY.delete(self.tx, (room, stamp))?;
+        }
+        RELATION_BY_TYPE.delete(self.tx, (room, &parent, &rel_type, stamp))?;
+        RELATION_BY_PARENT.delete(self.tx, (room, &parent, stamp))
     }
 
     /// Marks an event as one that relations lead to, so that others cost nothing when they are read.

@@ -18,6 +18,7 @@ use crate::{
     ask::Ask,
     facts::guest_can_join,
     membership::{LEAVE_TOLD, UNDO_JOIN, UndoJoin, UntoldLeave},
+    purge::{PURGE_HISTORY, PurgeHistory},
     server_notice::{NOTICE_TO_ALL, NoticeToAll},
 };
 
@@ -27,8 +28,16 @@ pub(super) const SCOPE: &str = "room_scope";
 pub(super) const GUEST_ACCESS: &str = "room_guest_access";
 
 /// The kinds of jobs that [`Rooms::run_job`] knows.
-pub const JOB_KINDS: [&str; 7] =
-    [SCOPE, GUEST_ACCESS, LEAVE_ALL, PROFILE_FAN_OUT, LEAVE_TOLD, UNDO_JOIN, NOTICE_TO_ALL];
+pub const JOB_KINDS: [&str; 8] = [
+    SCOPE,
+    GUEST_ACCESS,
+    LEAVE_ALL,
+    PROFILE_FAN_OUT,
+    LEAVE_TOLD,
+    UNDO_JOIN,
+    NOTICE_TO_ALL,
+    PURGE_HISTORY,
+];
 
 /// Why a job has to be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +101,10 @@ impl Rooms {
             }
             NOTICE_TO_ALL => {
                 self.notice_page(&read::<NoticeToAll>(payload)?).await?;
+                Ok(None)
+            }
+            PURGE_HISTORY => {
+                self.purge_on(&read::<PurgeHistory>(payload)?).await?;
                 Ok(None)
             }
             UNDO_JOIN => Ok(self.undo_join(&read::<UndoJoin>(payload)?).await?),

@@ -14,6 +14,7 @@ mod history;
 mod invariants;
 mod last_admin;
 mod previews;
+mod purge;
 mod receipts;
 mod simulation;
 mod support;

@@ -52,6 +52,9 @@ pub(super) enum Command {
     /// Look after files: those of this server, and copies of those of others.
     #[command(subcommand)]
     Media(MediaCommand),
+    /// Look after rooms.
+    #[command(subcommand)]
+    Room(RoomCommand),
     /// The keys this server signs with.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -66,6 +69,18 @@ pub(super) enum ConfigCommand {
     Check,
     /// Write a file with every key, its meaning and its default to standard output.
     Example,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RoomCommand {
+    /// Take the content from a room's old messages, for good, as redacting each of them would. State stays.
+    PurgeHistory {
+        /// The room's id.
+        room: String,
+        /// What was sent so long ago or longer, for example 90d.
+        #[arg(long, value_name = "PERIOD")]
+        before: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -15,6 +15,7 @@ mod media;
 mod notice;
 mod output;
 mod policy;
+mod room;
 mod serve;
 mod token;
 mod user;
@@ -41,6 +42,7 @@ pub fn run() -> ExitCode {
         Command::Policy(command) => policy::run(&file, &command),
         Command::Federation(command) => federation::run(&file, &command),
         Command::Media(command) => media::run(&file, &command),
+        Command::Room(command) => room::run(&file, command),
         Command::Keys(command) => keys::run(&file, &command),
         Command::Db(command) => db::run(&file, &command),
     };

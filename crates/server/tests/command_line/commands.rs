@@ -128,6 +128,15 @@ fn an_account_is_locked_suspended_and_freed() {
 }
 
 #[test]
+fn only_a_room_that_is_here_can_be_purged() {
+    let bench = Bench::new();
+    let unknown = bench.run("room purge-history !nowhere:localhost --before 90d");
+    assert!(!unknown.ok && unknown.err.contains("does not know the room"), "{unknown:?}");
+    let period = bench.run("room purge-history !nowhere:localhost --before soon");
+    assert!(!period.ok && period.err.contains("--before"), "{period:?}");
+}
+
+#[test]
 fn the_server_speaks_to_one_user_or_to_all_of_them() {
     let bench = Bench::new();
     assert!(bench.run_with("user create alice", "secret password\n").ok);

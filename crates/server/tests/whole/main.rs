@@ -12,5 +12,6 @@ mod life;
 mod mail;
 mod notices;
 mod operator;
+mod purge;
 mod reload;
 mod thread;

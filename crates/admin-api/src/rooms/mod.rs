@@ -1,0 +1,3 @@
+//! Rooms as operators look after them.
+
+pub(crate) mod purge_history;

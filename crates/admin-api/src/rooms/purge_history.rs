@@ -1,0 +1,30 @@
+//! `POST /rooms/{room}/purge_history`: taking the content from a room's old messages.
+
+use axum::extract::{Path, State};
+use ruma::OwnedRoomId;
+use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, internal};
+use vestibule_rooms::PurgeHistoryError;
+
+use crate::{AdminServices, Done, HistoryPurge};
+
+pub(crate) async fn handle(
+    State(services): State<AdminServices>,
+    Path(room): Path<String>,
+    IncomingJson(wanted): IncomingJson<HistoryPurge>,
+) -> Result<OutgoingJson<Done>, MatrixError> {
+    let room_id = OwnedRoomId::try_from(room)
+        .map_err(|reason| MatrixError::invalid_param(format!("no room id: {reason}")))?;
+    let before = services.environment.now_ms().saturating_sub(wanted.older_than_ms);
+    let purged = services.rooms.purge_history(&room_id, before).await;
+    purged.map_err(|error| answer(&error))?;
+    Ok(OutgoingJson(Done {}))
+}
+
+fn answer(error: &PurgeHistoryError) -> MatrixError {
+    let message = error.to_string();
+    match error {
+        PurgeHistoryError::UnknownRoom => MatrixError::not_found(message),
+        PurgeHistoryError::InTheFuture => MatrixError::invalid_param(message),
+        PurgeHistoryError::Storage(cause) => internal(cause),
+    }
+}

@@ -1,0 +1,29 @@
+//! `vestibule room`
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::anyhow;
+use http::Method;
+use vestibule_admin_api::{Done, HistoryPurge, segment};
+use vestibule_config::Period;
+
+use super::{
+    arguments::RoomCommand,
+    ask::{Question, ask},
+    output::say,
+};
+
+pub(super) fn run(file: &Path, command: RoomCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        RoomCommand::PurgeHistory { room, before } => {
+            let period =
+                Period::try_from(before).map_err(|reason| anyhow!("--before: {reason}"))?;
+            let age_ms = u64::try_from(period.duration().as_millis())?;
+            let body = HistoryPurge { older_than_ms: age_ms };
+            let path = format!("/rooms/{}/purge_history", segment(&room));
+            let Done {} = ask(file, Question::with(Method::POST, path, &body)?)?;
+            say("the history is being purged");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
