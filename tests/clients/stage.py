@@ -13,7 +13,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from facts import Facts, path, refused, say
+sys.path.append(str(Path(__file__).resolve().parent.parent / "interop"))
+from certificates import Authority  # noqa: E402
+from facts import Facts, path, refused, say  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 SERVER_NAME = "localhost"
@@ -82,7 +84,27 @@ OPEN = BEFORE + """
 rates = {{ message = "6000/min burst 1000", join = "6000/min burst 1000", request = "60000/min" }}
 """
 
+# A server that talks to another; both believe one authority, and are named by where they listen.
+TOWN = OPEN + """
+[[listener]]
+bind = "{name}"
+serves = ["federation"]
+tls = {{ certificate = "{certificate}", private_key = "{private_key}" }}
+
+[federation]
+enabled = true
+ca_file = "{authority}"
+allowed_networks = ["127.0.0.0/8"]
+"""
+
 GUEST_ACCESS = {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "can_join"}}
+
+
+def free_port():
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Stage:
@@ -94,18 +116,17 @@ class Stage:
         self.binary = os.environ["VESTIBULE_BIN"]
         self.config = self.folder / "vestibule.toml"
         self.log = self.folder / "server.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.name = SERVER_NAME
+        self.more = {}
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.passwords = {}
         self.tokens = {}
         self.process = None
 
     def write(self, template, **values):
-        self.config.write_text(
-            template.format(name=SERVER_NAME, data=self.folder / "data", port=self.port, evict=EVICT_AFTER_S, **values)
-        )
+        values = {"data": self.folder / "data", "port": self.port, "evict": EVICT_AFTER_S, **self.more, **values}
+        self.config.write_text(template.format(name=self.name, **values))
 
     def cli(self, *words, stdin=None):
         done = subprocess.run(
@@ -248,17 +269,18 @@ class Stage:
         self.facts.check("policy rooms does not name the staff room", code == 0 and made["staff"] not in said, said)
 
 
-def play(facts, scenario, command, stage, made=None):
+def play(facts, scenario, command, stage, made=None, **more):
     """Runs the client; its last line says what passed and failed. The line `stage: restart` asks for a restart of
     the server, `restarted` on the client's standard input answers it."""
     brief = stage.folder / "stage.json"
     brief.write_text(json.dumps({
         "url": stage.url,
-        "server_name": SERVER_NAME,
+        "server_name": stage.name,
         "passwords": stage.passwords,
         "folder": str(stage.folder),
         "rooms": made or {},
         "evict_after_ms": EVICT_AFTER_S * 1000,
+        **more,
     }))
     last = ""
     with subprocess.Popen([*command, str(brief)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
@@ -305,6 +327,29 @@ def company(facts, scenario, command, stage):
     return 0, 0
 
 
+def town(facts, scenario, command, stage):
+    """Two servers that talk to each other, with the same people on both."""
+    folder = stage.folder / "elsewhere"
+    folder.mkdir()
+    other = Stage(facts, folder)
+    authority = Authority(stage.folder)
+    certificate, private_key = authority.certificate("127.0.0.1")
+    try:
+        with facts.part("the stage"):
+            for server in (stage, other):
+                server.name = f"127.0.0.1:{free_port()}"
+                server.more = {"certificate": certificate, "private_key": private_key, "authority": authority.path}
+                server.people(TOWN, COMPANY)
+            elsewhere = {"url": other.url, "passwords": other.passwords}
+            return play(facts, scenario, command, stage, elsewhere=elsewhere)
+        return 0, 0
+    finally:
+        code = other.stop()
+        facts.check("the other server stops cleanly on SIGTERM", code == 0, code)
+        if facts.failed:
+            print(f"--- the end of the other server's log ---\n{other.tail()}", flush=True)
+
+
 def run(scenario, setting, command, folder):
     """Sets the stage, runs one scenario on it, and answers with what passed and failed."""
     facts = Facts(f"{scenario} stage")
@@ -333,6 +378,7 @@ def scenarios(node, rust):
         "js-everyday": (company, [node, f"{here}/js-sdk/everyday.mjs"]),
         "bot": (company, [python, f"{here}/bot/scenario.py"]),
         "matrix-sdk": (company, [rust]),
+        "matrix-sdk-abroad": (town, [rust]),
         "browser": (guests, [node, f"{here}/browser/scenario.mjs"]),
     }
 

@@ -81,7 +81,7 @@ pub struct Device {
 impl Device {
     /// Logs a person's new device in and starts its loop.
     pub async fn log_in(stage: &Stage, who: &str, name: &str, way: Way) -> anyhow::Result<Self> {
-        let client = client(stage).await?;
+        let client = client(stage.of(who)).await?;
         client
             .matrix_auth()
             .login_username(who, stage.password(who)?)
@@ -131,6 +131,16 @@ impl Device {
             async || self.client.get_room(id).is_some_and(|room| room.state() == RoomState::Joined);
         until(joined).await;
         self.client.get_room(id).with_context(|| format!("{} never heard of {id}", self.user()))
+    }
+
+    /// Joins a room once the invitation is there.
+    pub async fn joins(&self, id: &RoomId) -> anyhow::Result<()> {
+        let invited = async || {
+            self.client.get_room(id).is_some_and(|room| room.state() == RoomState::Invited)
+        };
+        until(invited).await;
+        self.client.join_room_by_id(id).await?;
+        Ok(())
     }
 
     /// Sends a text once the device knows how the room's messages are sent.

@@ -14,22 +14,27 @@ const PAUSE: Duration = Duration::from_millis(40);
 const SEEN_CHARS_MAX: usize = 1500;
 
 /// Counts facts.
-#[derive(Default)]
 pub struct Facts {
+    scenario: &'static str,
     passed: Cell<u32>,
     failed: Cell<u32>,
 }
 
 impl Facts {
+    /// None yet.
+    pub fn of(scenario: &'static str) -> Self {
+        Self { scenario, passed: Cell::default(), failed: Cell::default() }
+    }
+
     /// States one fact; `seen` is printed when it does not hold.
     pub fn check(&self, fact: &str, holds: bool, seen: impl Debug) -> bool {
         if holds {
             self.passed.set(self.passed.get() + 1);
-            println!("ok      [matrix-sdk] {fact}");
+            println!("ok      [{}] {fact}", self.scenario);
         } else {
             self.failed.set(self.failed.get() + 1);
             let seen: String = format!("{seen:?}").chars().take(SEEN_CHARS_MAX).collect();
-            println!("FAILED  [matrix-sdk] {fact}\n        seen: {seen}");
+            println!("FAILED  [{}] {fact}\n        seen: {seen}", self.scenario);
         }
         holds
     }
@@ -40,7 +45,7 @@ impl Facts {
         if let Err(stop) = part.await {
             self.check(&format!("{name} runs to its end"), false, format!("{stop:#}"));
         }
-        println!("--      [matrix-sdk] {name}: {} ms", began.elapsed().as_millis());
+        println!("--      [{}] {name}: {} ms", self.scenario, began.elapsed().as_millis());
     }
 
     /// Prints the sum; whether everything held.

@@ -21,9 +21,11 @@ async fn main() -> anyhow::Result<ExitCode> {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
     let stage = Stage::read()?;
-    let facts = Facts::default();
+    let abroad = stage.elsewhere.is_some();
+    let facts = Facts::of(if abroad { "matrix-sdk abroad" } else { "matrix-sdk" });
     facts.part("the greeting", parts::greeting::play(&stage, &facts)).await;
     match World::begin(&stage, &facts).await {
+        Ok(mut world) if abroad => parts::play_abroad(&mut world).await,
         Ok(mut world) => parts::play(&mut world).await,
         Err(stop) => {
             facts.check("three devices log in", false, stop);

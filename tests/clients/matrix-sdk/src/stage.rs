@@ -12,6 +12,8 @@ pub struct Stage {
     pub url: String,
     /// The password of each person, by localpart.
     pub passwords: BTreeMap<String, String>,
+    /// A second server, which talks to the first: then everybody but Alice is there.
+    pub elsewhere: Option<Box<Stage>>,
 }
 
 impl Stage {
@@ -21,9 +23,18 @@ impl Stage {
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
     }
 
+    /// The server a person is on.
+    pub fn of(&self, who: &str) -> &Self {
+        match &self.elsewhere {
+            Some(elsewhere) if who != "alice" => elsewhere,
+            _ => self,
+        }
+    }
+
     /// A person's password.
     pub fn password(&self, who: &str) -> anyhow::Result<&str> {
-        self.passwords
+        self.of(who)
+            .passwords
             .get(who)
             .map(String::as_str)
             .with_context(|| format!("nobody called {who} is here"))

@@ -1,5 +1,6 @@
 //! The parts of the scenario, in the order they are played.
 
+mod everyday;
 pub mod greeting;
 mod keeping;
 mod lasting;
@@ -66,4 +67,14 @@ pub async fn play(world: &mut World<'_>) {
     facts.part("parting", parting::play(world)).await;
     facts.part("sliding", sliding::play(world)).await;
     facts.part("lasting", lasting::play(world)).await;
+    facts.part("everyday", everyday::play(world)).await;
+}
+
+/// Plays what is different when Bob and Carol are on another server.
+pub async fn play_abroad(world: &mut World<'_>) {
+    let facts = world.facts;
+    facts.part("talking", talking::play(world)).await;
+    facts.part("verifying", verifying::play(world)).await;
+    facts.part("spending keys", spending::play(world)).await;
+    facts.part("parting", parting::play(world)).await;
 }

@@ -76,9 +76,7 @@ async fn kicked(world: &mut World<'_>) -> anyhow::Result<()> {
     let (facts, room) = (world.facts, world.room()?.clone());
     let carol = Device::log_in(world.stage, "carol", "Carol's phone", Way::Sliding).await?;
     world.phone.room(&room).await?.invite_user_by_id(&carol.user()).await?;
-    until(async || carol.client.invited_rooms().iter().any(|invited| invited.room_id() == room))
-        .await;
-    carol.client.join_room_by_id(&room).await?;
+    carol.joins(&room).await?;
     carol.room(&room).await?;
     let joined = until(async || member(world, &room, &carol).await == "join").await;
     facts.check("the room hears of who joined", joined, ());

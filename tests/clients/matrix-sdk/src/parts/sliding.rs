@@ -63,7 +63,7 @@ async fn rooms(world: &World<'_>) -> anyhow::Result<Vec<OwnedRoomId>> {
         asked.preset = Some(RoomPreset::PrivateChat);
         asked.invite = vec![world.bob.user()];
         let id = world.phone.client.create_room(asked).await?.room_id().to_owned();
-        world.bob.client.join_room_by_id(&id).await?;
+        world.bob.joins(&id).await?;
         world.phone.say(&id, &format!("first in room {number}")).await?;
         world.phone.say(&id, &format!("second in room {number}")).await?;
         made.push(id);

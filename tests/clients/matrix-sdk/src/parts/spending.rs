@@ -49,7 +49,7 @@ pub async fn play(world: &mut World<'_>) -> anyhow::Result<()> {
     world.laptop.client.get_room(&room).context("no room")?.discard_room_key().await?;
     let stranger = Device::log_in(world.stage, "robot", "A robot", Way::V3).await?;
     world.phone.room(&room).await?.invite_user_by_id(&stranger.user()).await?;
-    stranger.client.join_room_by_id(&room).await?;
+    stranger.joins(&room).await?;
     stranger.room(&room).await?.sync_members().await?;
     stranger.say(&room, "reached by the fallback key").await?;
     world.bob.start().await?;

@@ -98,7 +98,7 @@ async fn meet(world: &mut World<'_>) -> anyhow::Result<()> {
     let bob = &world.bob.client;
     let invited = until(async || bob.invited_rooms().iter().any(|room| room.room_id() == id)).await;
     world.facts.check("sliding sync brings an invitation", invited, bob.rooms());
-    bob.join_room_by_id(&id).await?;
+    world.bob.joins(&id).await?;
     let knows = until(async || match bob.get_room(&id) {
         Some(room) => room.latest_encryption_state().await.is_ok_and(|state| state.is_encrypted()),
         None => false,
