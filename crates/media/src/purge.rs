@@ -9,7 +9,9 @@ use std::{collections::BTreeSet, io, ops::ControlFlow};
 use tracing::instrument;
 use vestibule_storage::{
     Scan, SlotNo, StorageError, Tx,
-    tables::media::{FileDigest, MEDIA, PREVIEW_PICTURE_BY_TIME, StoredMedia, THUMBNAIL},
+    tables::media::{
+        FileDigest, MEDIA, MOVING_THUMBNAIL, PREVIEW_PICTURE_BY_TIME, StoredMedia, THUMBNAIL,
+    },
 };
 use vestibule_types::limits::{
     MEDIA_PURGE_GRACE, MEDIA_PURGE_STRETCH, MEDIA_PURGED_AT_ONCE_MAX, MEDIA_SWEPT_AT_ONCE_MAX,
@@ -157,13 +159,15 @@ impl Media {
                 }
                 ControlFlow::Continue(())
             })?;
-            THUMBNAIL.each(read, Scan::prefix(()), |(source, ..), row| {
-                // The image itself may stand for its thumbnail.
-                if row.digest != source {
-                    left.remove(&row.digest);
-                }
-                ControlFlow::Continue(())
-            })?;
+            for thumbnails in [&THUMBNAIL, &MOVING_THUMBNAIL] {
+                thumbnails.each(read, Scan::prefix(()), |(source, ..), row| {
+                    // The image itself may stand for its thumbnail.
+                    if row.digest != source {
+                        left.remove(&row.digest);
+                    }
+                    ControlFlow::Continue(())
+                })?;
+            }
             Ok::<_, StorageError>(left)
         });
         *gone = left.await?;
@@ -178,9 +182,11 @@ impl Media {
         let store = &self.inner.parts.store;
         let delete = move |tx: &mut Tx<'_>| {
             let mut files = Vec::new();
-            for source in &sources {
-                for (key, row) in THUMBNAIL.scan(tx, (source,), MEDIA_PURGE_STRETCH)? {
-                    THUMBNAIL.delete(tx, key)?;
+            for (source, thumbnails) in
+                sources.iter().flat_map(|it| [(it, &THUMBNAIL), (it, &MOVING_THUMBNAIL)])
+            {
+                for (key, row) in thumbnails.scan(tx, (source,), MEDIA_PURGE_STRETCH)? {
+                    thumbnails.delete(tx, key)?;
                     files.push(row.digest);
                 }
             }

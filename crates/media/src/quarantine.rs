@@ -2,7 +2,10 @@
 
 use ruma::ServerName;
 use tracing::instrument;
-use vestibule_storage::{SlotNo, StorageError, tables::media::MEDIA};
+use vestibule_storage::{
+    SlotNo, StorageError, Tx,
+    tables::media::{FileDigest, MEDIA, WITHHELD_FILE},
+};
 
 use crate::Media;
 
@@ -18,7 +21,8 @@ pub enum QuarantineMediaError {
 }
 
 impl Media {
-    /// Withholds a file from everybody, or gives it back. For operators: nothing is asked.
+    /// Withholds a file from everybody, or gives it back: its id, and its bytes, whoever else uploads
+    /// them. For operators: nothing is asked.
     #[instrument(name = "media.quarantine_media", skip_all)]
     pub async fn quarantine_media(
         &self,
@@ -43,6 +47,25 @@ impl Media {
             Ok::<_, QuarantineMediaError>(MEDIA.put(tx, key, &row)?)
         });
         written.await?;
+        match row.file {
+            Some(file) => Ok(self.withhold_file(file.digest, quarantined).await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn withhold_file(
+        &self,
+        digest: FileDigest,
+        quarantined: bool,
+    ) -> Result<(), StorageError> {
+        let write = move |tx: &mut Tx<'_>| {
+            if quarantined {
+                WITHHELD_FILE.put(tx, (digest,), &())
+            } else {
+                WITHHELD_FILE.delete(tx, (digest,))
+            }
+        };
+        self.inner.parts.store.write(SlotNo(0), write).await?;
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test that called them")]
 
 mod elsewhere;
+mod withheld;
 
 use std::io::Cursor;
 
@@ -114,8 +115,22 @@ async fn the_endpoints_without_login_are_frozen_unless_they_are_opened() {
         let server = Blueprint::default().with(&text).start().await;
         let alice = server.register("alice").await;
         let place = place(&upload(alice.http(), "", "text/plain", b"hello").await);
-        let old = get(server.http(), &format!("/_matrix/media/v3/download/{place}")).await;
-        assert_eq!(refusal(&old), expected);
+        let image = self::place(&upload(alice.http(), "", "image/png", &image(40, 40)).await);
+        for path in [
+            format!("download/{place}"),
+            format!("download/{place}/a.txt"),
+            format!("thumbnail/{image}?width=32&height=32"),
+        ] {
+            for version in ["v3", "r0", "v1"] {
+                let old = get(server.http(), &format!("/_matrix/media/{version}/{path}")).await;
+                let unknown = code(404, "M_UNRECOGNIZED");
+                let answer = refusal(&old);
+                assert!(answer == expected || (version != "v3" && answer == unknown), "{path}");
+            }
+            // Who logs in is given all of it where such people ask.
+            let new = get(alice.http(), &format!("/_matrix/client/v1/media/{path}")).await;
+            assert_eq!(new.status, 200, "{path}");
+        }
         let config = get(server.http(), "/_matrix/media/v3/config").await;
         assert_eq!(config.status, 401);
     }
@@ -175,16 +190,20 @@ async fn files_outlive_a_restart() {
     assert_eq!((got.status, &*got.body), (200, &b"hello"[..]));
 }
 
+/// A picture of these sides.
+fn image(width: u32, height: u32) -> Vec<u8> {
+    let mut image = Cursor::new(Vec::new());
+    DynamicImage::new_rgb8(width, height).write_to(&mut image, ImageFormat::Png).unwrap();
+    image.into_inner()
+}
+
 const THUMBNAIL: &str = "/_matrix/client/v1/media/thumbnail";
 
 #[tokio::test]
 async fn an_image_has_thumbnails_and_a_text_has_none() {
     let server = Blueprint::default().slots(3).start().await;
     let alice = server.register("alice").await;
-    let mut image = Cursor::new(Vec::new());
-    DynamicImage::new_rgb8(400, 200).write_to(&mut image, ImageFormat::Png).unwrap();
-    let image = image.into_inner();
-    let place = place(&upload(alice.http(), "", "image/png", &image).await);
+    let place = place(&upload(alice.http(), "", "image/png", &image(400, 200)).await);
     let path = |query: &str| format!("{THUMBNAIL}/{place}?{query}");
     for (query, expected) in [
         ("width=96&height=96&method=scale", (96, 48)),

@@ -1,11 +1,11 @@
-//! `GET /media`: which files are here, by server and id.
+//! `GET /media`: which files are here, by server and id, or which a user uploaded.
 
 use axum::extract::{Query, State};
 use ruma::OwnedServerName;
 use serde::Deserialize;
 use vestibule_http::{MatrixError, OutgoingJson, internal};
 
-use crate::{AdminServices, MediaAnswer, MediaListAnswer};
+use crate::{AdminServices, MediaAnswer, MediaListAnswer, user_name::local_user};
 
 /// Files in one answer, unless fewer are asked for.
 const FILES: usize = 100;
@@ -13,6 +13,7 @@ const FILES: usize = 100;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Question {
     server: Option<OwnedServerName>,
+    user: Option<String>,
     after_server: Option<OwnedServerName>,
     after_id: Option<String>,
     limit: Option<usize>,
@@ -23,8 +24,13 @@ pub(crate) async fn handle(
     Query(question): Query<Question>,
 ) -> Result<OutgoingJson<MediaListAnswer>, MatrixError> {
     let limit = question.limit.unwrap_or(FILES);
-    let after = question.after_server.zip(question.after_id);
-    let found = services.media.list_media(question.server, after, limit).await;
+    let found = if let Some(user) = question.user {
+        let user = local_user(&user, services.accounts.server_name())?;
+        services.media.list_media_of(user, question.after_id, limit).await
+    } else {
+        let after = question.after_server.zip(question.after_id);
+        services.media.list_media(question.server, after, limit).await
+    };
     let media = found.map_err(|cause| internal(&cause))?.into_iter().map(|it| MediaAnswer {
         server: it.server.to_string(),
         media_id: it.media_id,

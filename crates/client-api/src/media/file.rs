@@ -34,12 +34,13 @@ pub(crate) struct Patience {
     allow_remote: Option<bool>,
 }
 
-/// The query of a thumbnail. What moves is given as a still picture, whatever `animated` asks.
+/// The query of a thumbnail.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Picture {
     width: u32,
     height: u32,
     method: Option<Method>,
+    animated: Option<bool>,
     timeout_ms: Option<u64>,
     allow_remote: Option<bool>,
 }
@@ -51,7 +52,8 @@ impl Picture {
 
     pub(crate) fn thumbnail(&self) -> Thumbnail {
         let crop = self.method == Some(Method::Crop);
-        Thumbnail { width: self.width, height: self.height, crop }
+        let animated = self.animated.unwrap_or(false);
+        Thumbnail { width: self.width, height: self.height, crop, animated }
     }
 }
 
@@ -284,6 +286,7 @@ mod tests {
                 size: 0,
                 content_type: Some(content_type.to_owned()),
                 name: name.map(str::to_owned),
+                ours: true,
             };
             disposition(&info).to_str().unwrap().to_owned()
         };

@@ -139,6 +139,9 @@ fn not_made(error: ThumbnailError) -> MatrixError {
             MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, error.to_string())
         }
         ThumbnailError::TooLarge => MatrixError::too_large(error.to_string()),
+        ThumbnailError::TooLargeElsewhere => {
+            MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::TooLarge, error.to_string())
+        }
         ThumbnailError::Busy => unavailable(&error),
         ThumbnailError::Disk(cause) => internal(&cause),
         ThumbnailError::Storage(cause) => failure::storage(cause),

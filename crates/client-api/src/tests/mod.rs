@@ -30,6 +30,7 @@ mod sliding;
 mod spaces;
 mod stream;
 mod sync;
+mod uploads;
 mod user_data;
 mod waiting;
 

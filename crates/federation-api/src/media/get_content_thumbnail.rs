@@ -27,6 +27,7 @@ pub(crate) async fn handle(
         width: side(request.width),
         height: side(request.height),
         crop: request.method == Some(Method::Crop),
+        animated: request.animated.unwrap_or(false),
     };
     let wanted = media.own(request.media_id, request.timeout_ms);
     let info = media.find_media(&wanted).await.map_err(not_given)?;
@@ -40,7 +41,9 @@ fn not_made(error: ThumbnailError) -> MatrixError {
         ThumbnailError::NotAnImage => {
             MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, error.to_string())
         }
-        ThumbnailError::TooLarge => MatrixError::too_large(error.to_string()),
+        ThumbnailError::TooLarge | ThumbnailError::TooLargeElsewhere => {
+            MatrixError::too_large(error.to_string())
+        }
         ThumbnailError::Busy => unavailable(&error),
         ThumbnailError::Disk(cause) => internal(&cause),
         ThumbnailError::Storage(cause) => failure::storage(cause),

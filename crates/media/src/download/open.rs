@@ -6,7 +6,7 @@ use ruma::{OwnedServerName, ServerName};
 use tracing::instrument;
 use vestibule_storage::{
     StorageError,
-    tables::media::{FileDigest, MEDIA, StoredFile},
+    tables::media::{FileDigest, MEDIA, StoredFile, WITHHELD_FILE},
 };
 use vestibule_types::{
     Actor,
@@ -39,6 +39,8 @@ pub struct FileInfo {
     pub content_type: Option<String>,
     /// The name its uploader gave.
     pub name: Option<String>,
+    /// Whether it comes from this server.
+    pub ours: bool,
 }
 
 /// Which bytes of a file, the end not among them.
@@ -187,6 +189,7 @@ impl Media {
         }
         let (server, id) = (server.to_owned(), id.to_owned());
         let now = self.inner.parts.environment.now_ms();
+        let ours = &*server == self.server_name();
         self.inner
             .parts
             .store
@@ -197,7 +200,10 @@ impl Media {
                 let ended = row.expires_at.is_some_and(|expires_at| expires_at <= now);
                 Ok(match row.file {
                     _ if row.quarantined => Found::Withheld,
-                    Some(file) => Found::Here(info(file)),
+                    Some(file) if WITHHELD_FILE.get(read, (file.digest,))?.is_some() => {
+                        Found::Withheld
+                    }
+                    Some(file) => Found::Here(info(file, ours)),
                     None if ended => Found::Nothing,
                     None => Found::Awaited,
                 })
@@ -206,9 +212,9 @@ impl Media {
     }
 }
 
-fn info(file: StoredFile) -> FileInfo {
+fn info(file: StoredFile, ours: bool) -> FileInfo {
     let StoredFile { digest, size, content_type, name } = file;
-    FileInfo { digest, size, content_type, name }
+    FileInfo { digest, size, content_type, name, ours }
 }
 
 /// Whether the specification allows this as a media id ("Matrix Content (`mxc://`) URIs").

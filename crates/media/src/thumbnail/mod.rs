@@ -1,6 +1,7 @@
 //! Smaller pictures of images: made once for each size, kept like files.
 
 mod make;
+mod moving;
 mod size;
 
 use std::io;
@@ -8,8 +9,8 @@ use std::io;
 use tokio::sync::oneshot;
 use tracing::instrument;
 use vestibule_storage::{
-    SlotNo, StorageError,
-    tables::media::{FileDigest, StoredThumbnail, THUMBNAIL},
+    SlotNo, StorageError, Table,
+    tables::media::{FileDigest, MOVING_THUMBNAIL, StoredThumbnail, THUMBNAIL},
 };
 use vestibule_types::limits::THUMBNAIL_SOURCE_BYTES_MAX;
 
@@ -26,6 +27,8 @@ pub struct Thumbnail {
     pub height: u32,
     /// Whether it is cut to the form that is asked for.
     pub crop: bool,
+    /// Whether it may move, where the image does.
+    pub animated: bool,
 }
 
 /// Why there is no thumbnail.
@@ -40,6 +43,9 @@ pub enum ThumbnailError {
     /// The image is too large.
     #[error("the image is too large to make thumbnails of")]
     TooLarge,
+    /// The image is too large, and comes from another server.
+    #[error("the image is too large to make thumbnails of")]
+    TooLargeElsewhere,
     /// Too many thumbnails are being made.
     #[error("too many thumbnails are being made")]
     Busy,
@@ -78,11 +84,22 @@ impl Media {
         source: &FileInfo,
         wanted: Thumbnail,
     ) -> Result<FileInfo, ThumbnailError> {
+        self.thumbnail_of(source, wanted).await.map_err(|error| match error {
+            ThumbnailError::TooLarge if !source.ours => ThumbnailError::TooLargeElsewhere,
+            error => error,
+        })
+    }
+
+    async fn thumbnail_of(
+        &self,
+        source: &FileInfo,
+        wanted: Thumbnail,
+    ) -> Result<FileInfo, ThumbnailError> {
         if wanted.width == 0 || wanted.height == 0 {
             return Err(ThumbnailError::BadSize);
         }
-        let size = Size::covering(wanted);
-        if let Some(kept) = self.kept(source.digest, size).await? {
+        let (size, moving) = (Size::covering(wanted), wanted.animated);
+        if let Some(kept) = self.kept(source.digest, size, moving).await? {
             return Ok(kept);
         }
         if source.size > THUMBNAIL_SOURCE_BYTES_MAX {
@@ -92,10 +109,10 @@ impl Media {
             self.inner.thumbnails_waiting.try_acquire().map_err(|_| ThumbnailError::Busy)?;
         let _turn = self.inner.thumbnails.acquire().await.map_err(|_| ThumbnailError::Busy)?;
         // Somebody else may have made it while this one waited.
-        if let Some(kept) = self.kept(source.digest, size).await? {
+        if let Some(kept) = self.kept(source.digest, size, moving).await? {
             return Ok(kept);
         }
-        let made = self.draw(source, size).await?;
+        let made = self.draw(source, size, moving).await?;
         let row = match made {
             Some(picture) => self.keep_picture(picture).await?,
             None => StoredThumbnail {
@@ -106,19 +123,29 @@ impl Media {
         };
         let (key, stored) = (key(source.digest, size), row.clone());
         let store = &self.inner.parts.store;
-        let put = store.write(SlotNo(0), move |tx| THUMBNAIL.put(tx, key, &stored));
+        let put = store.write(SlotNo(0), move |tx| rows(moving).put(tx, key, &stored));
         put.await?;
         Ok(info(row))
     }
 
-    async fn kept(&self, digest: FileDigest, size: Size) -> Result<Option<FileInfo>, StorageError> {
+    async fn kept(
+        &self,
+        digest: FileDigest,
+        size: Size,
+        moving: bool,
+    ) -> Result<Option<FileInfo>, StorageError> {
         let key = key(digest, size);
         let store = &self.inner.parts.store;
-        Ok(store.read(move |read| THUMBNAIL.get(read, key)).await?.map(info))
+        Ok(store.read(move |read| rows(moving).get(read, key)).await?.map(info))
     }
 
     /// Reads the image and makes the picture, away from the threads that serve requests.
-    async fn draw(&self, source: &FileInfo, size: Size) -> Result<Option<Picture>, ThumbnailError> {
+    async fn draw(
+        &self,
+        source: &FileInfo,
+        size: Size,
+        moving: bool,
+    ) -> Result<Option<Picture>, ThumbnailError> {
         let parts = &self.inner.parts;
         let opened = parts.objects.open(source.digest, 0..source.size).await;
         let mut reader = opened
@@ -131,7 +158,7 @@ impl Media {
         let (answer, answered) = oneshot::channel();
         let work = move || {
             // Nobody waits any more when the request has ended.
-            let _unheard = answer.send(make(&image, size));
+            let _unheard = answer.send(make(&image, size, moving));
         };
         parts.executor.execute(Box::new(work)).map_err(|_| ThumbnailError::Busy)?;
         // A decoder that panicked read no image.
@@ -150,7 +177,14 @@ impl Media {
     }
 }
 
-fn key(digest: FileDigest, size: Size) -> (FileDigest, u32, u32, bool) {
+type Key = (FileDigest, u32, u32, bool);
+
+/// Where those that may move are kept, and those that stand still.
+fn rows(moving: bool) -> &'static Table<Key, StoredThumbnail> {
+    if moving { &MOVING_THUMBNAIL } else { &THUMBNAIL }
+}
+
+fn key(digest: FileDigest, size: Size) -> Key {
     (digest, size.width, size.height, size.crop)
 }
 
@@ -159,7 +193,9 @@ fn info(row: StoredThumbnail) -> FileInfo {
     let name = match &*content_type {
         "image/jpeg" => "thumbnail.jpg",
         "image/png" => "thumbnail.png",
+        "image/gif" => "thumbnail.gif",
         _ => "thumbnail",
     };
-    FileInfo { digest, size, content_type: Some(content_type), name: Some(name.to_owned()) }
+    let name = Some(name.to_owned());
+    FileInfo { digest, size, content_type: Some(content_type), name, ours: true }
 }

@@ -273,6 +273,9 @@ pub(super) enum MediaCommand {
         /// Only those of this server.
         #[arg(long)]
         server: Option<String>,
+        /// Only those that this user of ours uploaded, the first ones first.
+        #[arg(long, conflicts_with = "server")]
+        user: Option<String>,
         /// How many at most.
         #[arg(long, default_value_t = 100)]
         limit: usize,

@@ -17,9 +17,11 @@ use super::{
 
 pub(super) fn run(file: &Path, command: &MediaCommand) -> anyhow::Result<ExitCode> {
     match command {
-        MediaCommand::List { server, limit } => {
+        MediaCommand::List { server, user, limit } => {
             let server = server.iter().map(|it| format!("&server={}", segment(it)));
-            let path = format!("/media?limit={limit}{}", server.collect::<String>());
+            let user = user.iter().map(|it| format!("&user={}", segment(it)));
+            let only = server.chain(user).collect::<String>();
+            let path = format!("/media?limit={limit}{only}");
             let answer: MediaListAnswer = ask(file, Question::get(path))?;
             let heads = ["address", "bytes", "type", "made (ms)", "uploader", "withheld"];
             let mut rows = vec![heads.map(str::to_owned).to_vec()];

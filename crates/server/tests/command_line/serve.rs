@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use serde_json::json;
+use vestibule_testkit::server::HttpClient;
+
 use crate::bench::{Bench, pause};
 
 #[test]
@@ -80,4 +83,51 @@ fn a_command_that_ends_in_a_moment_does_not_keep_the_server_from_starting() {
         busy.join().unwrap()
     });
     assert!(commands.iter().any(|ok| *ok));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_listed_withheld_released_and_purged() {
+    let bench = Bench::new();
+    assert!(bench.run_with("user create alice --class admin", "secret password\n").ok);
+    let served = bench.serve();
+    let http = HttpClient::to(([127, 0, 0, 1], bench.port).into());
+    let login = json!({
+        "type": "m.login.password", "password": "secret password",
+        "identifier": { "type": "m.id.user", "user": "alice" },
+    });
+    let login = http.post("/_matrix/client/v3/login", &login).await.ok();
+    let alice = http.with_token(login["access_token"].as_str().unwrap());
+    let uploaded = alice.post("/_matrix/media/v3/upload", &json!({ "a": "file" })).await.ok();
+    let address = uploaded["content_uri"].as_str().unwrap();
+    let place = address.trim_start_matches("mxc://");
+    let download = format!("/_matrix/client/v1/media/download/{place}");
+
+    for words in ["media list", "media list --user alice", "media list --server localhost"] {
+        let listed = bench.run(words);
+        assert!(listed.ok && listed.out.contains(address), "{words}: {listed:?}");
+        assert!(listed.out.contains("@alice:localhost"), "{words}: {listed:?}");
+    }
+    let none = bench.run("media list --server b.example");
+    assert!(none.ok && !none.out.contains(address), "{none:?}");
+
+    assert!(bench.run(&format!("media quarantine {address}")).ok);
+    assert_eq!(alice.get(&download).await.refusal(), (404, "M_NOT_FOUND"));
+    assert!(bench.run("media list").out.contains("yes"));
+    assert!(bench.run(&format!("media release {address}")).ok);
+    assert_eq!(alice.get(&download).await.status, 200);
+
+    let purged = bench.run("media purge --older-than 30d");
+    assert!(purged.ok && purged.out.contains("0 copies are gone"), "{purged:?}");
+    assert_eq!(alice.get(&download).await.status, 200, "what is ours is no copy");
+    for (words, why) in [
+        ("media quarantine mxc://localhost/never".to_owned(), "no such media"),
+        ("media quarantine localhost/never".to_owned(), "mxc://server/id"),
+        ("media purge --older-than long".to_owned(), "--older-than"),
+        ("media list --user @a:b.example".to_owned(), "not a user of localhost"),
+        ("media list --user alice --server localhost".to_owned(), "cannot be used with"),
+    ] {
+        let said = bench.run(&words);
+        assert!(!said.ok && said.err.contains(why), "{words}: {said:?}");
+    }
+    drop(served);
 }

@@ -70,3 +70,8 @@ pub const COPY_USED: Table<(OwnedServerName, String), u64> = Table::new(0x0AC0, 
 /// Thumbnails by the digest of the image, width, height, and whether they are cropped to fit.
 pub const THUMBNAIL: Table<(FileDigest, u32, u32, bool), StoredThumbnail> =
     Table::new(0x0904, "thumbnail");
+/// The same, where they may move.
+pub const MOVING_THUMBNAIL: Table<(FileDigest, u32, u32, bool), StoredThumbnail> =
+    Table::new(0x0AC1, "moving_thumbnail");
+/// Files that are withheld from everybody, under whichever ids they are known.
+pub const WITHHELD_FILE: Table<(FileDigest,), ()> = Table::new(0x0AC2, "withheld_file");

@@ -48,6 +48,15 @@ pub const THUMBNAIL_SOURCE_PIXELS_MAX: u64 = 40_000_000;
 /// What decoding one image may take of memory.
 pub const THUMBNAIL_DECODE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Frames of a moving image of which moving thumbnails are made.
+pub const ANIMATION_FRAMES_MAX: usize = 200;
+
+/// Pixels of all frames of such an image together.
+pub const ANIMATION_SOURCE_PIXELS_MAX: u64 = 60_000_000;
+
+/// Pixels of all frames of a moving thumbnail together.
+pub const ANIMATION_MADE_PIXELS_MAX: u64 = 16_000_000;
+
 /// Thumbnails that are made at once.
 pub const THUMBNAILS_AT_ONCE_MAX: usize = 1;
 

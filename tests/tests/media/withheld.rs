@@ -1,0 +1,130 @@
+//! Files that operators withhold, and pictures that move.
+
+use vestibule_testkit::server::{PretendServer, TestServer};
+
+use super::*;
+
+/// Withholds a file, or gives it back.
+async fn withhold(server: &TestServer, place: &str, quarantined: bool) {
+    let (host, id) = place.split_once('/').unwrap();
+    let path = format!("/media/{host}/{id}/quarantine");
+    server.operator("PUT", &path, &json!({ "quarantined": quarantined })).await.ok();
+}
+
+#[tokio::test]
+async fn a_withheld_file_is_given_to_nobody_in_no_form_until_it_is_released() {
+    let network = Network::default();
+    let on = |name| Blueprint::default().with("[federation]\nenabled = true\n").on(&network, name);
+    let (a, b) = (on("a.example").start().await, on("b.example").start().await);
+    let peer = PretendServer::on(&network, "c.example");
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let file = image(40, 40);
+    let place = place(&upload(alice.http(), "", "image/png", &file).await);
+    let id = place.split_once('/').unwrap().1.to_owned();
+    let shapes = |place: &str| {
+        [
+            format!("{DOWNLOAD}/{place}"),
+            format!("{DOWNLOAD}/{place}/a.png"),
+            format!("{THUMBNAIL}/{place}?width=32&height=32"),
+        ]
+    };
+    let statuses = async |person: &vestibule_testkit::server::Person, place: &str| {
+        let mut statuses = Vec::new();
+        for path in shapes(place) {
+            statuses.push(get(person.http(), &path).await.status);
+        }
+        statuses
+    };
+    let abroad = async |id: &str| {
+        let download = format!("/_matrix/federation/v1/media/download/{id}");
+        let thumbnail = format!("/_matrix/federation/v1/media/thumbnail/{id}?width=32&height=32");
+        (peer.get(&a, &download).await.status, peer.get(&a, &thumbnail).await.status)
+    };
+    assert_eq!(statuses(&alice, &place).await, [200; 3]);
+    assert_eq!(statuses(&bob, &place).await, [200; 3], "a copy is made");
+    assert_eq!(abroad(&id).await, (200, 200));
+
+    withhold(&a, &place, true).await;
+    assert_eq!(statuses(&alice, &place).await, [404; 3]);
+    assert_eq!(abroad(&id).await, (404, 404));
+    // The same bytes under another id are the same file.
+    let again = self::place(&upload(alice.http(), "", "image/png", &file).await);
+    assert_eq!(statuses(&alice, &again).await, [404; 3]);
+    // What others have is theirs to withhold.
+    assert_eq!(statuses(&bob, &place).await, [200; 3]);
+    withhold(&b, &place, true).await;
+    assert_eq!(statuses(&bob, &place).await, [404; 3]);
+
+    withhold(&a, &place, false).await;
+    assert_eq!(statuses(&alice, &place).await, [200; 3]);
+    assert_eq!(statuses(&alice, &again).await, [200; 3]);
+    let path = "/media/a.example/never/quarantine";
+    let never = a.operator("PUT", path, &json!({ "quarantined": true })).await;
+    assert_eq!(never.refusal(), (404, "M_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn what_moves_moves_only_for_those_who_ask_for_it() {
+    use image::{Delay, Frame, RgbaImage, codecs::gif::GifEncoder};
+    let server = Blueprint::default().slots(3).start().await;
+    let alice = server.register("alice").await;
+    let mut gif = Vec::new();
+    let mut encoder = GifEncoder::new_with_speed(&mut gif, 30);
+    for shade in [0, 100, 200] {
+        let picture = RgbaImage::from_pixel(60, 60, image::Rgba([shade, 0, 0, 255]));
+        let frame = Frame::from_parts(picture, 0, 0, Delay::from_numer_denom_ms(50, 1));
+        encoder.encode_frame(frame).unwrap();
+    }
+    drop(encoder);
+    let place = place(&upload(alice.http(), "", "image/gif", &gif).await);
+    for (query, content_type, side) in [
+        ("width=32&height=32&method=crop&animated=true", "image/gif", 32),
+        ("width=32&height=32&method=crop&animated=false", "image/png", 32),
+        ("width=32&height=32&method=crop", "image/png", 32),
+        ("width=320&height=240&animated=true", "image/gif", 60),
+        ("width=320&height=240&animated=false", "image/png", 60),
+    ] {
+        let got = get(alice.http(), &format!("{THUMBNAIL}/{place}?{query}")).await;
+        assert_eq!((got.status, got.header("content-type")), (200, content_type), "{query}");
+        let picture = image::load_from_memory(&got.body).unwrap();
+        assert_eq!((picture.width(), picture.height()), (side, side), "{query}");
+    }
+    let odd = format!("{THUMBNAIL}/{place}?width=32&height=32&animated=perhaps");
+    assert_eq!(get(alice.http(), &odd).await.status, 400);
+}
+
+#[tokio::test]
+async fn operators_see_what_somebody_uploaded_in_stretches() {
+    let server = Blueprint::default().slots(3).start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let mut places = Vec::new();
+    for text in ["one", "two", "three"] {
+        places.push(place(&upload(alice.http(), "", "text/plain", text.as_bytes()).await));
+    }
+    upload(bob.http(), "", "text/plain", b"his").await;
+    let list = async |query: &str| {
+        let listed = server.operator("GET", &format!("/media?{query}"), &Value::Null).await.ok();
+        let listed = listed["media"].as_array().unwrap().clone();
+        listed
+            .into_iter()
+            .map(|it| {
+                assert_eq!(it["content_type"], "text/plain");
+                format!("{}/{}", it["server"].as_str().unwrap(), it["media_id"].as_str().unwrap())
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut all = list("user=alice").await;
+    let first = list("user=alice&limit=2").await;
+    assert_eq!(first, all[..2]);
+    let behind = first[1].split_once('/').unwrap().1;
+    assert_eq!(list(&format!("user=%40alice%3Alocalhost&after_id={behind}")).await, all[2..]);
+    all.sort_unstable();
+    places.sort_unstable();
+    assert_eq!(all, places);
+    assert_eq!(list("server=localhost").await.len(), 4);
+    assert_eq!(list("user=nobody").await.len(), 0);
+    let abroad = server.operator("GET", "/media?user=%40a%3Ab.example", &Value::Null).await;
+    assert_eq!(abroad.refusal(), (400, "M_INVALID_PARAM"));
+    let member = alice.http().get("/_vestibule/admin/v1/media").await;
+    assert_eq!(member.refusal(), (403, "M_FORBIDDEN"));
+}
