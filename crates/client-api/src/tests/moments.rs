@@ -91,6 +91,12 @@ async fn who_turns_round_meets_the_event_again_that_was_read_last() {
     let (between, _) = page(format!("dir=b&from={end}&to={early}")).await;
     assert_eq!(between, reversed(&said[2..5]), "the same stretch from either end");
 
+    let path = format!("/_matrix/client/v3/rooms/{room}/messages?dir=b&limit=1");
+    let newest = server.fetch(&alice, &path).await["start"].as_str().unwrap().to_owned();
+    said.push(server.says(&alice, &room, Value::Null).await);
+    let (later, _) = page(format!("dir=f&from={newest}")).await;
+    assert_eq!(later, &said[8..], "what came since the first page was read");
+
     let path = format!("/_matrix/client/v3/rooms/{room}/context/{}?limit=2", said[4]);
     let context = server.fetch(&alice, &path.replace('$', "%24")).await;
     let (start, end) = (context["start"].as_str().unwrap(), context["end"].as_str().unwrap());
@@ -101,8 +107,8 @@ async fn who_turns_round_meets_the_event_again_that_was_read_last() {
     let filter = "%7B%22room%22:%7B%22timeline%22:%7B%22limit%22:2%7D%7D%7D";
     let sync = server.fetch(&alice, &format!("/_matrix/client/v3/sync?filter={filter}")).await;
     let timeline = &sync["rooms"]["join"][&room]["timeline"];
-    assert_eq!(each(&timeline["events"], "event_id"), &said[6..]);
+    assert_eq!(each(&timeline["events"], "event_id"), &said[7..]);
     let before = timeline["prev_batch"].as_str().unwrap();
-    assert_eq!(page(format!("dir=f&from={before}")).await.0, &said[6..]);
-    assert_eq!(page(format!("dir=b&from={before}")).await.0, reversed(&said[3..6]));
+    assert_eq!(page(format!("dir=f&from={before}")).await.0, &said[7..]);
+    assert_eq!(page(format!("dir=b&from={before}")).await.0, reversed(&said[4..7]));
 }

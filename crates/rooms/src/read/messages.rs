@@ -8,7 +8,7 @@ use ruma::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use vestibule_storage::Snapshot;
+use vestibule_storage::{Snapshot, Stamp, StorageError};
 use vestibule_types::{
     Actor, EventNo,
     limits::{HISTORY_FETCHES_MAX, HISTORY_SCAN_MAX, MESSAGES_PAGE_MAX},
@@ -166,7 +166,7 @@ impl Page<'_, '_, '_> {
         }
         let state = self.senders(&found)?;
         let chunk = self.view.show_all(&mut self.access.viewer, &found, self.showing)?.events;
-        let start = from.map_or_else(|| self.outermost(), |position| position.to_string());
+        let start = from.map_or_else(|| self.outermost(), Ok)?.to_string();
         let end = at.filter(|_| !exhausted).map(|position| position.to_string());
         Ok(Reached { page: Messages { start, end, chunk, state }, gap })
     }
@@ -191,14 +191,15 @@ impl Page<'_, '_, '_> {
         Ok(Some(missing).filter(|missing| !missing.is_empty()))
     }
 
-    /// The token of where a page without `from` begins.
-    fn outermost(&self) -> String {
-        let stamp = match self.query.direction {
-            Direction::Backward => vestibule_storage::Stamp::end_of(u64::MAX - 1),
-            Direction::Forward => vestibule_storage::Stamp { commit: 0, index: 0 },
-        };
-        let side = u8::from(self.query.direction == Direction::Backward);
-        TimelinePosition { side, stamp }.to_string()
+    /// Where a page without `from` begins: at the beginning of the room, or behind what is newest now, so
+    /// that what comes later lies behind it.
+    fn outermost(&self) -> Result<TimelinePosition, StorageError> {
+        let first = TimelinePosition { side: 0, stamp: Stamp { commit: 0, index: 0 } };
+        if self.query.direction == Direction::Forward {
+            return Ok(first);
+        }
+        let newest = self.view.timeline_back(None, None, 1)?;
+        Ok(newest.first().map_or(first, |(position, _)| position.next()))
     }
 
     fn rows(
