@@ -653,7 +653,7 @@ async fn a_room_of_the_two_oldest_versions_is_not_joined_and_the_answer_says_why
         let network = Network::new();
         let server = Blueprint::default().on(&network, "a.example").start().await;
         let alice = server.register("alice").await;
-        let status = axum::http::StatusCode::from_u16(status).expect("a status");
+        let status = http::StatusCode::from_u16(status).expect("a status");
         let made = axum::routing::get(move || async move { (status, axum::Json(answer)) });
         let path = "/_matrix/federation/v1/make_join/{room}/{user}";
         let router = axum::Router::new().route(path, made);

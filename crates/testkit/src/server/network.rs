@@ -105,6 +105,7 @@ impl Network {
     }
 
     /// The same, but the answers arrive once what is returned is dropped.
+    #[must_use]
     pub fn hold_answers(&self, name: &str, part: &str) -> Held {
         let (held, until) = watch::channel(());
         self.bend(name, part, Some(until));
