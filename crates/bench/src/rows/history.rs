@@ -14,8 +14,6 @@ use crate::{
     server::{Durability, Home, Server},
 };
 
-/// Users of each room; each fills over one connection.
-const USERS: usize = 64;
 /// Rooms beside the long one and the short one.
 const OTHER_ROOMS: usize = 30;
 /// Messages of each of those: this share of the short one's.
@@ -66,10 +64,10 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     Ok(rows.into_iter().map(|row| row.with("filled_per_s", rounded(filled_per_s))).collect())
 }
 
-/// Fills the rooms; the reader says a last word in each.
+/// Fills the rooms, each by all users at once; the reader says a last word in each.
 async fn fill(bench: &Bench, server: &Server) -> Result<(Setting, Vec<String>)> {
     let mut api = Api::anonymous(server.address).await?;
-    let users = register(&mut api, "teller", USERS).await?;
+    let users = register(&mut api, "teller", bench.scale.senders).await?;
     let reader = users.first().context("there are no users")?.clone();
     let short = bench.scale.short_history;
     let others = std::iter::repeat_n((short / OTHER_SHARE).max(1), OTHER_ROOMS);

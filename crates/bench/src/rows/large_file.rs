@@ -33,10 +33,11 @@ struct Samples {
 /// A fresh server per sample: up, down, and down again by ranges.
 pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let bytes = bench.scale.file_bytes;
+    let allowed = bytes.max(WARM_BYTES);
     let mut samples = Samples::default();
     for _ in 0..bench.scale.rounds {
         let home = Home::fresh(&bench.folder, Durability::Fsync)?;
-        home.configure(&format!("\n[media]\nupload_bytes_max = {bytes}\nuser_bytes_max = 0\n"))?;
+        home.configure(&format!("\n[media]\nupload_bytes_max = {allowed}\nuser_bytes_max = 0\n"))?;
         let (server, _) = Server::start(&bench.launch, &home).await?;
         sample(bench, &server, &mut samples).await?;
         server.stop().await?;

@@ -37,7 +37,7 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
 
     let (mut each_kib, mut wake_ms, mut before_mb) = (Vec::new(), Vec::new(), Vec::new());
     let (mut bare_ms, mut ratios) = (Vec::new(), Vec::new());
-    let (mut wake_us, mut bare_us) = (Vec::new(), Vec::new());
+    let (mut server_cpu, mut broadcast_cpu) = (Vec::new(), Vec::new());
     for round in 0..bench.scale.rounds {
         let (server, _) = Server::start(&bench.launch, &home).await?;
         let sample = sample(bench, &server, &crowd, round).await?;
@@ -47,9 +47,9 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
         before_mb.push(sample.before_mb);
         ratios.push(sample.wakes.took_ms / bare.took_ms);
         wake_ms.push(sample.wakes.took_ms);
-        wake_us.push(sample.wakes.cpu_us);
+        server_cpu.push(sample.wakes.cpu_us);
         bare_ms.push(bare.took_ms);
-        bare_us.push(bare.cpu_us);
+        broadcast_cpu.push(bare.cpu_us);
     }
     let polls = crowd.users.len();
     let memory = Row::new("parked long-poll", "KiB", each_kib)
@@ -61,8 +61,8 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
         .with("polls", polls)
         .with("wake_ms", rounded(median(&wake_ms)))
         .with("broadcast_ms", rounded(median(&bare_ms)))
-        .with("server_us_per_poll", rounded(median(&wake_us)))
-        .with("broadcast_us_per_poll", rounded(median(&bare_us)));
+        .with("server_us_per_poll", rounded(median(&server_cpu)))
+        .with("broadcast_us_per_poll", rounded(median(&broadcast_cpu)));
     Ok(vec![memory, wake])
 }
 
