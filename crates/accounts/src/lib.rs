@@ -73,7 +73,7 @@ pub use self::{
     uia::{Attempt, Challenge, Failure, FallbackMail, FallbackStage, Proof, Stage, UiaError},
     user_data::{
         AccountDataItem, ChangePushRuleError, CreateFilterError, PutAccountData, PutPushRule,
-        SetAccountDataError, SetTagError, tag_notice_room,
+        SetAccountDataError, SetTagError, follow_room, tag_notice_room,
     },
     username::{GUEST_PREFIX, SYSTEM_LOCALPART, UsernameError},
 };

@@ -3,11 +3,13 @@
 mod account_data;
 mod filter;
 mod push_rule;
+mod successor;
 mod tag;
 
 pub use self::{
     account_data::{AccountDataItem, PutAccountData, SetAccountDataError},
     filter::CreateFilterError,
     push_rule::{ChangePushRuleError, PutPushRule},
+    successor::follow_room,
     tag::{SetTagError, tag_notice_room},
 };

@@ -184,6 +184,22 @@ fn rules(read: &impl Read, user_id: &UserId) -> Result<Ruleset, StorageError> {
     Ok(rules)
 }
 
+/// Changes the rules of a user, if the change says that it did, and as far as they fit.
+pub(super) fn change_where(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    change: impl FnOnce(&mut Ruleset) -> bool,
+) -> Result<(), StorageError> {
+    let mut rules = rules(tx, user_id)?;
+    if !change(&mut rules) {
+        return Ok(());
+    }
+    match store(tx, user_id, rules) {
+        Err(ChangePushRuleError::Storage(error)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The content of `m.push_rules`.
 pub(super) fn content(read: &impl Read, user_id: &UserId) -> Result<String, StorageError> {
     Ok(encode(rules(read, user_id)?))

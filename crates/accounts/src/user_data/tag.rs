@@ -18,7 +18,7 @@ use crate::{
     gate::{OwnAct, Refusal},
 };
 
-const TAG: &str = "m.tag";
+pub(super) const TAG: &str = "m.tag";
 
 /// Why tags were not read or written.
 #[derive(Debug, thiserror::Error)]

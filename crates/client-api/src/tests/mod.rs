@@ -91,8 +91,16 @@ pub(crate) fn server_with(
     policy: impl FnOnce(&mut PolicyConfig),
     accounts: impl FnOnce(&mut AccountsConfig),
 ) -> Server {
+    server_over(memory_store(1), policy, accounts)
+}
+
+/// As [`server_with`], over what another one has left.
+pub(crate) fn server_over(
+    store: Store,
+    policy: impl FnOnce(&mut PolicyConfig),
+    accounts: impl FnOnce(&mut AccountsConfig),
+) -> Server {
     let time = environment(7);
-    let store = memory_store(1);
     let server_name = server_name!("a.example");
     let mut rules = guests_in_the_lobby();
     policy(&mut rules);

@@ -1,5 +1,17 @@
 //! Searching messages.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruma::RoomId;
+use vestibule_storage::{
+    StorageError,
+    tables::{
+        room::ROOM_HEAD,
+        search::{SEARCH_POSITION, SEARCH_ROOM},
+    },
+};
+use vestibule_testkit::memory_store;
+
 use super::*;
 
 const PATH: &str = "/_matrix/client/v3/search";
@@ -369,7 +381,7 @@ async fn the_index_follows_the_log_before_anybody_searches() {
         let read = server.api.rooms.store().read(move |snapshot| {
             let room = OpenRoom::load(snapshot, &id)?.unwrap();
             let next = SEARCH_ROOM.get(snapshot, (room.no,))?.unwrap_or_default().next;
-            Ok::<_, vestibule_storage::StorageError>(room.head.next_event - next)
+            Ok::<_, StorageError>(room.head.next_event - next)
         });
         read.await.unwrap()
     };
@@ -388,4 +400,64 @@ async fn the_index_follows_the_log_before_anybody_searches() {
     assert!(caught_up().await);
     let found = server.finds(&alice, "tea", json!({ "order_by": "recent" })).await;
     assert_eq!(ids(&found), [&after, &before]);
+}
+
+/// Waits until the follower has put every room into the index, and says up to where it followed the log
+/// of each slot. Nobody searches meanwhile.
+async fn followed(server: &Server) -> BTreeMap<u16, u64> {
+    for _ in 0..10_000 {
+        let read = server.store.read::<_, StorageError, _>(|read| {
+            let heads = ROOM_HEAD.scan(read, (), 100)?;
+            let indexed: BTreeMap<_, _> = SEARCH_ROOM.scan(read, (), 100)?.into_iter().collect();
+            let done = heads.iter().all(|(room, head)| {
+                indexed.get(room).is_some_and(|row| row.next == head.next_event)
+            });
+            let positions = SEARCH_POSITION.scan(read, (), 100)?.into_iter();
+            Ok(done.then(|| positions.map(|((slot,), position)| (slot, position)).collect()))
+        });
+        if let Some(positions) = read.await.unwrap() {
+            return positions;
+        }
+        server.time.clock.advance(Duration::from_millis(100));
+        tokio::task::yield_now().await;
+    }
+    panic!("the index does not follow the log");
+}
+
+#[tokio::test]
+async fn the_index_follows_every_slot_and_goes_on_where_it_was_after_a_restart() {
+    let store = memory_store(3);
+    let first = server_over(store.clone(), |_| {}, |_| {});
+    let alice = first.person("alice").await;
+    let mut rooms = Vec::new();
+    for _ in 0..8 {
+        rooms.push(first.public_room(&alice, json!({})).await);
+    }
+    let slots: BTreeSet<_> =
+        rooms.iter().map(|room| store.slot_of_room(&RoomId::parse(room).unwrap())).collect();
+    assert_eq!(slots.len(), 3, "rooms of every slot");
+    let mut said = Vec::new();
+    for room in &rooms {
+        said.push(first.tells(&alice, room, "tea before").await);
+    }
+    first.api.search.start();
+    let before = followed(&first).await;
+    assert_eq!(before.len(), 3);
+    first.time.spawner.stop();
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+
+    for room in &rooms {
+        said.push(first.tells(&alice, room, "tea after").await);
+    }
+    let second = server_over(store, |_| {}, |_| {});
+    second.api.search.start();
+    let after = followed(&second).await;
+    assert!(before.iter().all(|(slot, position)| after[slot] > *position), "{before:?} {after:?}");
+    let found = second.finds(&alice, "tea", json!({ "filter": { "limit": 100 } })).await;
+    let mut found = ids(&found);
+    found.sort_unstable();
+    said.sort();
+    assert_eq!(found, said, "each of them once");
 }

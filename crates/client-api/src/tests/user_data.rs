@@ -135,3 +135,68 @@ async fn push_rules_are_changed_one_by_one() {
     let answer = server.put(&enabled, &guest, json!({ "enabled": true })).await;
     assert_eq!(error(answer), code(403, "M_GUEST_ACCESS_FORBIDDEN"));
 }
+
+#[tokio::test]
+async fn what_one_said_of_a_room_holds_for_its_successor() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let old = server.public_room(&alice, json!({})).await;
+    server.joins(&bob, &old).await;
+    let v3 = "/_matrix/client/v3";
+    let of = |who: &Person, what: &str| format!("{v3}/user/{}/{what}", who.user_id);
+    let rule =
+        |kind: &str, room: &str| format!("{v3}/pushrules/global/{kind}/{}", rooms::encoded(room));
+    for who in [&alice, &bob] {
+        let tag = of(who, &format!("rooms/{old}/tags/m.favourite"));
+        assert_eq!(server.put(&tag, who, json!({ "order": 0.25 })).await.0, 200);
+        let direct = json!({ "@carol:a.example": ["!x:a.example", old], "@dan:a.example": ["!y:a.example"] });
+        assert_eq!(server.put(&of(who, "account_data/m.direct"), who, direct).await.0, 200);
+        let loud = json!({ "actions": ["notify"] });
+        assert_eq!(server.put(&rule("room", &old), who, loud).await.0, 200);
+        let mute = json!({
+            "actions": [],
+            "conditions": [{ "kind": "event_match", "key": "room_id", "pattern": old }],
+        });
+        assert_eq!(server.put(&rule("override", &old), who, mute).await.0, 200);
+        let off = format!("{}/enabled", rule("override", &old));
+        assert_eq!(server.put(&off, who, json!({ "enabled": false })).await.0, 200);
+    }
+    let upgrade = format!("{v3}/rooms/{old}/upgrade");
+    let (status, body) = server.post(&upgrade, &alice, json!({ "new_version": "12" })).await;
+    assert_eq!(status, 200, "{body}");
+    let new = body["replacement_room"].as_str().unwrap();
+    let tags = |who: &Person| of(who, &format!("rooms/{new}/tags"));
+    assert_eq!(server.fetch(&bob, &tags(&bob)).await, json!({ "tags": {} }), "not before he comes");
+    server.joins(&bob, new).await;
+    for who in [&alice, &bob] {
+        let tagged = server.fetch(who, &tags(who)).await;
+        assert_eq!(tagged["tags"]["m.favourite"]["order"], 0.25);
+        let direct = server.fetch(who, &of(who, "account_data/m.direct")).await;
+        assert_eq!(direct["@carol:a.example"], json!(["!x:a.example", old, new]));
+        assert_eq!(direct["@dan:a.example"], json!(["!y:a.example"]));
+        let loud = server.fetch(who, &rule("room", new)).await;
+        assert_eq!((&loud["actions"], &loud["enabled"]), (&json!(["notify"]), &json!(true)));
+        let mute = server.fetch(who, &rule("override", new)).await;
+        assert_eq!(mute["conditions"][0]["pattern"], *new);
+        assert_eq!((&mute["actions"], &mute["enabled"]), (&json!([]), &json!(false)));
+    }
+    // What was taken away again does not come back.
+    let tag = of(&bob, &format!("rooms/{new}/tags/m.favourite"));
+    assert_eq!(server.delete(&tag, &bob, Value::Null).await.0, 200);
+    server.joins(&bob, new).await;
+    assert_eq!(server.fetch(&bob, &tags(&bob)).await, json!({ "tags": {} }));
+}
+
+#[tokio::test]
+async fn a_room_that_calls_itself_a_successor_gets_nothing() {
+    let server = server();
+    let (alice, mallory) = (server.person("alice").await, server.person("mallory").await);
+    let old = server.public_room(&alice, json!({})).await;
+    let tags = |room: &str| format!("/_matrix/client/v3/user/{}/rooms/{room}/tags", alice.user_id);
+    let tag = format!("{}/m.favourite", tags(&old));
+    assert_eq!(server.put(&tag, &alice, json!({})).await.0, 200);
+    let creation = json!({ "predecessor": { "room_id": old } });
+    let new = server.public_room(&mallory, json!({ "creation_content": creation })).await;
+    server.joins(&alice, &new).await;
+    assert_eq!(server.fetch(&alice, &tags(&new)).await, json!({ "tags": {} }));
+}

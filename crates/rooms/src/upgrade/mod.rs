@@ -101,7 +101,9 @@ impl Rooms {
             create,
             no: self.new_room_no(),
         };
+        let user = actor.user_id().to_owned();
         self.in_room_recommended(&old_id, move |room| room.succeed(&succession)).await?;
+        self.take_along(user, (&old_id, &new_id)).await?;
         Ok(new_id)
     }
 }
