@@ -95,6 +95,9 @@ tls = {{ certificate = "{certificate}", private_key = "{private_key}" }}
 enabled = true
 ca_file = "{authority}"
 allowed_networks = ["127.0.0.0/8"]
+
+[directory]
+visible_to_servers = true
 """
 
 GUEST_ACCESS = {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "can_join"}}

@@ -8,13 +8,15 @@ use std::{
 use anyhow::Context;
 use futures_util::{StreamExt, pin_mut};
 use matrix_sdk::{
-    Client, Room, RoomState, SlidingSyncList, SlidingSyncMode,
+    Client, Room, RoomState, SlidingSyncBuilder, SlidingSyncList, SlidingSyncListBuilder,
+    SlidingSyncMode,
     config::{RequestConfig, SyncSettings},
     deserialized_responses::EncryptionInfo,
     encryption::{BackupDownloadStrategy, EncryptionSettings, VerificationState},
     ruma::{
-        OwnedEventId, OwnedUserId, RoomId,
+        OwnedEventId, OwnedRoomId, OwnedUserId, RoomId,
         api::{
+            client::sync::sync_events::v5::request::{E2EE, ToDevice},
             client::uiaa::{AuthData, MatrixUserIdentifier, Password, UiaaInfo, UserIdentifier},
             error::ErrorKind,
         },
@@ -52,7 +54,7 @@ pub struct Message {
 #[derive(Default)]
 pub struct Heard {
     pub messages: Vec<Message>,
-    pub unreadable: Vec<OwnedEventId>,
+    pub unreadable: Vec<(OwnedRoomId, OwnedEventId)>,
     /// How often the server did not know the position of the sliding sync any more.
     pub expired: u32,
     /// Verifications asked for: who asks, and the flow.
@@ -66,6 +68,8 @@ pub enum Way {
     V3,
     /// `/_matrix/client/unstable/org.matrix.simplified_msc3575/sync`
     Sliding,
+    /// By two sliding connections beside each other, as Element X: one for keys, one for rooms.
+    Split,
     /// Not by a loop: whoever has the device asks.
     ByHand,
 }
@@ -91,8 +95,17 @@ impl Device {
             .with_context(|| format!("{who} logs {name} in"))?;
         let heard = Arc::default();
         listen(&client, &heard);
-        let mut device = Self { client, heard, way, loops: None };
-        device.client.encryption().wait_for_e2ee_initialization_tasks().await;
+        let mut device = Self {
+            client,
+            heard,
+            way,
+            loops: None,
+        };
+        device
+            .client
+            .encryption()
+            .wait_for_e2ee_initialization_tasks()
+            .await;
         device.start().await?;
         Ok(device)
     }
@@ -103,6 +116,7 @@ impl Device {
             self.loops = Some(match self.way {
                 Way::V3 => tokio::spawn(v3(self.client.clone())),
                 Way::Sliding => tokio::spawn(sliding(self.client.clone(), self.heard.clone())),
+                Way::Split => tokio::spawn(split(self.client.clone(), self.heard.clone())),
                 Way::ByHand => return Ok(()),
             });
         }
@@ -118,25 +132,37 @@ impl Device {
     }
 
     pub fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.heard
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub fn user(&self) -> OwnedUserId {
-        self.client.user_id().map(ToOwned::to_owned).expect("a device is logged in")
+        self.client
+            .user_id()
+            .map(ToOwned::to_owned)
+            .expect("a device is logged in")
     }
 
     /// A room the device is in, once it was told.
     pub async fn room(&self, id: &RoomId) -> anyhow::Result<Room> {
-        let joined =
-            async || self.client.get_room(id).is_some_and(|room| room.state() == RoomState::Joined);
+        let joined = async || {
+            self.client
+                .get_room(id)
+                .is_some_and(|room| room.state() == RoomState::Joined)
+        };
         until(joined).await;
-        self.client.get_room(id).with_context(|| format!("{} never heard of {id}", self.user()))
+        self.client
+            .get_room(id)
+            .with_context(|| format!("{} never heard of {id}", self.user()))
     }
 
     /// Joins a room once the invitation is there.
     pub async fn joins(&self, id: &RoomId) -> anyhow::Result<()> {
         let invited = async || {
-            self.client.get_room(id).is_some_and(|room| room.state() == RoomState::Invited)
+            self.client
+                .get_room(id)
+                .is_some_and(|room| room.state() == RoomState::Invited)
         };
         until(invited).await;
         self.client.join_room_by_id(id).await?;
@@ -146,24 +172,74 @@ impl Device {
     /// Sends a text once the device knows how the room's messages are sent.
     pub async fn say(&self, id: &RoomId, text: &str) -> anyhow::Result<OwnedEventId> {
         let room = self.room(id).await?;
-        Ok(room.send(RoomMessageEventContent::text_plain(text)).await?.response.event_id)
+        Ok(room
+            .send(RoomMessageEventContent::text_plain(text))
+            .await?
+            .response
+            .event_id)
     }
 
-    /// Whether the device comes to read a text.
+    /// Whether the device comes to read a text. Keys may come by a connection of their own, or from
+    /// another server after the message: what was unreadable is looked at again.
     pub async fn reads(&self, text: &str) -> bool {
-        until(async || self.read(text).is_some()).await
+        until(async || {
+            if self.read(text).is_none() {
+                self.look_again().await;
+            }
+            self.read(text).is_some()
+        })
+        .await
+    }
+
+    async fn look_again(&self) {
+        let waiting = self.heard().unreadable.clone();
+        for (room, event) in waiting {
+            let Some(found) = self.client.get_room(&room) else {
+                continue;
+            };
+            let Ok(found) = found.event(&event, None).await else {
+                continue;
+            };
+            let session = found.encryption_info().and_then(|info| info.session_id());
+            let Some(session) = session.map(ToOwned::to_owned) else {
+                continue;
+            };
+            let read = found
+                .raw()
+                .deserialize_as_unchecked::<OriginalSyncRoomMessageEvent>();
+            let mut heard = self.heard();
+            heard.unreadable.retain(|(_, it)| *it != event);
+            heard.messages.extend(read.ok().map(|read| Message {
+                sender: read.sender,
+                event: read.event_id,
+                body: read.content.body().to_owned(),
+                session: Some(session),
+            }));
+        }
     }
 
     /// A text the device has read.
     pub fn read(&self, text: &str) -> Option<Message> {
-        self.heard().messages.iter().find(|message| message.body == text).cloned()
+        self.heard()
+            .messages
+            .iter()
+            .find(|message| message.body == text)
+            .cloned()
     }
 
     /// Whether the device comes to know the keys of another, without which it sends it none.
     pub async fn knows(&self, other: &Self) -> bool {
         let (encryption, user) = (self.client.encryption(), other.user());
-        let Some(id) = other.client.device_id() else { return false };
-        until(async || encryption.get_device(&user, id).await.is_ok_and(|it| it.is_some())).await
+        let Some(id) = other.client.device_id() else {
+            return false;
+        };
+        until(async || {
+            encryption
+                .get_device(&user, id)
+                .await
+                .is_ok_and(|it| it.is_some())
+        })
+        .await
     }
 
     /// How often its sliding sync had to begin anew.
@@ -199,7 +275,11 @@ pub async fn client(stage: &Stage) -> anyhow::Result<Client> {
         .homeserver_url(&stage.url)
         .sliding_sync_version_builder(VersionBuilder::DiscoverNative)
         .with_encryption_settings(encryption)
-        .request_config(RequestConfig::new().timeout(Duration::from_secs(20)).retry_limit(3))
+        .request_config(
+            RequestConfig::new()
+                .timeout(Duration::from_secs(20))
+                .retry_limit(3),
+        )
         .build()
         .await?)
 }
@@ -214,7 +294,11 @@ pub fn password(stage: &Stage, who: &str, asked: &UiaaInfo) -> anyhow::Result<Au
 
 fn listen(client: &Client, heard: &Arc<Mutex<Heard>>) {
     let note = move |heard: &Arc<Mutex<Heard>>, what: &dyn Fn(&mut Heard)| {
-        what(&mut heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        what(
+            &mut heard
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+        );
     };
     let told = heard.clone();
     client.add_event_handler(
@@ -228,7 +312,9 @@ fn listen(client: &Client, heard: &Arc<Mutex<Heard>>) {
             let asks = matches!(event.content.msgtype, MessageType::VerificationRequest(_));
             note(&told, &|heard| {
                 if asks {
-                    heard.requests.push((message.sender.clone(), message.event.to_string()));
+                    heard
+                        .requests
+                        .push((message.sender.clone(), message.event.to_string()));
                 }
                 heard.messages.push(message.clone());
             });
@@ -236,13 +322,17 @@ fn listen(client: &Client, heard: &Arc<Mutex<Heard>>) {
         },
     );
     let told = heard.clone();
-    client.add_event_handler(move |event: OriginalSyncRoomEncryptedEvent| {
-        note(&told, &|heard| heard.unreadable.push(event.event_id.clone()));
+    client.add_event_handler(move |event: OriginalSyncRoomEncryptedEvent, room: Room| {
+        let unreadable = (room.room_id().to_owned(), event.event_id.clone());
+        note(&told, &|heard| heard.unreadable.push(unreadable.clone()));
         async {}
     });
     let told = heard.clone();
     client.add_event_handler(move |event: ToDeviceKeyVerificationRequestEvent| {
-        let asked = (event.sender.clone(), event.content.transaction_id.to_string());
+        let asked = (
+            event.sender.clone(),
+            event.content.transaction_id.to_string(),
+        );
         note(&told, &|heard| heard.requests.push(asked.clone()));
         async {}
     });
@@ -257,26 +347,54 @@ async fn v3(client: Client) {
 }
 
 async fn sliding(client: Client, heard: Arc<Mutex<Heard>>) {
-    let Ok(builder) = client.sliding_sync("all") else { return };
-    let list = SlidingSyncList::builder("all")
-        .sync_mode(SlidingSyncMode::new_growing(5))
-        .timeline_limit(20)
-        .required_state(required_state());
-    let Ok(sync) = builder.add_list(list).with_all_extensions().poll_timeout(POLL).build().await
-    else {
+    let Ok(builder) = client.sliding_sync("all") else {
+        return;
+    };
+    follow(builder.add_list(all_rooms()).with_all_extensions(), heard).await;
+}
+
+async fn split(client: Client, heard: Arc<Mutex<Heard>>) {
+    let (Ok(keys), Ok(rooms)) = (client.sliding_sync("keys"), client.sliding_sync("rooms")) else {
+        return;
+    };
+    let (mut e2ee, mut to_device) = (E2EE::default(), ToDevice::default());
+    (e2ee.enabled, to_device.enabled) = (Some(true), Some(true));
+    let keys = keys
+        .with_e2ee_extension(e2ee)
+        .with_to_device_extension(to_device);
+    let rooms = rooms.add_list(all_rooms()).with_all_extensions();
+    let rooms = rooms.without_e2ee_extension().without_to_device_extension();
+    tokio::join!(follow(keys, heard.clone()), follow(rooms, heard));
+}
+
+async fn follow(builder: SlidingSyncBuilder, heard: Arc<Mutex<Heard>>) {
+    let Ok(sync) = builder.poll_timeout(POLL).build().await else {
         return;
     };
     loop {
         let stream = sync.sync();
         pin_mut!(stream);
         while let Some(answer) = stream.next().await {
-            let kind = answer.as_ref().err().and_then(|stop| stop.client_api_error_kind());
+            let kind = answer
+                .as_ref()
+                .err()
+                .and_then(|stop| stop.client_api_error_kind());
             if kind == Some(&ErrorKind::UnknownPos) {
-                heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).expired += 1;
+                heard
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .expired += 1;
             }
         }
         tokio::time::sleep(RETRY).await;
     }
+}
+
+fn all_rooms() -> SlidingSyncListBuilder {
+    SlidingSyncList::builder("all")
+        .sync_mode(SlidingSyncMode::new_growing(5))
+        .timeline_limit(20)
+        .required_state(required_state())
 }
 
 /// The state a list of rooms is drawn from.
@@ -293,5 +411,9 @@ pub fn required_state() -> Vec<(StateEventType, String)> {
         StateEventType::RoomHistoryVisibility,
     ];
     let members = ["$LAZY", "$ME"].map(|who| (StateEventType::RoomMember, who.to_owned()));
-    everyone.map(|kind| (kind, String::new())).into_iter().chain(members).collect()
+    everyone
+        .map(|kind| (kind, String::new()))
+        .into_iter()
+        .chain(members)
+        .collect()
 }

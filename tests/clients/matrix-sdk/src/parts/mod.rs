@@ -24,7 +24,7 @@ pub struct World<'a> {
     pub facts: &'a Facts,
     /// Alice's first device, told by `/v3/sync`.
     pub phone: Device,
-    /// Alice's second device, told by sliding sync.
+    /// Alice's second device, told by two sliding syncs.
     pub laptop: Device,
     /// Bob's device, told by sliding sync.
     pub bob: Device,
@@ -43,7 +43,7 @@ impl<'a> World<'a> {
             stage,
             facts,
             phone: Device::log_in(stage, "alice", "Alice's phone", Way::V3).await?,
-            laptop: Device::log_in(stage, "alice", "Alice's laptop", Way::Sliding).await?,
+            laptop: Device::log_in(stage, "alice", "Alice's laptop", Way::Split).await?,
             bob: Device::log_in(stage, "bob", "Bob's phone", Way::Sliding).await?,
             tablet: None,
             windows: None,
@@ -77,4 +77,5 @@ pub async fn play_abroad(world: &mut World<'_>) {
     facts.part("verifying", verifying::play(world)).await;
     facts.part("spending keys", spending::play(world)).await;
     facts.part("parting", parting::play(world)).await;
+    facts.part("everyday", everyday::play(world)).await;
 }

@@ -118,7 +118,9 @@ async fn each_other(world: &World<'_>) -> anyhow::Result<()> {
     let direct = phone.client.create_dm(&id).await?.room_id().to_owned();
     bob.joins(&direct).await?;
     let between = until(async || {
-        let Some(room) = phone.client.get_dm_room(&id) else { return false };
+        let Some(room) = phone.client.get_dm_room(&id) else {
+            return false;
+        };
         let member = room.get_member_no_sync(&id).await;
         member.is_ok_and(|it| it.is_some_and(|it| it.membership().as_str() == "join"))
     });
