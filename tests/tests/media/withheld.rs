@@ -128,3 +128,15 @@ async fn operators_see_what_somebody_uploaded_in_stretches() {
     let member = alice.http().get("/_vestibule/admin/v1/media").await;
     assert_eq!(member.refusal(), (403, "M_FORBIDDEN"));
 }
+
+#[tokio::test]
+async fn an_image_that_is_too_large_is_told_from_one_that_comes_from_elsewhere() {
+    let network = Network::default();
+    let on = |name| Blueprint::default().with("[federation]\nenabled = true\n").on(&network, name);
+    let (a, b) = (on("a.example").start().await, on("b.example").start().await);
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let place = place(&upload(alice.http(), "", "image/png", &image(1, 16_385)).await);
+    let path = format!("{THUMBNAIL}/{place}?width=32&height=32");
+    assert_eq!(refusal(&get(alice.http(), &path).await), code(413, "M_TOO_LARGE"));
+    assert_eq!(refusal(&get(bob.http(), &path).await), code(502, "M_TOO_LARGE"));
+}

@@ -6,3 +6,4 @@ mod back_off;
 mod examined;
 mod peer;
 mod signing;
+mod streamed;

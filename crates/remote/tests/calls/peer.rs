@@ -3,13 +3,14 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use parking_lot::Mutex;
 use ruma::{ServerName, server_name};
 use serde_json::{Value, json};
 use vestibule_events::SigningKey;
 use vestibule_remote::{
-    Exchange, Remote, RemoteConfig, RemoteParts, Reply, Transport, TransportError,
+    Exchange, OpenReply, Remote, RemoteConfig, RemoteParts, Reply, Transport, TransportError,
 };
 use vestibule_storage::Store;
 use vestibule_testkit::{TestEnvironment, environment, memory_store};
@@ -20,6 +21,8 @@ use vestibule_types::BoxFuture;
 pub(crate) enum Act {
     Answer(u16, Value),
     Page(u16, &'static str),
+    /// Answers with a body that never ends, and of which this comes.
+    Stalls(&'static str),
     Unreachable,
     TooLarge,
     Refused,
@@ -57,6 +60,7 @@ impl Transport for Peer {
             match act {
                 Act::Answer(status, body) => Ok(reply(status, body.to_string().into_bytes())),
                 Act::Page(status, text) => Ok(reply(status, text.into())),
+                Act::Stalls(text) => Ok(reply(STALLS, text.into())),
                 Act::Unreachable => Err(TransportError::Unreachable("nobody there".to_owned())),
                 Act::TooLarge => Err(TransportError::BadAnswer("too large".to_owned())),
                 Act::Refused => Err(TransportError::Refused),
@@ -64,7 +68,20 @@ impl Transport for Peer {
             }
         })
     }
+
+    fn open(&self, exchange: Exchange) -> BoxFuture<'_, Result<OpenReply, TransportError>> {
+        Box::pin(async move {
+            let mut reply = OpenReply::from(self.exchange(exchange).await?);
+            if reply.status.as_u16() == STALLS {
+                reply.body = Box::pin(reply.body.chain(stream::pending()));
+            }
+            Ok(reply)
+        })
+    }
 }
+
+/// Tells an answer that stalls from those that do not, on its way through the test.
+const STALLS: u16 = 299;
 
 /// Our server, and the other one.
 pub(crate) struct Scene {
