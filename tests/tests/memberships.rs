@@ -458,6 +458,35 @@ async fn who_left_while_their_server_was_kept_out_is_out_once_it_is_let_in_again
 }
 
 #[tokio::test]
+async fn a_room_whose_rules_nobody_can_verify_is_not_begun() {
+    let (network, a, b) = two().await;
+    let c = Blueprint::default().on(&network, "c.example").start().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let carol = c.register("carol").await;
+    let rooms = [public_room(&alice, "11").await, public_room(&alice, "10").await];
+    for room in &rooms {
+        join_via(&carol, room, "a.example").await.ok();
+    }
+    // In one of them carol is just there; in the other she made the rules.
+    let [plain, ruled] = &rooms;
+    let levels = json!({ "users": { "@alice:a.example": 100, "@carol:c.example": 100 } });
+    alice.set_state(ruled, "m.room.power_levels", "", &levels).await.ok();
+    let powerful = || async { carol.state(ruled, "m.room.power_levels", "").await.body };
+    eventually(powerful, |now| *now == levels).await;
+    let list = json!({ "allow": ["*"], "deny": ["bad.example"] });
+    carol.set_state(ruled, "m.room.server_acl", "", &list).await.ok();
+    let arrived = || async { alice.state(ruled, "m.room.server_acl", "").await.body };
+    eventually(arrived, |now| *now == list).await;
+
+    network.cut("c.example");
+    let refused = join_via(&bob, ruled, "a.example").await;
+    assert!(refused.status >= 500, "{} {}", refused.status, refused.body);
+    assert_eq!(bob.state(ruled, "m.room.create", "").await.refusal(), (403, "M_FORBIDDEN"));
+    join_via(&bob, plain, "a.example").await.ok();
+    bob.say(plain, "hello").await;
+}
+
+#[tokio::test]
 async fn an_access_control_list_is_replaced_and_never_redacted() {
     let (_, a, _) = two().await;
     let alice = a.register("alice").await;

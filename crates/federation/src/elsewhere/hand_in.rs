@@ -77,8 +77,11 @@ impl Federation {
         let mut events = BTreeMap::new();
         let state = parse(answer.state, version, &mut events).await;
         parse(answer.auth_chain, version, &mut events).await;
+        let skeleton = skeleton(pdu, &state, &events);
         let mut found = JoinAnswer { event, ..JoinAnswer::default() };
-        for verified in self.key_ring().verify_events(events.into_values().collect()).await {
+        let ids: Vec<OwnedEventId> = events.keys().cloned().collect();
+        let verified = self.key_ring().verify_events(events.into_values().collect()).await;
+        for (id, verified) in ids.into_iter().zip(verified) {
             match verified {
                 Ok(event) if state.contains(event.pdu().event_id()) => found.state.push(event),
                 Ok(event) => found.auth_chain.push(event),
@@ -86,6 +89,13 @@ impl Federation {
                 Err(VerifyEventError::Unavailable(cause)) => {
                     tracing::warn!(%cause, "the events of a room could not be verified");
                     return Err(ElsewhereError::Unreachable);
+                }
+                Err(error @ VerifyEventError::NoKeys(_)) if skeleton.contains(&id) => {
+                    tracing::warn!(%error, "a room is not begun without what its rules stand on");
+                    return Err(bad(format!("the room's rules cannot be verified: {error}")));
+                }
+                Err(error @ VerifyEventError::NoKeys(_)) => {
+                    tracing::warn!(%error, "an event of a room that is joined is left out");
                 }
                 Err(error) => {
                     tracing::debug!(
@@ -133,6 +143,32 @@ async fn parse(
         }
     }
     ids
+}
+
+/// What the rules of a room stand on: who made it, who has which power, who may come in, which servers
+/// take part, what our join names, and everything that authorizes these. Without one of them this server
+/// would judge by other rules than everybody else.
+fn skeleton(
+    join: &Pdu,
+    state: &BTreeSet<OwnedEventId>,
+    events: &BTreeMap<OwnedEventId, Pdu>,
+) -> BTreeSet<OwnedEventId> {
+    let rules = state.iter().filter(|id| events.get(*id).is_some_and(is_rule));
+    let mut waiting: Vec<&OwnedEventId> = rules.chain(join.auth_events()).collect();
+    let mut found = BTreeSet::new();
+    while let Some(id) = waiting.pop() {
+        let Some(pdu) = events.get(id) else { continue };
+        if found.insert(id.clone()) {
+            waiting.extend(pdu.auth_events());
+        }
+    }
+    found
+}
+
+fn is_rule(pdu: &Pdu) -> bool {
+    const RULES: [&str; 4] =
+        ["m.room.create", "m.room.power_levels", "m.room.join_rules", "m.room.server_acl"];
+    pdu.state_key() == Some("") && RULES.contains(&pdu.kind())
 }
 
 /// State for somebody outside of the room, as it was sent.
