@@ -692,3 +692,25 @@ async fn a_room_of_the_two_oldest_versions_is_not_joined_and_the_answer_says_why
         assert_eq!(refused.body["room_version"], version);
     }
 }
+
+#[tokio::test]
+async fn the_user_directory_finds_people_of_other_servers_one_shares_a_room_with() {
+    let (_network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let carol = a.register("carol").await;
+    let name = json!({ "displayname": "Bobby Tables" });
+    let path = format!("/_matrix/client/v3/profile/{}/displayname", bob.user_id);
+    bob.http().put(&path, &name).await.ok();
+    let room = public_room(&alice, "12").await;
+    let search = async |who: &Person, term: &str| {
+        let body = json!({ "search_term": term });
+        let found = who.http().post("/_matrix/client/v3/user_directory/search", &body).await.ok();
+        found["results"].clone()
+    };
+    assert_eq!(search(&alice, "bob").await, json!([]), "nobody knows him yet");
+    join_via(&bob, &room, "a.example").await.ok();
+    let bobby = json!([{ "user_id": "@bob:b.example", "display_name": "Bobby Tables" }]);
+    assert_eq!(search(&alice, "tables").await, bobby);
+    assert_eq!(search(&alice, "@bob:b").await, bobby);
+    assert_eq!(search(&carol, "bob").await, json!([]), "she shares no room with him");
+}

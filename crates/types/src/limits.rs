@@ -338,6 +338,10 @@ pub const ROOM_SNAPSHOT_EVENTS: usize = 20;
 /// Accounts looked at in one search of the user directory.
 pub const USERS_SEARCHED_MAX: usize = 100_000;
 
+/// Members of the asker's rooms looked at in one search of the user directory, to find those of other
+/// servers.
+pub const OTHERS_SEARCHED_MAX: usize = 5_000;
+
 /// Users a search of the directory ranks.
 pub const USERS_FOUND_MAX: usize = 500;
 

@@ -1,23 +1,24 @@
-//! The user directory: people of this server one could know.
+//! The user directory: people one could know.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::ControlFlow,
 };
 
 use ruma::{OwnedUserId, UserId};
+use serde::Deserialize;
 use vestibule_accounts::facts::{MemberProfile, member_profile};
 use vestibule_policy::{Class, Policy};
 use vestibule_storage::{
     Scan, Snapshot, StorageError,
     tables::{
         account::{ACCOUNT_BY_ID, StoredAccount, StoredAccountState},
-        room::{ROOM_BY_MEMBER, StoredMembership},
+        room::{MEMBER_BY_ROOM, ROOM_BY_MEMBER, StoredMembership},
     },
 };
 use vestibule_types::{
     Actor, RoomNo,
-    limits::{JOINED_ROOMS_MAX, USERS_FOUND_MAX, USERS_SEARCHED_MAX},
+    limits::{JOINED_ROOMS_MAX, OTHERS_SEARCHED_MAX, USERS_FOUND_MAX, USERS_SEARCHED_MAX},
 };
 
 use crate::{
@@ -47,9 +48,9 @@ pub struct FoundUsers {
 }
 
 impl Rooms {
-    /// Searches people of this server by name: those who share a room with the asker, and those in
+    /// Searches people by name: those who share a room with the asker, and those of this server in
     /// rooms that are open to everybody. An asker of a scoped class finds only people in rooms of
-    /// their scope. Guests and the like are never found.
+    /// their scope. Guests and the like of this server are never found.
     pub async fn search_users(
         &self,
         actor: &Actor,
@@ -91,6 +92,13 @@ pub(super) fn is_scoped(
     let asker = subject(reader, &ask.user_id)?;
     let class = policy.effective_class(&asker, ask.now);
     Ok(class.and_then(Class::scope).is_some() || class.is_none())
+}
+
+/// What somebody calls themselves in a room.
+#[derive(Debug, Default, Deserialize)]
+struct Named {
+    displayname: Option<String>,
+    avatar_url: Option<String>,
 }
 
 /// How well a name matches; the least is the best.
@@ -135,6 +143,7 @@ impl Search<'_, '_> {
             return Err(error);
         }
         let cut = looked_at == USERS_SEARCHED_MAX || found.len() == USERS_FOUND_MAX;
+        let cut = self.add_others(term, &mut found)? || cut;
         // Accounts come in the order of their names, and the sort keeps it among equals.
         found.sort_by_key(|(rank, _)| *rank);
         let limited = cut || found.len() > limit;
@@ -162,6 +171,43 @@ impl Search<'_, '_> {
         }
         let MemberProfile { displayname, avatar_url } = profile;
         Ok(Some((rank, FoundUser { user_id, displayname, avatar_url })))
+    }
+
+    /// Adds people of other servers who share a room with the asker, as they call themselves there.
+    /// Says whether there may be more.
+    fn add_others(
+        &self,
+        term: &str,
+        found: &mut Vec<(Match, FoundUser)>,
+    ) -> Result<bool, StorageError> {
+        let mut seen: HashSet<OwnedUserId> = HashSet::new();
+        let mut left = OTHERS_SEARCHED_MAX;
+        for &no in &self.shared {
+            let Some(room) = OpenRoom::load_no(self.reader, no)? else { continue };
+            let view = RoomView::new(self.rooms, self.reader, &room);
+            let joined = Scan::prefix((no, StoredMembership::Join.key())).limit(left);
+            let members = MEMBER_BY_ROOM.scan_with(self.reader, joined)?;
+            left -= members.len();
+            for ((_, _, user_id), row) in members {
+                let is_ours = user_id.server_name() == self.rooms.inner.server_name;
+                if is_ours || !seen.insert(user_id.clone()) {
+                    continue;
+                }
+                let event = view.event(row.0)?;
+                let named = event.and_then(|event| event.pdu.content_as::<Named>().ok());
+                let Named { displayname, avatar_url } = named.unwrap_or_default();
+                if let Some(rank) = rank(term, &user_id, displayname.as_deref()) {
+                    found.push((rank, FoundUser { user_id, displayname, avatar_url }));
+                }
+                if found.len() >= USERS_FOUND_MAX {
+                    return Ok(true);
+                }
+            }
+            if left == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether somebody is in a room with the asker, or in one that is open to everybody.
