@@ -95,17 +95,8 @@ impl Device {
             .with_context(|| format!("{who} logs {name} in"))?;
         let heard = Arc::default();
         listen(&client, &heard);
-        let mut device = Self {
-            client,
-            heard,
-            way,
-            loops: None,
-        };
-        device
-            .client
-            .encryption()
-            .wait_for_e2ee_initialization_tasks()
-            .await;
+        let mut device = Self { client, heard, way, loops: None };
+        device.client.encryption().wait_for_e2ee_initialization_tasks().await;
         device.start().await?;
         Ok(device)
     }
@@ -132,37 +123,25 @@ impl Device {
     }
 
     pub fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub fn user(&self) -> OwnedUserId {
-        self.client
-            .user_id()
-            .map(ToOwned::to_owned)
-            .expect("a device is logged in")
+        self.client.user_id().map(ToOwned::to_owned).expect("a device is logged in")
     }
 
     /// A room the device is in, once it was told.
     pub async fn room(&self, id: &RoomId) -> anyhow::Result<Room> {
-        let joined = async || {
-            self.client
-                .get_room(id)
-                .is_some_and(|room| room.state() == RoomState::Joined)
-        };
+        let joined =
+            async || self.client.get_room(id).is_some_and(|room| room.state() == RoomState::Joined);
         until(joined).await;
-        self.client
-            .get_room(id)
-            .with_context(|| format!("{} never heard of {id}", self.user()))
+        self.client.get_room(id).with_context(|| format!("{} never heard of {id}", self.user()))
     }
 
     /// Joins a room once the invitation is there.
     pub async fn joins(&self, id: &RoomId) -> anyhow::Result<()> {
         let invited = async || {
-            self.client
-                .get_room(id)
-                .is_some_and(|room| room.state() == RoomState::Invited)
+            self.client.get_room(id).is_some_and(|room| room.state() == RoomState::Invited)
         };
         until(invited).await;
         self.client.join_room_by_id(id).await?;
@@ -172,11 +151,7 @@ impl Device {
     /// Sends a text once the device knows how the room's messages are sent.
     pub async fn say(&self, id: &RoomId, text: &str) -> anyhow::Result<OwnedEventId> {
         let room = self.room(id).await?;
-        Ok(room
-            .send(RoomMessageEventContent::text_plain(text))
-            .await?
-            .response
-            .event_id)
+        Ok(room.send(RoomMessageEventContent::text_plain(text)).await?.response.event_id)
     }
 
     /// Whether the device comes to read a text. Keys may come by a connection of their own, or from
@@ -204,9 +179,7 @@ impl Device {
             let Some(session) = session.map(ToOwned::to_owned) else {
                 continue;
             };
-            let read = found
-                .raw()
-                .deserialize_as_unchecked::<OriginalSyncRoomMessageEvent>();
+            let read = found.raw().deserialize_as_unchecked::<OriginalSyncRoomMessageEvent>();
             let mut heard = self.heard();
             heard.unreadable.retain(|(_, it)| *it != event);
             heard.messages.extend(read.ok().map(|read| Message {
@@ -220,11 +193,7 @@ impl Device {
 
     /// A text the device has read.
     pub fn read(&self, text: &str) -> Option<Message> {
-        self.heard()
-            .messages
-            .iter()
-            .find(|message| message.body == text)
-            .cloned()
+        self.heard().messages.iter().find(|message| message.body == text).cloned()
     }
 
     /// Whether the device comes to know the keys of another, without which it sends it none.
@@ -233,13 +202,7 @@ impl Device {
         let Some(id) = other.client.device_id() else {
             return false;
         };
-        until(async || {
-            encryption
-                .get_device(&user, id)
-                .await
-                .is_ok_and(|it| it.is_some())
-        })
-        .await
+        until(async || encryption.get_device(&user, id).await.is_ok_and(|it| it.is_some())).await
     }
 
     /// How often its sliding sync had to begin anew.
@@ -275,11 +238,7 @@ pub async fn client(stage: &Stage) -> anyhow::Result<Client> {
         .homeserver_url(&stage.url)
         .sliding_sync_version_builder(VersionBuilder::DiscoverNative)
         .with_encryption_settings(encryption)
-        .request_config(
-            RequestConfig::new()
-                .timeout(Duration::from_secs(20))
-                .retry_limit(3),
-        )
+        .request_config(RequestConfig::new().timeout(Duration::from_secs(20)).retry_limit(3))
         .build()
         .await?)
 }
@@ -294,11 +253,7 @@ pub fn password(stage: &Stage, who: &str, asked: &UiaaInfo) -> anyhow::Result<Au
 
 fn listen(client: &Client, heard: &Arc<Mutex<Heard>>) {
     let note = move |heard: &Arc<Mutex<Heard>>, what: &dyn Fn(&mut Heard)| {
-        what(
-            &mut heard
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner()),
-        );
+        what(&mut heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
     };
     let told = heard.clone();
     client.add_event_handler(
@@ -312,9 +267,7 @@ fn listen(client: &Client, heard: &Arc<Mutex<Heard>>) {
             let asks = matches!(event.content.msgtype, MessageType::VerificationRequest(_));
             note(&told, &|heard| {
                 if asks {
-                    heard
-                        .requests
-                        .push((message.sender.clone(), message.event.to_string()));
+                    heard.requests.push((message.sender.clone(), message.event.to_string()));
                 }
                 heard.messages.push(message.clone());
             });
@@ -329,10 +282,7 @@ fn listen(client: &Client, heard: &Arc<Mutex<Heard>>) {
     });
     let told = heard.clone();
     client.add_event_handler(move |event: ToDeviceKeyVerificationRequestEvent| {
-        let asked = (
-            event.sender.clone(),
-            event.content.transaction_id.to_string(),
-        );
+        let asked = (event.sender.clone(), event.content.transaction_id.to_string());
         note(&told, &|heard| heard.requests.push(asked.clone()));
         async {}
     });
@@ -359,9 +309,7 @@ async fn split(client: Client, heard: Arc<Mutex<Heard>>) {
     };
     let (mut e2ee, mut to_device) = (E2EE::default(), ToDevice::default());
     (e2ee.enabled, to_device.enabled) = (Some(true), Some(true));
-    let keys = keys
-        .with_e2ee_extension(e2ee)
-        .with_to_device_extension(to_device);
+    let keys = keys.with_e2ee_extension(e2ee).with_to_device_extension(to_device);
     let rooms = rooms.add_list(all_rooms()).with_all_extensions();
     let rooms = rooms.without_e2ee_extension().without_to_device_extension();
     tokio::join!(follow(keys, heard.clone()), follow(rooms, heard));
@@ -375,15 +323,9 @@ async fn follow(builder: SlidingSyncBuilder, heard: Arc<Mutex<Heard>>) {
         let stream = sync.sync();
         pin_mut!(stream);
         while let Some(answer) = stream.next().await {
-            let kind = answer
-                .as_ref()
-                .err()
-                .and_then(|stop| stop.client_api_error_kind());
+            let kind = answer.as_ref().err().and_then(|stop| stop.client_api_error_kind());
             if kind == Some(&ErrorKind::UnknownPos) {
-                heard
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner())
-                    .expired += 1;
+                heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).expired += 1;
             }
         }
         tokio::time::sleep(RETRY).await;
@@ -411,9 +353,5 @@ pub fn required_state() -> Vec<(StateEventType, String)> {
         StateEventType::RoomHistoryVisibility,
     ];
     let members = ["$LAZY", "$ME"].map(|who| (StateEventType::RoomMember, who.to_owned()));
-    everyone
-        .map(|kind| (kind, String::new()))
-        .into_iter()
-        .chain(members)
-        .collect()
+    everyone.map(|kind| (kind, String::new())).into_iter().chain(members).collect()
 }
