@@ -28,8 +28,9 @@ pub(crate) async fn follow(search: Search) {
         published.mark_unchanged();
         for slot in (0..search.inner.rooms.store().slots()).map(SlotNo) {
             let caught_up = tokio::select! {
-                caught_up = catch_up(&search, slot) => caught_up,
+                biased;
                 () = &mut stopping => return,
+                caught_up = catch_up(&search, slot) => caught_up,
             };
             if let Err(error) = caught_up {
                 let error = &error as &dyn std::error::Error;
@@ -37,12 +38,14 @@ pub(crate) async fn follow(search: Search) {
             }
         }
         tokio::select! {
-            changed = published.changed() => if changed.is_err() { return },
+            biased;
             () = &mut stopping => return,
+            changed = published.changed() => if changed.is_err() { return },
         }
         tokio::select! {
-            () = clock.sleep(SEARCH_GATHER) => {}
+            biased;
             () = &mut stopping => return,
+            () = clock.sleep(SEARCH_GATHER) => {}
         }
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn keep(handle: &PrometheusHandle, environment: &Environment) {
                 }
             };
             tokio::select! {
+                biased;
                 () = upkeep => {}
                 () = stopping => {}
             }

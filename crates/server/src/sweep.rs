@@ -65,6 +65,7 @@ pub(crate) fn start(
             let pause = next.map_or(EVERY_MS, |due| due.saturating_sub(now));
             let pause = Duration::from_millis(pause.clamp(PAUSE_MS, EVERY_MS));
             tokio::select! {
+                biased;
                 () = clock.sleep(pause) => {}
                 () = swapped.notified() => {}
             }
@@ -74,6 +75,7 @@ pub(crate) fn start(
         "sweep",
         Box::pin(async move {
             tokio::select! {
+                biased;
                 () = work => {}
                 () = stopping => {}
             }

@@ -33,15 +33,17 @@ pub(crate) async fn follow(hub: Arc<Hub>, rooms: Rooms, environment: Environment
                 );
             }
             tokio::select! {
-                () = clock.sleep(PRESENCE_WAKE_EVERY) => continue,
+                biased;
                 () = &mut stopping => return,
+                () = clock.sleep(PRESENCE_WAKE_EVERY) => continue,
             }
         }
         let end = presence.next_end().map(|end| end.saturating_sub(clock.monotonic()));
         tokio::select! {
+            biased;
+            () = &mut stopping => return,
             changed = changed.changed() => if changed.is_err() { return },
             () = clock.sleep(end.unwrap_or_default()), if end.is_some() => {}
-            () = &mut stopping => return,
         }
     }
 }

@@ -31,8 +31,9 @@ pub(crate) async fn follow(hub: Arc<Hub>, rooms: Rooms, environment: Environment
         if let Err(error) = catch_up(&hub, &rooms).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot follow the log");
             tokio::select! {
-                () = environment.clock.sleep(RETRY) => continue,
+                biased;
                 () = &mut stopping => return,
+                () = environment.clock.sleep(RETRY) => continue,
             }
         }
         typed.mark_unchanged();
@@ -42,6 +43,7 @@ pub(crate) async fn follow(hub: Arc<Hub>, rooms: Rooms, environment: Environment
         let clock = &environment.clock;
         let end = typing.next_end().map(|end| end.saturating_sub(clock.monotonic()));
         tokio::select! {
+            biased;
             changed = published.changed() => if changed.is_err() { return },
             changed = typed.changed() => if changed.is_err() { return },
             () = clock.sleep(end.unwrap_or_default()), if end.is_some() => {

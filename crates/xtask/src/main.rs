@@ -12,11 +12,7 @@ mod frozen;
 mod steps;
 mod tidy;
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 
@@ -59,6 +55,9 @@ fn run(arguments: &[String]) -> Result<()> {
 
 /// The folder of the root manifest, wherever the command was called from.
 fn workspace_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_owned()
+    // Cargo says so when it runs something. What was compiled in may be another checkout, where several
+    // share a target folder.
+    let told = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = told.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    here.ancestors().nth(2).unwrap_or(&here).to_owned()
 }

@@ -40,6 +40,7 @@ impl Accounts {
                     }
                 };
                 tokio::select! {
+                    biased;
                     () = environment.clock.sleep(pause) => {}
                     () = accounts.0.mail_bell.notified() => {}
                 }
@@ -49,6 +50,7 @@ impl Accounts {
             "accounts.mail",
             Box::pin(async move {
                 tokio::select! {
+                    biased;
                     () = work => {}
                     () = stopping => {}
                 }

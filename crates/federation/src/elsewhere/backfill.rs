@@ -41,6 +41,7 @@ impl Federation {
         let stopping = environment.spawner.stopping();
         let fetch = async move {
             tokio::select! {
+                biased;
                 // Whoever asked may have stopped waiting.
                 fetched = federation.backfill_in_turn(&room_id, missing) => drop(tell.send(fetched)),
                 () = stopping => {}
@@ -49,6 +50,7 @@ impl Federation {
         environment.spawner.spawn("federation.backfill", Box::pin(fetch));
         let late = environment.clock.sleep(HISTORY_WAIT_MAX);
         let fetched = tokio::select! {
+            biased;
             fetched = told => fetched.ok(),
             () = late => None,
         };

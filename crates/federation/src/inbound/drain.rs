@@ -117,6 +117,7 @@ impl Federation {
         let (this, stopping) = (self.clone(), spawner.stopping());
         let following = async move {
             tokio::select! {
+                biased;
                 () = this.follow_recoveries() => {}
                 () = stopping => {}
             }
@@ -154,6 +155,7 @@ impl Federation {
         let stopping = spawner.stopping();
         let working = async move {
             tokio::select! {
+                biased;
                 () = this.work_off(&room_id, &drain) => {}
                 () = stopping => {}
             }
@@ -183,6 +185,7 @@ impl Federation {
                 }
                 Left::Waiting => {
                     tokio::select! {
+                        biased;
                         () = clock.sleep(pause) => pause = (pause * 2).min(GAP_RETRY_LAST),
                         () = drain.bell.notified() => {}
                     }
@@ -213,6 +216,7 @@ impl Federation {
         let clock = &self.inner.parts.environment.clock;
         let closing = self.close_gaps(room_id, items, tries);
         let outcomes = tokio::select! {
+            biased;
             outcomes = closing => outcomes?,
             () = clock.sleep(GAP_TIME_MAX) => {
                 tracing::debug!("closing the gaps of a room took too long");

@@ -38,6 +38,7 @@ impl Sender {
             self.run().await;
         };
         tokio::select! {
+            biased;
             () = followed => {}
             () = &mut stopping => {}
         }
@@ -245,6 +246,7 @@ impl Sender {
         let stopping = environment.spawner.stopping();
         let work = async move {
             tokio::select! {
+                biased;
                 () = sender.work(&server) => {}
                 () = stopping => {}
             }

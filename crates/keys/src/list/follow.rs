@@ -87,14 +87,16 @@ impl Keys {
                 Err(error) => {
                     tracing::warn!(%error, "cannot follow the log for device lists");
                     tokio::select! {
-                        () = environment.clock.sleep(RETRY) => continue,
+                        biased;
                         () = &mut stopping => return,
+                        () = environment.clock.sleep(RETRY) => continue,
                     }
                 }
             }
             tokio::select! {
-                changed = published.changed() => if changed.is_err() { return },
+                biased;
                 () = &mut stopping => return,
+                changed = published.changed() => if changed.is_err() { return },
             }
         }
     }

@@ -66,6 +66,7 @@ impl Push {
             self.run().await;
         };
         tokio::select! {
+            biased;
             () = followed => {}
             () = &mut stopping => {}
         }
@@ -89,6 +90,7 @@ impl Push {
             let pause =
                 self.hub().next_rested().map(|until| until.saturating_sub(clock.monotonic()));
             tokio::select! {
+                biased;
                 changed = published.changed() => if changed.is_err() { return },
                 () = self.bell().notified() => {}
                 () = clock.sleep(pause.unwrap_or_default()), if pause.is_some() => {}
@@ -192,6 +194,7 @@ impl Push {
         let stopping = self.environment().spawner.stopping();
         let work = async move {
             tokio::select! {
+                biased;
                 () = push.work(&id) => {}
                 () = stopping => {}
             }

@@ -35,6 +35,7 @@ impl hyper::rt::Executor<BoxFuture<'static, ()>> for Connections {
         let stopping = self.0.spawner.stopping();
         let until_stopped = async move {
             tokio::select! {
+                biased;
                 () = connection => {}
                 () = stopping => {}
             }

@@ -57,6 +57,7 @@ impl Connector {
         let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp);
         let late = self.router.environment.clock.sleep(REMOTE_HANDSHAKE_MAX);
         let done = tokio::select! {
+            biased;
             done = handshake => done.map_err(|error| error.to_string()),
             () = late => Err("no answer in time".to_owned()),
         };
@@ -104,12 +105,14 @@ impl Connector {
                 let late = clock.sleep(REMOTE_CONNECT_MAX);
                 trying.push(async move {
                     tokio::select! {
+                        biased;
                         tcp = TcpStream::connect(socket) => (tcp, socket),
                         () = late => (Err(io::ErrorKind::TimedOut.into()), socket),
                     }
                 });
             }
             tokio::select! {
+                biased;
                 tried = trying.next() => match tried {
                     Some((Ok(tcp), socket)) => {
                         // Only latency suffers if it cannot be set.

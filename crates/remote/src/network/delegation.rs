@@ -87,6 +87,7 @@ impl Delegations {
         let spawner = Arc::clone(&inner.environment.spawner);
         let asking = async move {
             tokio::select! {
+                biased;
                 fetched = fetch(&inner.client, &inner.environment, &host) => {
                     inner.learn(&host, fetched);
                 }

@@ -220,6 +220,7 @@ mod tests {
     async fn asking<T>(ask: impl AsyncFnOnce(&SystemNames) -> T) -> T {
         let (names, serving) = resolver().await;
         tokio::select! {
+            biased;
             found = ask(&names) => found,
             () = serving => unreachable!("a name server does not end"),
         }

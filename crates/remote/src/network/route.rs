@@ -139,6 +139,7 @@ impl Router {
 
     async fn service(&self, service: String) -> Result<Vec<ServiceRecord>, String> {
         tokio::select! {
+            biased;
             records = self.names.services(service) => records,
             () = self.environment.clock.sleep(SRV_LOOKUP_MAX) => Err("no answer in time".to_owned()),
         }

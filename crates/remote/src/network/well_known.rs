@@ -48,6 +48,7 @@ struct File {
 pub(crate) async fn fetch(client: &HttpClient, environment: &Environment, host: &str) -> Fetched {
     let late = environment.clock.sleep(WELL_KNOWN_FETCH_MAX);
     tokio::select! {
+        biased;
         fetched = follow(client, environment, host) => fetched,
         () = late => Fetched::Failed("no answer in time".to_owned()),
     }

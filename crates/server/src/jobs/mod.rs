@@ -50,6 +50,7 @@ pub(crate) fn start(
         "durable jobs",
         Box::pin(async move {
             tokio::select! {
+                biased;
                 () = runner.run() => {}
                 () = stopping => {}
             }
@@ -81,6 +82,8 @@ impl Runner {
                 }
             };
             tokio::select! {
+                // In order, so that a simulation with a seed tells one story.
+                biased;
                 Some((place, stored)) = running.next() => {
                     under_way.leave(&place);
                     self.after_an_end(stored).await;
