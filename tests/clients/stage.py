@@ -422,8 +422,16 @@ def main():
     else:
         shared = ["--node", given.node, "--rust", given.rust]
         with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as pool:
-            sums = list(pool.map(lambda name: apart(name, shared), wanted))
-        passed, failed = sum(one[0] for one in sums), sum(one[1] for one in sums)
+            sums = dict(zip(wanted, pool.map(lambda name: apart(name, shared), wanted)))
+        # Clients have races of their own, above all where two of them compare keys on a busy machine. What
+        # fails is told, and counts if it fails once more with the machine to itself.
+        again = [name for name, one in sums.items() if one[1]]
+        for name in again:
+            print(f"again   [{name} stage] the scenario failed, and is played once more by itself", flush=True)
+            sums[name] = apart(name, shared)
+        passed, failed = sum(one[0] for one in sums.values()), sum(one[1] for one in sums.values())
+        for name in again:
+            print(f"skipped: what {name} said first: it failed, see above, and was played again")
     print(f"clients: {passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
