@@ -431,7 +431,7 @@ def main():
             sums[name] = apart(name, shared)
         passed, failed = sum(one[0] for one in sums.values()), sum(one[1] for one in sums.values())
         for name in again:
-            print(f"skipped: what {name} said first: it failed, see above, and was played again")
+            print(f"played twice: {name}, which failed beside others, see above")
     print(f"clients: {passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
