@@ -1,5 +1,7 @@
 """Facts a scenario states, and the plain HTTP it states some of them over."""
 
+import asyncio
+import json
 import sys
 import traceback
 from contextlib import contextmanager
@@ -8,7 +10,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 from asking import fetch, path, say  # noqa: E402
 
-__all__ = ["Facts", "fetch", "path", "plain", "refused", "restart", "say"]
+__all__ = ["Facts", "fetch", "path", "plain", "play", "refused", "restart", "say"]
+
+PLAY_S_MAX = 300
 
 
 class Facts:
@@ -38,6 +42,19 @@ class Facts:
             traceback.print_exc(limit=6, file=sys.stdout)
             self.check(f"{name} runs to its end", False, "the exception above")
 
+    async def acts(self, acts, goes_on, cast):
+        """Plays acts one after the other while there is what they need; closes the cast, and sums up."""
+        try:
+            for act in acts:
+                with self.part(act.__name__):
+                    await act()
+                if not goes_on():
+                    break
+        finally:
+            for one in cast():
+                await one.close()
+        return self.finish()
+
     def finish(self):
         """Prints the sum; the exit code of the scenario."""
         print(f"{self.passed} passed, {self.failed} failed", flush=True)
@@ -62,6 +79,12 @@ def refused(answer, errcode="M_GUEST_ACCESS_FORBIDDEN"):
         and body.get("errcode") == errcode
         and isinstance(body.get("org.vestibule.reason"), str)
     )
+
+
+def play(scenario):
+    """Plays a scenario on the stage that the command line names, and ends the process."""
+    stage = json.loads(Path(sys.argv[1]).read_text())
+    sys.exit(asyncio.run(asyncio.wait_for(scenario(stage).play(), PLAY_S_MAX)))
 
 
 def restart():

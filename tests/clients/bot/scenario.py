@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE.parent / "nio"))
 from crypto import ENCRYPTED, Device  # noqa: E402
-from facts import Facts, fetch, path, restart  # noqa: E402
+from facts import Facts, fetch, path, play, restart  # noqa: E402
 
 
 def dot():
@@ -188,21 +188,11 @@ class Scenario:
             self.goodbye,
         ]
         try:
-            for act in acts:
-                with self.facts.part(act.__name__):
-                    await act()
-                if not hasattr(self, "devices"):
-                    break  # Without the bot there is no play.
+            # Without the bot there is no play.
+            return await self.facts.acts(acts, lambda: hasattr(self, "devices"), lambda: [self.alice])
         finally:
             await self.stop()
-            await self.alice.close()
-        return self.facts.finish()
-
-
-async def main():
-    stage = json.loads(Path(sys.argv[1]).read_text())
-    return await asyncio.wait_for(Scenario(stage).play(), 300)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    play(Scenario)

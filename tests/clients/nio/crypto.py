@@ -1,7 +1,6 @@
 """Encrypted rooms through matrix-nio: devices that come and go, their keys, and what must stay dark."""
 
 import asyncio
-import json
 import logging
 import sys
 import time
@@ -12,7 +11,7 @@ from nio.crypto.attachments import decrypt_attachment
 from nio.exceptions import OlmUnverifiedDeviceError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from facts import Facts, fetch, path, plain, restart, say  # noqa: E402
+from facts import Facts, fetch, path, plain, play, restart, say  # noqa: E402
 
 PATIENCE_S = 15
 SYNC_MS = 1_000
@@ -432,22 +431,9 @@ class Scenario:
             self.meet, self.trust, self.short_strings, self.later, self.attachment, self.export, self.one_time_keys,
             self.deletion, self.rotation, self.away, self.goodbye,
         ]
-        try:
-            for act in acts:
-                with self.facts.part(act.__name__):
-                    await act()
-                if not hasattr(self, "room"):
-                    break  # Without the room there is no play.
-        finally:
-            for device in self.cast:
-                await device.close()
-        return self.facts.finish()
-
-
-async def main():
-    stage = json.loads(Path(sys.argv[1]).read_text())
-    return await asyncio.wait_for(Scenario(stage).play(), 300)
+        # Without the room there is no play.
+        return await self.facts.acts(acts, lambda: hasattr(self, "room"), lambda: self.cast)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    play(Scenario)

@@ -1,7 +1,5 @@
 """What a client asks of a server from day to day, through every call matrix-nio has for it, held against its schemas."""
 
-import asyncio
-import json
 import logging
 import struct
 import sys
@@ -15,7 +13,7 @@ from nio.responses import RoomUpgradeResponse
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from crypto import Device  # noqa: E402
-from facts import Facts, path  # noqa: E402
+from facts import Facts, path, play  # noqa: E402
 
 logging.getLogger("nio").setLevel(logging.ERROR)
 logging.getLogger("nio.crypto").setLevel(logging.CRITICAL)
@@ -288,22 +286,9 @@ class Scenario:
             self.meet, self.profiles, self.messages, self.relations, self.state, self.comings_and_goings, self.spaces,
             self.rules, self.files, self.direct, self.upgrade, self.goodbye,
         ]
-        try:
-            for act in acts:
-                with self.facts.part(act.__name__):
-                    await act()
-                if not hasattr(self, "room"):
-                    break  # Without the room there is no play.
-        finally:
-            for device in self.cast:
-                await device.close()
-        return self.facts.finish()
-
-
-async def main():
-    stage = json.loads(Path(sys.argv[1]).read_text())
-    return await asyncio.wait_for(Scenario(stage).play(), 300)
+        # Without the room there is no play.
+        return await self.facts.acts(acts, lambda: hasattr(self, "room"), lambda: self.cast)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    play(Scenario)

@@ -1,7 +1,6 @@
 """The guest scenario through matrix-nio: two members, a moderator, and people without an account."""
 
 import asyncio
-import json
 import sys
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from urllib.parse import quote
 import nio
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from facts import Facts, path, plain, refused, say  # noqa: E402
+from facts import Facts, path, plain, play, refused, say  # noqa: E402
 
 FORBIDDEN = "M_FORBIDDEN"
 GUEST_FORBIDDEN = "M_GUEST_ACCESS_FORBIDDEN"
@@ -411,22 +410,9 @@ class Scenario:
             self.meet, self.front_door, self.ceiling, self.wrong_doors, self.back_doors, self.same_handler,
             self.join_rules, self.listed, self.space, self.closing, self.goodbye,
         ]
-        try:
-            for act in acts:
-                with self.facts.part(act.__name__):
-                    await act()
-                if len(self.cast) < CAST:
-                    break  # Without the cast there is no play.
-        finally:
-            for person in self.cast:
-                await person.close()
-        return self.facts.finish()
-
-
-async def main():
-    stage = json.loads(Path(sys.argv[1]).read_text())
-    return await asyncio.wait_for(Scenario(stage).play(), 300)
+        # Without the cast there is no play.
+        return await self.facts.acts(acts, lambda: len(self.cast) >= CAST, lambda: self.cast)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    play(Scenario)

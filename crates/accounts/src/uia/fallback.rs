@@ -48,7 +48,11 @@ impl Accounts {
         peer: IpAddr,
     ) -> Result<Option<FallbackMail>, RequestValidationError> {
         let found = self.0.uia.find(session, self.0.monotonic());
-        let Some(purpose) = found.and_then(|(asked, _)| asked.email_for) else { return Ok(None) };
+        let asked = found.map(|(asked, _)| asked);
+        let wants = |asked: &Asked| asked.flows.iter().any(|flow| flow.contains(&Stage::Email));
+        let Some(purpose) = asked.filter(wants).and_then(|asked| asked.email_for) else {
+            return Ok(None);
+        };
         let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let client_secret = self.0.environment.random_text(alphabet, 32);
         let sid = self

@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use tracing::instrument;
 use vestibule_accounts::{
-    Accounts, FallbackMail, FallbackStage, Proof, RequestValidationError, Stage, UiaError,
+    Accounts, FallbackMail, FallbackStage, Proof, RequestValidationError, Stage,
 };
 use vestibule_http::{ClientAddress, IncomingForm, MatrixError};
 use vestibule_types::Secret;
@@ -61,10 +61,10 @@ impl Form {
                 both.map(|(sid, client_secret)| Proof::Email { sid, client_secret })
             }
         };
-        match (proof, email) {
-            (Some(proof), _) => Sent::Proof(proof),
-            (None, Some(email)) => Sent::Address(email),
-            (None, None) => Sent::Nothing,
+        match (proof, stage, email) {
+            (Some(proof), ..) => Sent::Proof(proof),
+            (None, Stage::Email, Some(email)) => Sent::Address(email),
+            (None, ..) => Sent::Nothing,
         }
     }
 }
@@ -104,7 +104,7 @@ pub(super) async fn handle(
         Sent::Proof(proof) => match accounts.prove_by_fallback(&query.session, proof, peer).await {
             Ok(Ok(())) => Ok(done()),
             Ok(Err(failure)) => Ok(again(&failure.to_string())),
-            Err(error) => Err(prove_answer(error)),
+            Err(error) => Err(uiaa::answer(error)),
         },
     }
 }
@@ -159,10 +159,6 @@ fn done() -> Response {
          <script src=\"{AUTH_DONE_SCRIPT}\"></script>"
     );
     page::shown(StatusCode::OK, TITLE, &text)
-}
-
-fn prove_answer(error: UiaError) -> MatrixError {
-    uiaa::answer(error)
 }
 
 fn mail_answer(

@@ -142,6 +142,7 @@ fn not_made(error: ThumbnailError) -> MatrixError {
         ThumbnailError::TooLargeElsewhere => {
             MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::TooLarge, error.to_string())
         }
+        ThumbnailError::Gone => MatrixError::not_found(error.to_string()),
         ThumbnailError::Busy => unavailable(&error),
         ThumbnailError::Disk(cause) => internal(&cause),
         ThumbnailError::Storage(cause) => failure::storage(cause),

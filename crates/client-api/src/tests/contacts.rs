@@ -453,3 +453,16 @@ async fn a_password_is_reset_on_a_page_by_whoever_reads_the_mail() {
     assert_eq!(status, 200, "{body}");
     assert_eq!(scene.server.log_in("alice", "coffee").await.0, 200);
 }
+
+#[tokio::test]
+async fn no_page_mails_where_no_address_is_asked_for() {
+    let scene = scene();
+    let wanted = json!({ "username": "alice", "password": "tea" });
+    let (_, body) = scene.server.ask(Method::POST, "/_matrix/client/v3/register", wanted).await;
+    let session = body["session"].as_str().unwrap();
+    for (stage, status) in [("m.login.email.identity", 404), ("m.login.registration_token", 401)] {
+        let page = format!("/_matrix/client/v3/auth/{stage}/fallback/web?session={session}");
+        assert_eq!(scene.server.page(&page, Some("email=bob%40mail.example")).await.0, status);
+    }
+    assert_eq!(scene.letters().await.len(), 0);
+}

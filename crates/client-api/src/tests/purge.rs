@@ -6,7 +6,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use parking_lot::Mutex;
 use ruma::ServerName;
-use vestibule_media::{FetchMediaError, FetchedMedia, ObjectStore, Purged, RemoteMedia};
+use vestibule_media::{
+    DownloadMediaError, FetchMediaError, FetchedMedia, ObjectStore, Purged, RemoteMedia,
+};
 use vestibule_types::BoxFuture;
 
 use super::*;
@@ -166,4 +168,26 @@ async fn a_file_that_no_row_leads_to_goes_and_those_in_use_stay() {
     assert!(!server.objects.exists([7; 32]).await.unwrap());
     assert_eq!(server.downloads(&alice, &own).await, 200);
     assert_eq!(server.downloads(&alice, "b.example/copy").await, 200);
+}
+
+#[tokio::test]
+async fn a_copy_that_goes_while_it_is_asked_for_is_not_found_and_a_lost_file_of_ours_is_a_fault() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let elsewhere = Arc::new(Elsewhere::default());
+    server.api.media.set_remote(elsewhere.clone());
+    elsewhere.0.lock().insert("copy".to_owned(), "a copy");
+    assert_eq!(server.downloads(&alice, "b.example/copy").await, 200);
+    let own = server.upload(&alice, "our own").await;
+    let (_, id) = own.split_once('/').unwrap();
+    let wanted = server.api.media.own(id.to_owned(), Duration::ZERO);
+    let ours = server.api.media.find_media(&wanted).await.unwrap();
+    for digest in server.objects.list(None, 10).await.unwrap() {
+        assert!(server.objects.remove(digest, u64::MAX).await.unwrap());
+    }
+    assert_eq!(server.downloads(&alice, "b.example/copy").await, 404);
+    let picture = "/_matrix/client/v1/media/thumbnail/b.example/copy?width=8&height=8";
+    assert_eq!(error(server.get(picture, &alice).await), code(404, "M_NOT_FOUND"));
+    let lost = server.api.media.open_file(&ours, 0..ours.size).await;
+    assert!(matches!(lost, Err(DownloadMediaError::Disk(_))));
 }

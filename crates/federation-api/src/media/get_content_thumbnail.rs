@@ -44,6 +44,7 @@ fn not_made(error: ThumbnailError) -> MatrixError {
         ThumbnailError::TooLarge | ThumbnailError::TooLargeElsewhere => {
             MatrixError::too_large(error.to_string())
         }
+        ThumbnailError::Gone => MatrixError::not_found(error.to_string()),
         ThumbnailError::Busy => unavailable(&error),
         ThumbnailError::Disk(cause) => internal(&cause),
         ThumbnailError::Storage(cause) => failure::storage(cause),

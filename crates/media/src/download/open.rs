@@ -171,7 +171,8 @@ impl Media {
         self.find_media(wanted).await
     }
 
-    /// Opens a part of a file that was found.
+    /// Opens a part of a file that was found. A copy of another server's file may have been removed
+    /// meanwhile; then there is none.
     pub async fn open_file(
         &self,
         info: &FileInfo,
@@ -179,7 +180,13 @@ impl Media {
     ) -> Result<OpenFile, DownloadMediaError> {
         let opened = self.inner.parts.objects.open(info.digest, span).await;
         let reader = opened.map_err(DownloadMediaError::Disk)?;
-        let lost = || DownloadMediaError::Disk(io::ErrorKind::NotFound.into());
+        let lost = || {
+            if info.ours {
+                DownloadMediaError::Disk(io::ErrorKind::NotFound.into())
+            } else {
+                DownloadMediaError::NotFound
+            }
+        };
         Ok(OpenFile(reader.ok_or_else(lost)?))
     }
 

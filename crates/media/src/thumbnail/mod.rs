@@ -46,6 +46,9 @@ pub enum ThumbnailError {
     /// The image is too large, and comes from another server.
     #[error("the image is too large to make thumbnails of")]
     TooLargeElsewhere,
+    /// The image was a copy of another server's, and was removed meanwhile.
+    #[error("there is no such media")]
+    Gone,
     /// Too many thumbnails are being made.
     #[error("too many thumbnails are being made")]
     Busy,
@@ -84,10 +87,12 @@ impl Media {
         source: &FileInfo,
         wanted: Thumbnail,
     ) -> Result<FileInfo, ThumbnailError> {
-        self.thumbnail_of(source, wanted).await.map_err(|error| match error {
+        let made = self.thumbnail_of(source, wanted).await.map_err(|error| match error {
             ThumbnailError::TooLarge if !source.ours => ThumbnailError::TooLargeElsewhere,
             error => error,
-        })
+        });
+        // The picture goes with the file it was made of.
+        Ok(FileInfo { ours: source.ours, ..made? })
     }
 
     async fn thumbnail_of(
@@ -148,9 +153,14 @@ impl Media {
     ) -> Result<Option<Picture>, ThumbnailError> {
         let parts = &self.inner.parts;
         let opened = parts.objects.open(source.digest, 0..source.size).await;
-        let mut reader = opened
-            .and_then(|it| it.ok_or_else(|| io::ErrorKind::NotFound.into()))
-            .map_err(ThumbnailError::Disk)?;
+        let lost = || {
+            if source.ours {
+                ThumbnailError::Disk(io::ErrorKind::NotFound.into())
+            } else {
+                ThumbnailError::Gone
+            }
+        };
+        let mut reader = opened.map_err(ThumbnailError::Disk)?.ok_or_else(lost)?;
         let mut image = Vec::new();
         while let Some(piece) = reader.read().await.map_err(ThumbnailError::Disk)? {
             image.extend_from_slice(&piece);

@@ -38,7 +38,8 @@ impl Rooms {
     }
 
     async fn line_up(&self, page: NoticeToAll) -> Result<(), StorageError> {
-        let payload = serde_json::to_vec(&page).unwrap_or_default();
+        let payload = serde_json::to_vec(&page)
+            .map_err(|error| StorageError::corrupt("server_notice", error))?;
         let now = self.inner.env.now_ms();
         let lined_up = self
             .inner

@@ -327,8 +327,8 @@ impl World {
             self.pause(ROUND).await;
             problems.clear();
             for room in &self.rooms {
-                let room_id = &room.room_id;
-                problems.extend(verdict::differences(&self.servers, &self.people, room_id).await);
+                let room = (room.room_id.as_str(), self.plan.temper);
+                problems.extend(verdict::differences(&self.servers, &self.people, room).await);
             }
             if problems.is_empty() {
                 break;

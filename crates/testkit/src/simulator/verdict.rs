@@ -11,7 +11,10 @@ use vestibule_storage::{
     tables::room::{EVENT_BY_ID, EVENT_BY_NO, EVENT_STATE, ROOM_HEAD, ROOM_NO_BY_ID},
 };
 
-use super::server::{SimPerson, SimServer};
+use super::{
+    Temper,
+    server::{SimPerson, SimServer},
+};
 use crate::server::segment;
 
 const V3: &str = "/_matrix/client/v3";
@@ -221,15 +224,19 @@ fn people_of(people: &[SimPerson], server: usize) -> Vec<&str> {
 pub(super) async fn differences(
     servers: &[SimServer],
     people: &[SimPerson],
-    room_id: &str,
+    (room_id, temper): (&str, Temper),
 ) -> Vec<String> {
+    // Only who changes the rules for coming in and for seeing brings about what is let pass here.
+    let meddled = temper == Temper::Meddlesome;
     let mut looks = Vec::new();
     for person in people {
         if let Some(seen) = look(&servers[person.server], person, room_id).await {
             looks.push((person.server, seen));
         }
     }
-    leave_out_the_unheard(servers, people, &mut looks).await;
+    if meddled {
+        leave_out_the_unheard(servers, people, &mut looks).await;
+    }
     let mut found = Vec::new();
     let Some((_, first)) = looks.first().cloned() else {
         return vec![format!("nobody is left in {room_id}")];
@@ -274,7 +281,7 @@ pub(super) async fn differences(
                     _ => people_of(people, *server),
                 };
                 let around = at(servers, people, (&looks, room_id, event)).await;
-                if around.is_some_and(|around| around.hides_from(&whose)) {
+                if meddled && around.is_some_and(|around| around.hides_from(&whose)) {
                     continue;
                 }
                 let user = &seen.user_id;
