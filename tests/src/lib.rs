@@ -12,6 +12,7 @@ mod person;
 mod program;
 mod town;
 
-pub use person::{Answer, Person, encoded};
+pub use person::{Answer, Person};
 pub use program::{launch, say};
 pub use town::{Said, Town};
+pub use vestibule_types::segment;

@@ -1,10 +1,11 @@
 //! Somebody who talks to the server.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use vestibule_bench::client::{Client, write_request};
+use vestibule_types::segment;
 
 /// An account, or a guest, with its token.
 #[derive(Debug, Clone)]
@@ -85,23 +86,23 @@ impl Person {
 
     /// Joins a room by id or alias.
     pub async fn join(&self, room: &str) -> Result<Answer> {
-        self.ask("POST", &format!("/join/{}", encoded(room)), json!({})).await
+        self.ask("POST", &format!("/join/{}", segment(room)), json!({})).await
     }
 
     /// Leaves a room.
     pub async fn leave(&self, room: &str) -> Result<Answer> {
-        self.ask("POST", &format!("/rooms/{}/leave", encoded(room)), json!({})).await
+        self.ask("POST", &format!("/rooms/{}/leave", segment(room)), json!({})).await
     }
 
     /// Invites somebody.
     pub async fn invite(&self, room: &str, user_id: &str) -> Result<Answer> {
-        let path = format!("/rooms/{}/invite", encoded(room));
+        let path = format!("/rooms/{}/invite", segment(room));
         self.ask("POST", &path, json!({ "user_id": user_id })).await
     }
 
     /// Says something; the words are the transaction id too.
     pub async fn speak(&self, room: &str, words: &str) -> Result<Answer> {
-        let path = format!("/rooms/{}/send/m.room.message/{}", encoded(room), encoded(words));
+        let path = format!("/rooms/{}/send/m.room.message/{}", segment(room), segment(words));
         self.ask("PUT", &path, json!({ "msgtype": "m.text", "body": words })).await
     }
 
@@ -113,25 +114,25 @@ impl Person {
         key: &str,
         content: Value,
     ) -> Result<Answer> {
-        let path = format!("/rooms/{}/state/{}/{}", encoded(room), encoded(kind), encoded(key));
+        let path = format!("/rooms/{}/state/{}/{}", segment(room), segment(kind), segment(key));
         self.ask("PUT", &path, content).await
     }
 
     /// Reads state.
     pub async fn state(&self, room: &str, kind: &str, key: &str) -> Result<Answer> {
-        let path = format!("/rooms/{}/state/{}/{}", encoded(room), encoded(kind), encoded(key));
+        let path = format!("/rooms/{}/state/{}/{}", segment(room), segment(kind), segment(key));
         self.get(&path).await
     }
 
     /// Gives a room an alias.
     pub async fn put_alias(&self, alias: &str, room: &str) -> Result<Answer> {
-        let path = format!("/directory/room/{}", encoded(alias));
+        let path = format!("/directory/room/{}", segment(alias));
         self.ask("PUT", &path, json!({ "room_id": room })).await
     }
 
     /// Takes an alias away.
     pub async fn delete_alias(&self, alias: &str) -> Result<Answer> {
-        self.ask("DELETE", &format!("/directory/room/{}", encoded(alias)), json!({})).await
+        self.ask("DELETE", &format!("/directory/room/{}", segment(alias)), json!({})).await
     }
 
     /// The rooms somebody is in.
@@ -146,7 +147,7 @@ impl Person {
 
     /// Syncs from a token, or from the beginning, without waiting.
     pub async fn sync(&self, since: Option<&str>) -> Result<Value> {
-        let since = since.map(|since| format!("&since={}", encoded(since))).unwrap_or_default();
+        let since = since.map(|since| format!("&since={}", segment(since))).unwrap_or_default();
         self.get(&format!("/sync?timeout=0{since}")).await?.ok()
     }
 }
@@ -182,20 +183,6 @@ impl Answer {
         let reason = self.body.get("org.vestibule.reason");
         self.status == 403 && self.errcode() == errcode && reason.is_some_and(Value::is_string)
     }
-}
-
-/// Percent-encodes everything that is not plain.
-#[must_use]
-pub fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _written = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 fn guests_can_join() -> Value {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use vestibule_tests::{Person, Town, encoded};
+use vestibule_tests::{Person, Town, segment};
 
 /// How often two requests are raced.
 const ROUNDS: usize = 40;
@@ -121,7 +121,7 @@ async fn a_closed_room_freezes_then_evicts_and_is_left_in_peace_before() -> Resu
     mona.delete_alias(&town.alias("hall")).await?.ok()?;
     assert!(stays.speak(&room, "too late").await?.refuses_a_guest());
     let history =
-        stays.get(&format!("/rooms/{}/messages?dir=b&limit=10", encoded(&room))).await?.ok()?;
+        stays.get(&format!("/rooms/{}/messages?dir=b&limit=10", segment(&room))).await?.ok()?;
     assert!(history.to_string().contains("while it is open"), "{history}");
     leaves.leave(&room).await?.ok()?;
     assert!(

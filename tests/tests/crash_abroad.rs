@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use vestibule_bench::{
     client::Client,
-    matrix::{Api, User, encoded},
+    matrix::{Api, User},
     peers::{Peer, Peers, Room, Seat},
     process::{peak_resident_bytes, resident_bytes},
     rows::{Bench, Name, Scale, join::offer},
     server::{Durability, Home, Launch, Server},
 };
 use vestibule_events::RoomVersion;
-use vestibule_tests::{launch, say};
+use vestibule_tests::{launch, say, segment};
 
 /// Members of the room in whose import the server is killed.
 const MEMBERS: u32 = 2_500;
@@ -68,13 +68,13 @@ impl Scene {
 
     /// How many people the user sees in a room; nothing when they are not in it.
     async fn sees(&self, room: &str) -> Result<Option<usize>> {
-        let path = format!("/_matrix/client/v3/rooms/{}/joined_members", encoded(room));
+        let path = format!("/_matrix/client/v3/rooms/{}/joined_members", segment(room));
         let members = self.api().await?.get(&path).await?;
         Ok(members.and_then(|members| Some(members.get("joined")?.as_object()?.len())))
     }
 
     async fn texts(&self, room: &str) -> Result<String> {
-        let path = format!("/_matrix/client/v3/rooms/{}/messages?dir=b&limit=20", encoded(room));
+        let path = format!("/_matrix/client/v3/rooms/{}/messages?dir=b&limit=20", segment(room));
         Ok(self.api().await?.get(&path).await?.context("no messages")?.to_string())
     }
 }
@@ -132,7 +132,7 @@ async fn events_that_waited_when_the_server_was_killed_are_taken_up_by_the_next_
     scene = scene.kill().await?;
     scene.peers.come_back().await?;
     let missing = json!({ "events": [serde_json::from_slice::<Value>(lost.json())?] });
-    let path = format!("/_matrix/federation/v1/get_missing_events/{}", encoded(&room));
+    let path = format!("/_matrix/federation/v1/get_missing_events/{}", segment(&room));
     scene.peers.answer(&path, serde_json::to_vec(&missing)?.into());
     // That it speaks again tells the server that it answers again.
     let mut client = Client::connect(address).await?;

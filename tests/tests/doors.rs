@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use serde_json::json;
-use vestibule_tests::{Person, Town, encoded};
+use vestibule_tests::{Person, Town, segment};
 
 /// Every road to `join`, for somebody who was told it is closed.
 async fn every_road_is_closed(guest: &Person, room: &str) -> Result<()> {
-    let id = encoded(room);
-    let me = encoded(&guest.user_id);
+    let id = segment(room);
+    let me = segment(&guest.user_id);
     let join = json!({ "membership": "join" });
     let roads = [
         ("POST", format!("/join/{id}"), json!({})),
@@ -127,7 +127,7 @@ async fn knocks_by_guests_are_refused_in_open_rooms_too() -> Result<()> {
     let room = mona.make_room(json!({ "initial_state": rules, "room_alias_name": "bell" })).await?;
     let guest = town.guest().await?;
     for door in [room, town.alias("bell")] {
-        let answer = guest.ask("POST", &format!("/knock/{}", encoded(&door)), json!({})).await?;
+        let answer = guest.ask("POST", &format!("/knock/{}", segment(&door)), json!({})).await?;
         assert!(answer.refuses_a_guest(), "{answer:?}");
     }
     Ok(())
@@ -144,7 +144,7 @@ async fn a_guest_with_power_50_still_cannot_kick_or_alias() -> Result<()> {
     let room = mona.make_room(wish).await?;
     bob.join(&room).await?.ok()?;
     guest.join(&room).await?.ok()?;
-    let id = encoded(&room);
+    let id = segment(&room);
     let bob = json!({ "user_id": bob.user_id });
     for act in ["kick", "ban", "unban", "invite"] {
         let answer = guest.ask("POST", &format!("/rooms/{id}/{act}"), bob.clone()).await?;
@@ -196,7 +196,7 @@ async fn an_odd_spelling_of_the_path_reaches_the_same_verdict() -> Result<()> {
     let guest = town.guest().await?;
     let every =
         |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
-    let (id, base) = (encoded(&room), "/_matrix/client/v3");
+    let (id, base) = (segment(&room), "/_matrix/client/v3");
     let member = json!({ "membership": "join" });
     let same = [
         ("POST", format!("{base}/join/{}", every(&room)), json!({})),

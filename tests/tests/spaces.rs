@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use vestibule_tests::{Person, Town, encoded};
+use vestibule_tests::{Person, Town, segment};
 
 const GUESTS: &str = r#"
 [guests.caps]
@@ -154,14 +154,14 @@ async fn a_child_taken_out_while_a_guest_joins_is_seen_before_or_after() -> Resu
 }
 
 async fn upgrade(person: &Person, room: &str) -> Result<String> {
-    let path = format!("/rooms/{}/upgrade", encoded(room));
+    let path = format!("/rooms/{}/upgrade", segment(room));
     let answer = person.ask("POST", &path, json!({ "new_version": "12" })).await?.ok()?;
     let room = answer.get("replacement_room").and_then(Value::as_str);
     Ok(room.context("no replacement_room")?.to_owned())
 }
 
 async fn room_of(person: &Person, alias: &str) -> Result<Value> {
-    let answer = person.get(&format!("/directory/room/{}", encoded(alias))).await?.ok()?;
+    let answer = person.get(&format!("/directory/room/{}", segment(alias))).await?.ok()?;
     Ok(answer.get("room_id").cloned().unwrap_or_default())
 }
 

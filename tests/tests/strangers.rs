@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use vestibule_tests::{Person, Town, encoded};
+use vestibule_tests::{Person, Town, segment};
 
 fn visible(value: &str) -> Value {
     json!([
@@ -12,7 +12,7 @@ fn visible(value: &str) -> Value {
 }
 
 async fn peeks(guest: &Person, room: &str) -> Result<u16> {
-    let id = encoded(room);
+    let id = segment(room);
     let state = guest.get(&format!("/rooms/{id}/state")).await?;
     let messages = guest.get(&format!("/rooms/{id}/messages?dir=b")).await?;
     assert_eq!(state.status, messages.status, "{state:?} {messages:?}");

@@ -12,12 +12,12 @@ mod doors;
 mod federation;
 mod media;
 mod messages;
+mod newest;
 mod notices;
 mod policy;
 mod reload;
 mod reports;
 mod rooms;
-mod segment;
 mod services;
 mod signing_keys;
 mod tokens;
@@ -40,7 +40,6 @@ pub use self::{
         UnmanagedRoom, UnmanagedRoomsAnswer, UnpinnedAnswer, UsageLimitReached, UserAnswer,
         UsersAnswer,
     },
-    segment::segment,
     services::{AdminServices, Maintenance, MaintenanceError},
 };
 

@@ -1,25 +1,19 @@
 //! `GET /reports`: what people told the operators about, newest first.
 
 use axum::extract::{Query, State};
-use serde::Deserialize;
 use vestibule_http::{MatrixError, OutgoingJson, internal};
 use vestibule_rooms::Reported;
 
-use crate::{AdminServices, ReportAnswer, ReportsAnswer};
+use crate::{AdminServices, ReportAnswer, ReportsAnswer, newest::Newest};
 
 /// Reports in one answer, unless fewer are asked for.
 const REPORTS: usize = 100;
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct Question {
-    limit: Option<usize>,
-}
-
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(question): Query<Question>,
+    Query(newest): Query<Newest>,
 ) -> Result<OutgoingJson<ReportsAnswer>, MatrixError> {
-    let limit = question.limit.unwrap_or(REPORTS);
+    let limit = newest.limit(REPORTS);
     let found = services.rooms.reports(limit).await.map_err(|cause| internal(&cause))?;
     let reports = found.into_iter().map(|report| {
         let (room_id, event_id, user_id) = match report.about {

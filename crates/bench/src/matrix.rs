@@ -1,10 +1,11 @@
 //! The few client-server calls a benchmark needs.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use vestibule_types::segment;
 
 use crate::client::{Answer, Client, write_request};
 
@@ -83,13 +84,13 @@ impl Api {
 
     /// Joins a room by its identifier.
     pub async fn join(&mut self, room: &str) -> Result<()> {
-        let path = format!("/_matrix/client/v3/rooms/{}/join", encoded(room));
+        let path = format!("/_matrix/client/v3/rooms/{}/join", segment(room));
         self.json("POST", &path, &json!({})).await.map(drop)
     }
 
     /// Joins a room of another server.
     pub async fn join_via(&mut self, room: &str, via: &str) -> Result<()> {
-        let path = format!("/_matrix/client/v3/join/{}?via={}", encoded(room), encoded(via));
+        let path = format!("/_matrix/client/v3/join/{}?via={}", segment(room), segment(via));
         self.json("POST", &path, &json!({})).await.map(drop)
     }
 
@@ -188,13 +189,13 @@ impl SyncQuery<'_> {
             format!("/_matrix/client/v3/sync?set_presence=offline&timeout={}", self.timeout_ms);
         if let Some(since) = self.since {
             path.push_str("&since=");
-            path.push_str(&encoded(since));
+            path.push_str(&segment(since));
         }
         if let Some(limit) = self.timeline {
             let state = json!({ "lazy_load_members": true });
             let filter = json!({ "room": { "state": state, "timeline": { "limit": limit } } });
             path.push_str("&filter=");
-            path.push_str(&encoded(&filter.to_string()));
+            path.push_str(&segment(&filter.to_string()));
         }
         path
     }
@@ -203,7 +204,7 @@ impl SyncQuery<'_> {
 /// The path on which a message is sent.
 #[must_use]
 pub fn message_path(room: &str, transaction: &str) -> String {
-    format!("/_matrix/client/v3/rooms/{}/send/m.room.message/{transaction}", encoded(room))
+    format!("/_matrix/client/v3/rooms/{}/send/m.room.message/{transaction}", segment(room))
 }
 
 /// Lets only a success pass; a refusal becomes an error that shows what the server said.
@@ -220,29 +221,9 @@ fn text(answer: &Value, key: &str) -> Result<String> {
     found.with_context(|| format!("the answer has no {key}"))
 }
 
-/// Percent-encodes everything a path segment or query value may not hold.
-#[must_use]
-pub fn encoded(raw: &str) -> String {
-    let mut out = String::with_capacity(raw.len());
-    for byte in raw.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~!:@$".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _infallible = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn encodes_what_would_end_a_segment_or_value() {
-        assert_eq!(encoded("!a-_b:c"), "!a-_b:c");
-        assert_eq!(encoded("a/b?c&d=\"#+"), "a%2Fb%3Fc%26d%3D%22%23%2B");
-    }
 
     #[test]
     fn a_sync_names_its_token_and_filter() {

@@ -3,7 +3,7 @@
 use ruma::{CanonicalJsonObject, CanonicalJsonValue};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use vestibule_types::limits::CONTENT_DEPTH_MAX;
+use vestibule_types::{json_depth, limits::CONTENT_DEPTH_MAX};
 
 /// Why a body cannot become the content of an event.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum ContentError {
 /// bounded. Of a key given twice the last one counts.
 pub fn canonical_content(content: &RawValue) -> Result<CanonicalJsonObject, ContentError> {
     let text = content.get();
-    if depth(text) > CONTENT_DEPTH_MAX {
+    if json_depth(text.as_bytes()) > CONTENT_DEPTH_MAX {
         return Err(ContentError::TooDeep);
     }
     object(text)
@@ -45,24 +45,4 @@ pub(crate) fn object(text: &str) -> Result<CanonicalJsonObject, ContentError> {
         Ok(_) => Err(ContentError::NotAnObject),
         Err(error) => Err(ContentError::NotCanonical(error.to_string())),
     }
-}
-
-/// How many objects and arrays lie in each other at the deepest place of a JSON text.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0_usize);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }

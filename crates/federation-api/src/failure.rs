@@ -7,14 +7,7 @@ use vestibule_rooms::ServerReadError;
 /// Storage failed: 503 when trying again may help, else a blank 500.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn storage(cause: StorageError) -> MatrixError {
-    match cause {
-        StorageError::Unavailable { .. } | StorageError::Closed | StorageError::Contended => {
-            unavailable(&cause)
-        }
-        StorageError::Corrupt { .. }
-        | StorageError::Engine { .. }
-        | StorageError::TooLarge { .. } => internal(&cause),
-    }
+    if cause.may_pass() { unavailable(&cause) } else { internal(&cause) }
 }
 
 /// What another server is told when it may not read something of a room.

@@ -22,7 +22,6 @@ mod room_policy;
 mod server_keys;
 mod space;
 mod state;
-mod summary;
 mod third_party;
 mod transaction;
 mod x_matrix;

@@ -137,7 +137,7 @@ pub struct RoomsElsewhere {
 #[derive(Debug)]
 pub struct SpaceElsewhere {
     /// The space.
-    pub room: RoomSummary,
+    pub summary: RoomSummary,
     /// Its `m.space.child` events, stripped.
     pub children_state: Vec<Box<RawValue>>,
     /// Those of its children that we could get into.

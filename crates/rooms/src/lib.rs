@@ -53,7 +53,9 @@ pub use self::{
     bundle::ShownEvents,
     client_event::{Showing, name_of},
     create_room::{CreateRoom, CreateRoomError, CreatedRoom, InitialState, Preset},
-    directory::{Administrator, DirectoryError, PublicRoomsPage, PublicRoomsQuery, RoomSummary},
+    directory::{
+        Administrator, DirectoryError, PublicRoom, PublicRoomsPage, PublicRoomsQuery, RoomSummary,
+    },
     elsewhere::{
         AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, JoinAnswer,
         Prepared, RoomsElsewhere, RoomsElsewhereQuery, SpaceElsewhere,
@@ -72,10 +74,9 @@ pub use self::{
     ignored::ignored_users,
     log::LoggedEvent,
     membership::{
-        Address, AddressInvite, ExchangeInvite, ExchangeInviteError, ForgetError, GuardNote,
-        IdentityAccess, IdentityError, IdentityServers, Invite, InviteByAddress, Join, KeptInvite,
-        Knock, Leave, MembershipError, RemoveMember, Unban, UnmanagedRoom, blocks_invites,
-        pruned_state,
+        Address, AddressInvite, ChangeMember, ExchangeInvite, ExchangeInviteError, ForgetError,
+        GuardNote, IdentityAccess, IdentityError, IdentityServers, Invite, InviteByAddress, Join,
+        KeptInvite, Knock, Leave, MembershipError, UnmanagedRoom, blocks_invites, pruned_state,
     },
     outside::{BeInvited, BeInvitedError, OutsideRoom},
     presence::{

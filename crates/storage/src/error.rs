@@ -51,6 +51,15 @@ impl StorageError {
         Self::Engine { detail: detail.to_string() }
     }
 
+    /// Whether trying again later may work.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Closed | Self::Contended => true,
+            Self::Corrupt { .. } | Self::Engine { .. } | Self::TooLarge { .. } => false,
+        }
+    }
+
     /// A failure that may pass.
     pub fn unavailable(reason: impl fmt::Display) -> Self {
         Self::Unavailable { reason: reason.to_string() }

@@ -6,14 +6,18 @@
 mod actor;
 mod class;
 mod environment;
+mod json_depth;
 pub mod limits;
 mod room_no;
 mod secret;
+mod segment;
 
 pub use self::{
     actor::{Actor, Credential},
     class::ClassName,
     environment::{BoxFuture, Clock, Environment, Random, Spawner},
+    json_depth::json_depth,
     room_no::{EventNo, RoomNo},
     secret::Secret,
+    segment::segment,
 };

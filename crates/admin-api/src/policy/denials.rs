@@ -1,24 +1,18 @@
 //! `GET /policy/denials`: the newest refusals.
 
 use axum::extract::{Query, State};
-use serde::Deserialize;
 use vestibule_http::{MatrixError, OutgoingJson, internal};
 
-use crate::{AdminServices, DenialAnswer, DenialsAnswer};
+use crate::{AdminServices, DenialAnswer, DenialsAnswer, newest::Newest};
 
 /// Refusals in one answer, unless fewer are asked for.
 const DENIALS: usize = 100;
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct Question {
-    limit: Option<usize>,
-}
-
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(question): Query<Question>,
+    Query(newest): Query<Newest>,
 ) -> Result<OutgoingJson<DenialsAnswer>, MatrixError> {
-    let limit = question.limit.unwrap_or(DENIALS);
+    let limit = newest.limit(DENIALS);
     let found = services.rooms.denials(limit).await.map_err(|cause| internal(&cause))?;
     let denials = found.into_iter().map(|denial| DenialAnswer {
         at_ms: denial.at,

@@ -1,24 +1,18 @@
 //! `GET /moderation`: what was done to accounts, newest first.
 
 use axum::extract::{Query, State};
-use serde::Deserialize;
 use vestibule_http::{MatrixError, OutgoingJson, internal};
 
-use crate::{AdminServices, ModerationAnswer, ModerationsAnswer};
+use crate::{AdminServices, ModerationAnswer, ModerationsAnswer, newest::Newest};
 
 /// Acts in one answer, unless fewer are asked for.
 const ACTS: usize = 100;
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct Question {
-    limit: Option<usize>,
-}
-
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(question): Query<Question>,
+    Query(newest): Query<Newest>,
 ) -> Result<OutgoingJson<ModerationsAnswer>, MatrixError> {
-    let limit = question.limit.unwrap_or(ACTS);
+    let limit = newest.limit(ACTS);
     let found = services.accounts.moderation_acts(limit).await.map_err(|cause| internal(&cause))?;
     let acts = found.into_iter().map(|act| ModerationAnswer {
         at_ms: act.at,

@@ -9,10 +9,9 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::worker::{Spell, Worker};
-use crate::{
-    client::Client,
-    matrix::{Api, encoded},
-};
+use vestibule_types::segment;
+
+use crate::{client::Client, matrix::Api};
 
 /// State without which a created room is half written.
 const COMPLETE: [&str; 7] = [
@@ -34,7 +33,7 @@ pub(super) async fn spell(
     let mut api = Api::of(address, &worker.user).await?;
     let mut faults = rooms(&mut api, worker, spell).await?;
     for message in &spell.messages {
-        let path = format!("{}/event/{}", room_path(&message.room), encoded(&message.event_id));
+        let path = format!("{}/event/{}", room_path(&message.room), segment(&message.event_id));
         let found = api.get(&path).await?;
         let body = found.as_ref().and_then(|event| event.pointer("/content/body")?.as_str());
         if body != Some(&message.body) {
@@ -131,7 +130,7 @@ async fn shown(api: &mut Api, room: &str) -> Result<Option<Vec<(String, String)>
         let mut path = format!("{}/messages?dir=b&limit=100", room_path(room));
         if let Some(from) = &from {
             path.push_str("&from=");
-            path.push_str(&encoded(from));
+            path.push_str(&segment(from));
         }
         let Some(page) = api.get(&path).await? else { return Ok(None) };
         let chunk = page.get("chunk").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -151,5 +150,5 @@ async fn shown(api: &mut Api, room: &str) -> Result<Option<Vec<(String, String)>
 }
 
 fn room_path(room: &str) -> String {
-    format!("/_matrix/client/v3/rooms/{}", encoded(room))
+    format!("/_matrix/client/v3/rooms/{}", segment(room))
 }

@@ -11,11 +11,9 @@ use serde_json::{Value, json};
 use vestibule_events::{EventBuilder, Pdu, RoomVersion};
 
 use super::Peer;
-use crate::{
-    client::Client,
-    clock,
-    matrix::{accepted, encoded},
-};
+use vestibule_types::segment;
+
+use crate::{client::Client, clock, matrix::accepted};
 
 /// Somebody of another server in a room.
 #[derive(Debug)]
@@ -90,8 +88,8 @@ impl Seat {
         let join = builder.build_and_sign(version, &peer.key, &peer.name)?;
         let path = format!(
             "/_matrix/federation/v2/send_join/{}/{}",
-            encoded(room),
-            encoded(join.event_id().as_str())
+            segment(room),
+            segment(join.event_id().as_str())
         );
         let body: Value = serde_json::from_slice(join.json())?;
         let let_in: LetIn = ask(client, peer, ("PUT", &path), Some(&body)).await?;
@@ -183,7 +181,7 @@ async fn template(
     peer: &Peer,
     (user, room): (&OwnedUserId, &str),
 ) -> Result<Template> {
-    let (room, user) = (encoded(room), encoded(user.as_str()));
+    let (room, user) = (segment(room), segment(user.as_str()));
     let versions = "ver=10&ver=11&ver=12";
     let path = format!("/_matrix/federation/v1/make_join/{room}/{user}?{versions}");
     ask(client, peer, ("GET", &path), None).await

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use vestibule_events::{Pdu, PublicKeys, RoomVersion, verify};
 
 use super::Bench;
+use vestibule_types::segment;
+
 use crate::{
     clock,
-    matrix::{Api, User, encoded},
+    matrix::{Api, User},
     peers::{Peer, Peers, Room},
     process,
     report::{Bar, Row, median, rounded},
@@ -82,9 +84,9 @@ pub fn offer(peers: &Peers, room: &Room, user: &User) -> Result<()> {
     }
     let template = json!({ "room_version": room.version, "event": event });
     let v1 = "/_matrix/federation/v1";
-    let path = format!("{v1}/make_join/{}/", encoded(id.as_str()));
+    let path = format!("{v1}/make_join/{}/", segment(id.as_str()));
     peers.answer(&path, serde_json::to_vec(&template)?.into());
-    let path = format!("/_matrix/federation/v2/send_join/{}/", encoded(id.as_str()));
+    let path = format!("/_matrix/federation/v2/send_join/{}/", segment(id.as_str()));
     peers.answer(&path, let_in(room)?);
     Ok(())
 }

@@ -4,9 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{Bench, history::Setting};
+use vestibule_types::segment;
+
 use crate::{
     clock,
-    matrix::{Api, encoded},
+    matrix::Api,
     report::{Bar, Row, median, quantile, rounded},
 };
 
@@ -98,11 +100,11 @@ async fn page(
 ) -> Result<(f64, Value)> {
     let mut path = format!(
         "/_matrix/client/v3/rooms/{}/messages?dir={direction}&limit={limit}",
-        encoded(room)
+        segment(room)
     );
     if let Some(from) = from {
         path.push_str("&from=");
-        path.push_str(&encoded(from));
+        path.push_str(&segment(from));
     }
     let started = clock::now();
     let shown = api.get_bytes(&path).await?;

@@ -3,27 +3,20 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpasswordemailrequesttoken>
 
 use axum::extract::State;
-use ruma::api::client::account::request_password_change_token_via_email::v3::{Request, Response};
+use ruma::api::client::account::request_password_change_token_via_email::v3::Response;
 use tracing::instrument;
-use vestibule_accounts::{Accounts, RequestValidation, ValidationPurpose};
-use vestibule_http::{ClientAddress, Incoming, MatrixError, Outgoing};
+use vestibule_accounts::{Accounts, ValidationPurpose};
+use vestibule_http::{ClientAddress, IncomingJson, MatrixError, Outgoing};
 
-use super::validation;
+use super::validation::{self, EmailBody};
 
 #[instrument(name = "client_api.account.request_password_change_token_via_email", skip_all)]
 pub(crate) async fn handle(
     State(accounts): State<Accounts>,
     ClientAddress(peer): ClientAddress,
-    Incoming(request): Incoming<Request>,
+    IncomingJson(body): IncomingJson<EmailBody>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let command = RequestValidation {
-        purpose: ValidationPurpose::Password,
-        client_secret: request.client_secret.to_string(),
-        email: request.email,
-        send_attempt: request.send_attempt.into(),
-        next_link: request.next_link,
-        peer,
-    };
+    let command = body.command(ValidationPurpose::Password, peer);
     let sid = validation::request(&accounts, command, validation::denied).await?;
     Ok(Outgoing(Response::new(sid)))
 }

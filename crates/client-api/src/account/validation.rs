@@ -1,11 +1,36 @@
 //! What the requests to prove an address share.
 
+use std::net::IpAddr;
+
 use http::StatusCode;
-use ruma::{OwnedSessionId, SessionId, api::error::ErrorKind};
-use vestibule_accounts::{Accounts, RequestValidation, RequestValidationError};
+use ruma::{OwnedClientSecret, OwnedSessionId, SessionId, UInt, api::error::ErrorKind};
+use serde::Deserialize;
+use vestibule_accounts::{Accounts, RequestValidation, RequestValidationError, ValidationPurpose};
 use vestibule_http::{MatrixError, internal};
 
 use crate::failure;
+
+/// What a client sends to have an e-mail address proven, whatever for.
+#[derive(Debug, Deserialize)]
+pub(super) struct EmailBody {
+    client_secret: OwnedClientSecret,
+    email: String,
+    send_attempt: UInt,
+    next_link: Option<String>,
+}
+
+impl EmailBody {
+    pub(super) fn command(self, purpose: ValidationPurpose, peer: IpAddr) -> RequestValidation {
+        RequestValidation {
+            purpose,
+            client_secret: self.client_secret.to_string(),
+            email: self.email,
+            send_attempt: self.send_attempt.into(),
+            next_link: self.next_link,
+            peer,
+        }
+    }
+}
 
 /// Begins to prove an address and returns the session. `unsupported` is the answer of a server that
 /// sends no mail.

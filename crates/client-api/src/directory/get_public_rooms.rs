@@ -11,7 +11,7 @@ use ruma::{
 use serde::Serialize;
 use tracing::instrument;
 use vestibule_http::{Incoming, MatrixError, MaybeCaller, OutgoingJson};
-use vestibule_rooms::{PublicRoomsPage, PublicRoomsQuery, RoomSummary, Rooms, RoomsElsewhereQuery};
+use vestibule_rooms::{PublicRoom, PublicRoomsPage, PublicRoomsQuery, Rooms, RoomsElsewhereQuery};
 use vestibule_types::{Actor, limits::PUBLIC_ROOMS_PAGE_MAX};
 
 use crate::{failure, room::answer};
@@ -32,28 +32,8 @@ pub(crate) struct Page {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Entry {
-    Ours(Chunk),
+    Ours(PublicRoom),
     Theirs(PublicRoomsChunk),
-}
-
-/// A room of the list.
-#[derive(Debug, Serialize)]
-pub(crate) struct Chunk {
-    room_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    topic: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    avatar_url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    canonical_alias: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    room_type: Option<String>,
-    join_rule: String,
-    num_joined_members: u64,
-    world_readable: bool,
-    guest_can_join: bool,
 }
 
 #[instrument(name = "client_api.directory.get_public_rooms", skip_all)]
@@ -96,19 +76,15 @@ async fn here(
     actor: Option<&Actor>,
     wanted: get_public_rooms_filtered::v3::Request,
 ) -> Result<Page, MatrixError> {
-    let kinds = wanted.filter.room_types;
-    let room_types = (!kinds.is_empty())
-        .then(|| kinds.iter().map(|kind| kind.as_str().map(ToOwned::to_owned)).collect());
     let query = PublicRoomsQuery {
         limit: wanted.limit.map_or(PUBLIC_ROOMS_PAGE_MAX, size),
         since: since(wanted.since.as_deref())?,
-        search: wanted.filter.generic_search_term,
-        room_types,
+        filter: wanted.filter,
     };
     let PublicRoomsPage { rooms, next, total } =
         rooms.public_rooms(actor, query).await.map_err(failure::storage)?;
     Ok(Page {
-        chunk: rooms.into_iter().map(|room| Entry::Ours(chunk(room))).collect(),
+        chunk: rooms.into_iter().map(Entry::Ours).collect(),
         next_batch: next.map(|next| next.to_string()),
         prev_batch: None,
         total_room_count_estimate: Some(total),
@@ -137,21 +113,6 @@ async fn elsewhere(
         prev_batch: page.previous,
         total_room_count_estimate: page.total.map(u64::from),
     })
-}
-
-fn chunk(room: RoomSummary) -> Chunk {
-    Chunk {
-        room_id: room.room_id.to_string(),
-        name: room.name,
-        topic: room.topic,
-        avatar_url: room.avatar_url,
-        canonical_alias: room.canonical_alias.map(|alias| alias.to_string()),
-        room_type: room.room_type,
-        join_rule: room.join_rule,
-        num_joined_members: room.joined_members,
-        world_readable: room.world_readable,
-        guest_can_join: room.guest_can_join,
-    }
 }
 
 fn size(limit: ruma::UInt) -> usize {

@@ -6,7 +6,7 @@ use axum::extract::State;
 use ruma::{OwnedRoomId, api::client::membership::kick_user::v3::Response};
 use tracing::instrument;
 use vestibule_http::{Caller, IncomingJson, MatrixError, Outgoing};
-use vestibule_rooms::{RemoveMember, Rooms};
+use vestibule_rooms::{ChangeMember, Rooms};
 
 use super::{answer, body::MemberBody};
 use crate::extract::PathArgs;
@@ -18,7 +18,7 @@ pub(crate) async fn handle(
     PathArgs((room_id,)): PathArgs<(OwnedRoomId,)>,
     IncomingJson(body): IncomingJson<MemberBody>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let command = RemoveMember { room_id, user_id: body.user_id, reason: body.reason };
+    let command = ChangeMember { room_id, user_id: body.user_id, reason: body.reason };
     rooms.kick(&actor, command).await.map_err(answer::membership)?;
     Ok(Outgoing(Response::new()))
 }

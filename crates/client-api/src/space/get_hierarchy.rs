@@ -8,9 +8,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing::instrument;
 use vestibule_http::{Caller, Incoming, MatrixError, OutgoingJson};
-use vestibule_rooms::{HierarchyQuery, Rooms, SpaceRoom};
+use vestibule_rooms::{HierarchyQuery, RoomSummary, Rooms, SpaceRoom};
 
-use super::Summary;
 use crate::room::answer;
 
 /// Rooms on one page when the client names no number.
@@ -27,7 +26,7 @@ pub(super) struct Page {
 #[derive(Debug, Serialize)]
 struct Room {
     #[serde(flatten)]
-    summary: Summary,
+    summary: RoomSummary,
     children_state: Vec<Box<RawValue>>,
 }
 
@@ -51,5 +50,5 @@ pub(super) async fn handle(
 }
 
 fn shown(room: SpaceRoom) -> Room {
-    Room { summary: room.summary.into(), children_state: room.children }
+    Room { summary: room.summary, children_state: room.children }
 }

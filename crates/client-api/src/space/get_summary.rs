@@ -7,9 +7,8 @@ use ruma::OwnedRoomOrAliasId;
 use serde::Serialize;
 use tracing::instrument;
 use vestibule_http::{MatrixError, MaybeCaller, OutgoingJson};
-use vestibule_rooms::{Rooms, name_of};
+use vestibule_rooms::{RoomSummary, Rooms, name_of};
 
-use super::Summary;
 use crate::{
     extract::{PathArgs, Vias},
     room::answer,
@@ -19,7 +18,7 @@ use crate::{
 #[derive(Debug, Serialize)]
 pub(super) struct Preview {
     #[serde(flatten)]
-    summary: Summary,
+    summary: RoomSummary,
     #[serde(skip_serializing_if = "Option::is_none")]
     membership: Option<&'static str>,
 }
@@ -34,5 +33,5 @@ pub(super) async fn handle(
     let preview = rooms.room_summary(actor.as_ref(), &room, via).await;
     let preview = preview.map_err(answer::read)?;
     let membership = actor.map(|_| name_of(preview.membership));
-    Ok(OutgoingJson(Preview { summary: preview.summary.into(), membership }))
+    Ok(OutgoingJson(Preview { summary: preview.summary, membership }))
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use vestibule_http::RouteEntry;
 use vestibule_policy::EndpointRule;
+use vestibule_types::segment;
 
 use super::*;
 
@@ -260,27 +261,19 @@ pub(super) fn backup() -> Value {
 /// A path with these parameters and this query.
 pub(super) fn target(route: &Route, parameters: &[String], query: &[(String, String)]) -> String {
     let mut parameters = parameters.iter();
-    let segments = route.path.split('/').map(|segment| {
-        if segment.starts_with('{') {
-            percent(parameters.next().map_or("", String::as_str))
+    let segments = route.path.split('/').map(|part| {
+        if part.starts_with('{') {
+            segment(parameters.next().map_or("", String::as_str))
         } else {
-            segment.to_owned()
+            part.to_owned()
         }
     });
     let mut target = segments.collect::<Vec<_>>().join("/");
     for (at, (name, value)) in query.iter().enumerate() {
         let sign = if at == 0 { '?' } else { '&' };
-        write!(target, "{sign}{}={}", percent(name), percent(value)).unwrap();
+        write!(target, "{sign}{}={}", segment(name), segment(value)).unwrap();
     }
     target
-}
-
-fn percent(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let spelled = |byte| {
-        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    };
-    text.bytes().map(spelled).collect()
 }
 
 /// What has no other path yet.

@@ -7,15 +7,17 @@ use ruma::api::federation::directory::{get_public_rooms, get_public_rooms_filter
 use serde::Serialize;
 use tracing::instrument;
 use vestibule_http::{Incoming, MatrixError, OutgoingJson};
-use vestibule_rooms::{DirectoryForServerError, PublicRoomsPage, PublicRoomsQuery, Rooms};
+use vestibule_rooms::{
+    DirectoryForServerError, PublicRoom, PublicRoomsPage, PublicRoomsQuery, Rooms,
+};
 use vestibule_types::limits::PUBLIC_ROOMS_PAGE_MAX;
 
-use crate::{failure, guard::Origin, summary::Summary};
+use crate::{failure, guard::Origin};
 
 /// A page of the list, as the specification names it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
-    chunk: Vec<Summary>,
+    chunk: Vec<PublicRoom>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_batch: Option<String>,
     total_room_count_estimate: u64,
@@ -42,14 +44,10 @@ pub(crate) async fn filtered(
     Origin(_): Origin,
     Incoming(request): Incoming<get_public_rooms_filtered::v1::Request>,
 ) -> Result<OutgoingJson<Page>, MatrixError> {
-    let kinds = request.filter.room_types;
-    let room_types = (!kinds.is_empty())
-        .then(|| kinds.iter().map(|kind| kind.as_str().map(ToOwned::to_owned)).collect());
     let query = PublicRoomsQuery {
         limit: size(request.limit),
         since: since(request.since.as_deref())?,
-        search: request.filter.generic_search_term,
-        room_types,
+        filter: request.filter,
     };
     page(&rooms, query).await
 }
@@ -58,7 +56,7 @@ async fn page(rooms: &Rooms, query: PublicRoomsQuery) -> Result<OutgoingJson<Pag
     let found = rooms.public_rooms_for_server(query).await.map_err(answer)?;
     let PublicRoomsPage { rooms, next, total } = found;
     Ok(OutgoingJson(Page {
-        chunk: rooms.into_iter().map(Summary::from).collect(),
+        chunk: rooms,
         next_batch: next.map(|next| next.to_string()),
         total_room_count_estimate: total,
     }))

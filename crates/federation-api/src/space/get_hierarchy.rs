@@ -8,22 +8,22 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing::instrument;
 use vestibule_http::{Incoming, MatrixError, OutgoingJson};
-use vestibule_rooms::{Rooms, SpaceForServer};
+use vestibule_rooms::{RoomSummary, Rooms, SpaceForServer};
 
-use crate::{failure, guard::Origin, summary::Summary};
+use crate::{failure, guard::Origin};
 
 /// A space and its children.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
     room: Space,
-    children: Vec<Summary>,
+    children: Vec<RoomSummary>,
     inaccessible_children: Vec<OwnedRoomId>,
 }
 
 #[derive(Debug, Serialize)]
 struct Space {
     #[serde(flatten)]
-    summary: Summary,
+    summary: RoomSummary,
     children_state: Vec<Box<RawValue>>,
 }
 
@@ -37,8 +37,8 @@ pub(super) async fn handle(
     let SpaceForServer { summary, children_state, children, inaccessible } =
         found.map_err(failure::read)?;
     Ok(OutgoingJson(Answer {
-        room: Space { summary: summary.into(), children_state },
-        children: children.into_iter().map(Summary::from).collect(),
+        room: Space { summary, children_state },
+        children,
         inaccessible_children: inaccessible,
     }))
 }

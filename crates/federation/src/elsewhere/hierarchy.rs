@@ -7,7 +7,7 @@ use ruma::{
     serde::Raw,
 };
 use vestibule_remote::CallOptions;
-use vestibule_rooms::{ElsewhereError, RoomSummary, SpaceElsewhere};
+use vestibule_rooms::{ElsewhereError, PublicRoom, RoomSummary, SpaceElsewhere};
 use vestibule_types::limits::{HIERARCHY_ANSWER_BYTES_MAX, LOOKUP_MAX};
 
 use super::failure::{failed, is_absent};
@@ -36,7 +36,7 @@ impl Federation {
         }
         let children_state = answer.room.children_state.into_iter();
         Ok(Some(SpaceElsewhere {
-            room: summary(answer.room.summary),
+            summary: summary(answer.room.summary),
             children_state: children_state.map(Raw::into_json).collect(),
             children: answer.children.into_iter().map(summary).collect(),
         }))
@@ -51,19 +51,22 @@ fn summary(told: Told) -> RoomSummary {
         }
         _ => Vec::new(),
     };
-    RoomSummary {
+    let room = PublicRoom {
         join_rule: told.join_rule.as_str().to_owned(),
-        allowed_room_ids,
         room_id: told.room_id,
-        version: told.room_version.map(|version| version.to_string()).unwrap_or_default(),
         name: told.name.filter(|name| !name.is_empty()),
         topic: told.topic.filter(|topic| !topic.is_empty()),
         avatar_url: told.avatar_url.map(|url| url.to_string()),
         canonical_alias: told.canonical_alias,
+        room_type: told.room_type.map(|kind| kind.to_string()),
         joined_members: told.num_joined_members.into(),
         world_readable: told.world_readable,
         guest_can_join: told.guest_can_join,
-        room_type: told.room_type.map(|kind| kind.to_string()),
+    };
+    RoomSummary {
+        room,
+        allowed_room_ids,
         encryption: told.encryption.map(|algorithm| algorithm.to_string()),
+        version: told.room_version.map(|version| version.to_string()).unwrap_or_default(),
     }
 }

@@ -129,7 +129,7 @@ async fn a_server_removed_while_it_was_out_of_reach_learns_that() {
     rig.say(&alice, &room, "one").await;
     rig.settle().await;
     rig.say(&alice, &room, "two").await;
-    let kick = vestibule_rooms::RemoveMember {
+    let kick = vestibule_rooms::ChangeMember {
         room_id: room.clone(),
         user_id: BOB.try_into().unwrap(),
         reason: None,

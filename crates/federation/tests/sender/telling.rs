@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use vestibule_events::Verified;
-use vestibule_rooms::{ReceiptKind, Received, RemoveMember, SendReceipt, SetTyping};
+use vestibule_rooms::{ChangeMember, ReceiptKind, Received, SendReceipt, SetTyping};
 
 use crate::rig::{Rig, Transaction};
 
@@ -76,7 +76,7 @@ async fn a_server_whose_last_member_is_removed_is_told_of_that_and_of_nothing_la
     let room = rig.open_room(&alice).await;
     rig.join_from(&room, BOB).await;
     let kick =
-        RemoveMember { room_id: room.clone(), user_id: BOB.try_into().unwrap(), reason: None };
+        ChangeMember { room_id: room.clone(), user_id: BOB.try_into().unwrap(), reason: None };
     rig.rooms.kick(&alice, kick).await.unwrap();
     rig.say(&alice, &room, "after").await;
     rig.settle().await;

@@ -10,12 +10,14 @@ mod public_rooms;
 mod public_rooms_elsewhere;
 mod publish;
 mod resolve_alias;
+mod summary;
 
 use vestibule_storage::StorageError;
 
 pub use self::adopt_alias::Administrator;
-pub use self::public_rooms::{PublicRoomsPage, PublicRoomsQuery, RoomSummary};
+pub use self::public_rooms::{PublicRoomsPage, PublicRoomsQuery};
 pub(crate) use self::resolve_alias::names_of;
+pub use self::summary::{PublicRoom, RoomSummary};
 use crate::{ElsewhereError, UnknownRoom, ask::AskError};
 
 /// Why the directory did not do what was asked.

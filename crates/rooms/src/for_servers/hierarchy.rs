@@ -40,8 +40,8 @@ impl Rooms {
                 let Some(Told::Summary(summary)) = told else {
                     return Err(ServerReadError::NotFound);
                 };
-                let is_space = summary.room_type.as_deref() == Some("m.space");
-                let mut edges = if is_space { view.space_children()? } else { Vec::new() };
+                let mut edges =
+                    if summary.is_space() { view.space_children()? } else { Vec::new() };
                 edges.retain(|edge| edge.suggested || !suggested_only);
                 edges.truncate(CHILDREN_TOLD_MAX);
                 let (mut children, mut inaccessible) = (Vec::new(), Vec::new());
@@ -80,12 +80,12 @@ impl<R: Read> RoomView<'_, R> {
     }
 
     /// Whether users of a server are in the room or invited, or could get in, or could read it.
-    fn is_open_to(&self, server: &ServerName, room: &RoomSummary) -> Result<bool, StorageError> {
+    fn is_open_to(&self, server: &ServerName, summary: &RoomSummary) -> Result<bool, StorageError> {
         if self.has_server(server)? {
             return Ok(true);
         }
         let known = &self.room.version.rules().authorization;
-        let anybody = match room.join_rule.as_str() {
+        let anybody = match summary.room.join_rule.as_str() {
             "public" => true,
             "knock" => known.knocking,
             "knock_restricted" => known.knock_restricted_join_rule,
@@ -94,11 +94,11 @@ impl<R: Read> RoomView<'_, R> {
         if self.room.blocked {
             return Ok(false);
         }
-        if anybody || room.world_readable || self.invites_server(server)? {
+        if anybody || summary.room.world_readable || self.invites_server(server)? {
             return Ok(true);
         }
-        if room.join_rule == "restricted" && known.restricted_join_rule {
-            for allowed in room.allowed_room_ids.iter().take(RESTRICTED_ROOMS_MAX) {
+        if summary.room.join_rule == "restricted" && known.restricted_join_rule {
+            for allowed in summary.allowed_room_ids.iter().take(RESTRICTED_ROOMS_MAX) {
                 let Some(allowed) = OpenRoom::load(&self.reader, allowed)? else { continue };
                 if RoomView::new(self.rooms, &self.reader, &allowed).has_server(server)? {
                     return Ok(true);

@@ -1,51 +1,30 @@
 //! Keeping somebody out, and letting them back in.
 
-use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use ruma::UserId;
 use vestibule_policy::kind;
 use vestibule_storage::tables::room::StoredMembership;
 use vestibule_types::Actor;
 
-use super::{MembershipError, RemoveMember, member_content, member_draft};
+use super::{Change, ChangeMember, MembershipError, member_content, member_draft};
 use crate::{
     RoomTx, Rooms,
     append::Authority,
     ask::{Ask, Deed},
 };
 
-/// Lift a ban.
-#[derive(Clone, Debug)]
-pub struct Unban {
-    /// The room.
-    pub room_id: OwnedRoomId,
-    /// Whose.
-    pub user_id: OwnedUserId,
-    /// Why, in the sender's words.
-    pub reason: Option<String>,
-}
-
 impl Rooms {
     /// Bans somebody, whether they are in the room or not. Banning again changes nothing.
-    pub async fn ban(&self, actor: &Actor, command: RemoveMember) -> Result<(), MembershipError> {
+    pub async fn ban(&self, actor: &Actor, command: ChangeMember) -> Result<(), MembershipError> {
         let deed = Deed::Ban(command.room_id.clone(), command.user_id.clone());
-        let ask = self.ask(actor, &deed).await?;
-        let room_id = command.room_id.clone();
-        self.in_room_recommended(&room_id, move |room| {
-            room.ban(&ask, &command.user_id, command.reason.as_deref())
-        })
-        .await?;
-        Ok(())
+        let ban: Change = |room, ask, target, reason| room.ban(ask, target, reason);
+        self.change_member(actor, deed, command, ban).await
     }
 
     /// Lifts a ban.
-    pub async fn unban(&self, actor: &Actor, command: Unban) -> Result<(), MembershipError> {
+    pub async fn unban(&self, actor: &Actor, command: ChangeMember) -> Result<(), MembershipError> {
         let deed = Deed::Unban(command.room_id.clone(), command.user_id.clone());
-        let ask = self.ask(actor, &deed).await?;
-        let room_id = command.room_id.clone();
-        self.in_room_recommended(&room_id, move |room| {
-            room.unban(&ask, &command.user_id, command.reason.as_deref())
-        })
-        .await?;
-        Ok(())
+        let unban: Change = |room, ask, target, reason| room.unban(ask, target, reason);
+        self.change_member(actor, deed, command, unban).await
     }
 }
 

@@ -1,39 +1,23 @@
 //! Removing a member.
 
-use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use ruma::UserId;
 use vestibule_policy::kind;
 use vestibule_storage::tables::room::StoredMembership;
 use vestibule_types::Actor;
 
-use super::{MembershipError, member_content, member_draft};
+use super::{Change, ChangeMember, MembershipError, member_content, member_draft};
 use crate::{
     RoomTx, Rooms,
     append::Authority,
     ask::{Ask, Deed},
 };
 
-/// Remove or ban somebody.
-#[derive(Clone, Debug)]
-pub struct RemoveMember {
-    /// The room.
-    pub room_id: OwnedRoomId,
-    /// Whom.
-    pub user_id: OwnedUserId,
-    /// Why, in the sender's words.
-    pub reason: Option<String>,
-}
-
 impl Rooms {
     /// Takes somebody out of a room, or takes back their invitation or knock.
-    pub async fn kick(&self, actor: &Actor, command: RemoveMember) -> Result<(), MembershipError> {
+    pub async fn kick(&self, actor: &Actor, command: ChangeMember) -> Result<(), MembershipError> {
         let deed = Deed::Kick(command.room_id.clone(), command.user_id.clone());
-        let ask = self.ask(actor, &deed).await?;
-        let room_id = command.room_id.clone();
-        self.in_room_recommended(&room_id, move |room| {
-            room.kick(&ask, &command.user_id, command.reason.as_deref())
-        })
-        .await?;
-        Ok(())
+        let kick: Change = |room, ask, target, reason| room.kick(ask, target, reason);
+        self.change_member(actor, deed, command, kick).await
     }
 }
 

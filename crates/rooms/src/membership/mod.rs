@@ -16,10 +16,14 @@ mod leave;
 mod member_state;
 mod vouching;
 
-use ruma::{CanonicalJsonObject, CanonicalJsonValue, MilliSecondsSinceUnixEpoch, UserId};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, MilliSecondsSinceUnixEpoch, OwnedRoomId, OwnedUserId,
+    UserId,
+};
 use vestibule_accounts::facts::member_profile;
 use vestibule_policy::with_suffix;
 use vestibule_storage::{Read, StorageError, tables::room::StoredMembership};
+use vestibule_types::Actor;
 
 pub(crate) use self::by_address::NoIdentityServers;
 pub use self::{
@@ -36,19 +40,17 @@ pub(crate) use self::{
     vouching::Vouching,
 };
 pub use self::{
-    ban::Unban,
     forget::ForgetError,
     invite::Invite,
     join::Join,
-    kick::RemoveMember,
     knock::Knock,
     last_admin::{GuardNote, UnmanagedRoom},
     leave::Leave,
 };
 use crate::{
-    AppendError, ElsewhereError, LoggedEvent, RoomTx, UnknownRoom,
+    AppendError, ElsewhereError, LoggedEvent, RoomTx, Rooms, UnknownRoom,
     append::{Draft, membership_of},
-    ask::AskError,
+    ask::{Ask, AskError, Deed},
 };
 
 /// Why a membership did not change.
@@ -95,6 +97,38 @@ pub enum MembershipError {
 impl From<StorageError> for MembershipError {
     fn from(error: StorageError) -> Self {
         Self::Ask(AskError::Storage(error))
+    }
+}
+
+/// Remove, ban or unban somebody.
+#[derive(Clone, Debug)]
+pub struct ChangeMember {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// Whom.
+    pub user_id: OwnedUserId,
+    /// Why, in the sender's words.
+    pub reason: Option<String>,
+}
+
+/// What is done about somebody in their room: by whom, to whom, and why.
+type Change = fn(&mut RoomTx<'_, '_>, &Ask, &UserId, Option<&str>) -> Result<(), MembershipError>;
+
+impl Rooms {
+    async fn change_member(
+        &self,
+        actor: &Actor,
+        deed: Deed,
+        command: ChangeMember,
+        change: Change,
+    ) -> Result<(), MembershipError> {
+        let ask = self.ask(actor, &deed).await?;
+        let ChangeMember { room_id, user_id, reason } = command;
+        self.in_room_recommended(&room_id, move |room| {
+            change(room, &ask, &user_id, reason.as_deref())
+        })
+        .await?;
+        Ok(())
     }
 }
 

@@ -209,8 +209,7 @@ impl Walk<'_, '_> {
         if !view.is_shown_to(self.policy, Some(self.ask), &summary)? {
             return Ok(None);
         }
-        let is_space = summary.room_type.as_deref() == Some("m.space");
-        let edges = if is_space { view.space_children()? } else { Vec::new() };
+        let edges = if summary.is_space() { view.space_children()? } else { Vec::new() };
         Ok(Some((summary, edges)))
     }
 }

@@ -64,8 +64,7 @@ struct Told {
 impl Told {
     /// Whether asking would tell more: a space that was only mentioned has children nobody named.
     fn is_enough(&self) -> bool {
-        let is_space = |room: &RoomSummary| room.room_type.as_deref() == Some("m.space");
-        self.asked || self.summary.as_ref().is_some_and(|room| !is_space(room))
+        self.asked || self.summary.as_ref().is_some_and(|summary| !summary.is_space())
     }
 
     /// The same for somebody who names servers: those who told nothing do not speak for the others.
@@ -83,9 +82,10 @@ impl SpacesElsewhere {
     pub(crate) fn new() -> Self {
         let weigh = |_: &OwnedRoomId, told: &Arc<Told>| {
             let children: usize = told.children.iter().map(|child| child.get().len()).sum();
-            let texts = told.summary.as_ref().map_or(0, |room| {
+            let texts = told.summary.as_ref().map_or(0, |summary| {
+                let room = &summary.room;
                 let texts = [&room.name, &room.topic, &room.avatar_url].into_iter().flatten();
-                texts.map(String::len).sum::<usize>() + room.allowed_room_ids.len() * 64
+                texts.map(String::len).sum::<usize>() + summary.allowed_room_ids.len() * 64
             });
             u32::try_from(children + texts + 1_024).unwrap_or(u32::MAX)
         };
@@ -122,12 +122,12 @@ impl Rooms {
             Arc::new(Told { at, via, summary: Some(summary), children, asked })
         };
         for child in space.children.into_iter().take(CHILDREN_TOLD_MAX) {
-            if self.told(&child.room_id).is_none_or(|known| known.summary.is_none()) {
-                spaces.insert(child.room_id.clone(), told(child, Vec::new(), false));
+            if self.told(&child.room.room_id).is_none_or(|known| known.summary.is_none()) {
+                spaces.insert(child.room.room_id.clone(), told(child, Vec::new(), false));
             }
         }
-        let room_id = space.room.room_id.clone();
-        spaces.insert(room_id, told(space.room, space.children_state, true));
+        let room_id = space.summary.room.room_id.clone();
+        spaces.insert(room_id, told(space.summary, space.children_state, true));
     }
 
     /// What was told of a room and is fresh.
@@ -194,10 +194,10 @@ impl Walk<'_, '_> {
     /// told; and the policy would show it to them.
     fn is_for_asker(
         &self,
-        room: &RoomSummary,
+        summary: &RoomSummary,
         here: Option<&OpenRoom>,
     ) -> Result<bool, StorageError> {
-        let user: &UserId = &self.ask.user_id;
+        let (user, room): (&UserId, _) = (&self.ask.user_id, &summary.room);
         let member = match here {
             Some(here) => ROOM_BY_MEMBER.get(self.reader, (user, here.no))?,
             None => None,
@@ -212,7 +212,7 @@ impl Walk<'_, '_> {
             || room.world_readable
             || matches!(rule, "public" | "knock" | "knock_restricted");
         if !open && rule == "restricted" {
-            for allowed in room.allowed_room_ids.iter().take(RESTRICTED_ROOMS_MAX) {
+            for allowed in summary.allowed_room_ids.iter().take(RESTRICTED_ROOMS_MAX) {
                 open = open || is_joined_to(self.reader, user, allowed)?;
             }
         }

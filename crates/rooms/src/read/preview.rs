@@ -34,7 +34,7 @@ impl<R: Read> RoomView<'_, R> {
             _ => {}
         }
         let invited = membership == Some(StoredMembership::Invite);
-        let open = invited || summary.world_readable || self.lets_in(user, summary)?;
+        let open = invited || summary.room.world_readable || self.lets_in(user, summary)?;
         if !open || self.room.blocked {
             return Ok(false);
         }
@@ -44,14 +44,14 @@ impl<R: Read> RoomView<'_, R> {
     }
 
     /// Whether the join rule lets somebody in, or lets them ask.
-    fn lets_in(&self, user: Option<&UserId>, room: &RoomSummary) -> Result<bool, StorageError> {
+    fn lets_in(&self, user: Option<&UserId>, summary: &RoomSummary) -> Result<bool, StorageError> {
         let known = &self.room.version.rules().authorization;
-        match (room.join_rule.as_str(), user) {
+        match (summary.room.join_rule.as_str(), user) {
             ("public", _) => Ok(true),
             ("knock", _) => Ok(known.knocking),
             ("knock_restricted", _) => Ok(known.knock_restricted_join_rule),
             ("restricted", Some(user)) if known.restricted_join_rule => {
-                for allowed in room.allowed_room_ids.iter().take(RESTRICTED_ROOMS_MAX) {
+                for allowed in summary.allowed_room_ids.iter().take(RESTRICTED_ROOMS_MAX) {
                     if is_joined_to(&self.reader, user, allowed)? {
                         return Ok(true);
                     }

@@ -229,7 +229,7 @@ impl Search<'_, '_> {
         let open = match OpenRoom::load_no(self.reader, no)? {
             Some(room) => {
                 let view = RoomView::new(self.rooms, self.reader, &room);
-                view.summary()?.join_rule == "public" || world_readable(&view)?
+                view.summary()?.room.join_rule == "public" || world_readable(&view)?
             }
             None => false,
         };

@@ -33,18 +33,8 @@ impl Rooms {
         let ask = self.ask(actor, &deed).await?;
         let scope = format!("redact/{}/{}", command.room_id, command.event_id);
         let transaction = Transaction::new(actor, scope, command.transaction_id.as_deref());
-        let room_id = command.room_id.clone();
-        let sent = self
-            .in_room_recommended(&room_id, move |room| {
-                if let Some(known) = room.seen(transaction.as_ref())? {
-                    return Ok(known);
-                }
-                let event_id = room.redact(&ask, &command)?;
-                room.remember(transaction.as_ref(), &event_id, ask.now.get().into())?;
-                Ok::<_, SendError>(event_id)
-            })
-            .await?;
-        Ok(sent.0)
+        let (room_id, at) = (command.room_id.clone(), ask.now);
+        self.make_once(&room_id, transaction, at, move |room| room.redact(&ask, &command)).await
     }
 }
 

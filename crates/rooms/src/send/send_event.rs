@@ -42,19 +42,12 @@ impl Rooms {
         let ask = self.ask(actor, &deed).await?;
         let scope = format!("send/{}/{}", command.room_id, command.event_type);
         let transaction = Transaction::new(actor, scope, command.transaction_id.as_deref());
-        let room_id = command.room_id.clone();
+        let (room_id, at) = (command.room_id.clone(), ask.now);
         let sent = self
-            .in_room_recommended(&room_id, move |room| {
-                if let Some(known) = room.seen(transaction.as_ref())? {
-                    return Ok(known);
-                }
-                let event_id = room.send(&ask, &deed, &command)?;
-                room.remember(transaction.as_ref(), &event_id, ask.now.get().into())?;
-                Ok::<_, SendError>(event_id)
-            })
+            .make_once(&room_id, transaction, at, move |room| room.send(&ask, &deed, &command))
             .await?;
         self.acted(actor);
-        Ok(sent.0)
+        Ok(sent)
     }
 
     /// A redaction sent like any other event: its target is in the content.

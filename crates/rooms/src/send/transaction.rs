@@ -1,6 +1,6 @@
 //! Transaction ids: the same request twice is one event.
 
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedUserId};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedEventId, OwnedUserId, RoomId};
 use vestibule_storage::{
     Scan, SlotNo, StorageError,
     tables::{
@@ -16,6 +16,7 @@ use vestibule_types::{
     limits::{TRANSACTION_AGE_MS_MAX, TRANSACTIONS_FORGOTTEN_AT_ONCE},
 };
 
+use super::SendError;
 use crate::{RoomTx, Rooms};
 
 /// The scope of a client's transaction id: its device and the endpoint it was used on.
@@ -68,6 +69,27 @@ impl RoomTx<'_, '_> {
 }
 
 impl Rooms {
+    /// Makes an event in a room, unless the transaction made one before: then it is that one.
+    pub(super) async fn make_once(
+        &self,
+        room_id: &RoomId,
+        transaction: Option<Transaction>,
+        at: MilliSecondsSinceUnixEpoch,
+        make: impl Fn(&mut RoomTx<'_, '_>) -> Result<OwnedEventId, SendError> + Send + 'static,
+    ) -> Result<OwnedEventId, SendError> {
+        let outcome = self
+            .in_room_recommended(room_id, move |room| {
+                if let Some(known) = room.seen(transaction.as_ref())? {
+                    return Ok(known);
+                }
+                let event_id = make(room)?;
+                room.remember(transaction.as_ref(), &event_id, at.get().into())?;
+                Ok::<_, SendError>(event_id)
+            })
+            .await?;
+        Ok(outcome.0)
+    }
+
     /// Forgets transaction ids that are older than a client may repeat a request. Returns whether
     /// there are more.
     pub async fn forget_transactions(&self) -> Result<bool, StorageError> {

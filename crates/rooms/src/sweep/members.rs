@@ -50,7 +50,7 @@ impl Rooms {
 
     async fn is_space(&self, room_id: &RoomId) -> Result<bool, StorageError> {
         let summary = self.with_view(room_id, |view| view.summary()).await?;
-        Ok(summary.is_some_and(|summary| summary.room_type.as_deref() == Some("m.space")))
+        Ok(summary.is_some_and(|summary| summary.is_space()))
     }
 
     /// The joined members of ours, as the policy sees them.

@@ -23,7 +23,7 @@ fn of(room: &ruma::RoomId) -> HierarchyQuery {
 
 fn found(rooms: Result<vestibule_rooms::Hierarchy, ReadError>) -> Vec<ruma::OwnedRoomId> {
     let rooms = rooms.expect("shown").rooms;
-    rooms.into_iter().map(|room| room.summary.room_id).collect()
+    rooms.into_iter().map(|room| room.summary.room.room_id).collect()
 }
 
 async fn names(rooms: &Rooms, who: &Actor, term: &str) -> Vec<String> {

@@ -3,7 +3,8 @@
 use std::{path::Path, process::ExitCode};
 
 use http::Method;
-use vestibule_admin_api::{Done, segment};
+use vestibule_admin_api::Done;
+use vestibule_types::segment;
 
 use super::{
     arguments::{AliasCommand, SpaceCommand},

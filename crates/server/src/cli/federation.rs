@@ -3,9 +3,8 @@
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use http::Method;
-use vestibule_admin_api::{
-    DestinationAnswer, DestinationsAnswer, FindingsAnswer, RetryAnswer, segment,
-};
+use vestibule_admin_api::{DestinationAnswer, DestinationsAnswer, FindingsAnswer, RetryAnswer};
+use vestibule_types::segment;
 
 use super::{
     arguments::FederationCommand,

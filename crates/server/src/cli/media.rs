@@ -5,9 +5,10 @@ use std::{path::Path, process::ExitCode};
 use anyhow::{Context, anyhow};
 use http::Method;
 use vestibule_admin_api::{
-    Done, MediaAnswer, MediaListAnswer, MediaPurge, PurgedAnswer, QuarantineChange, segment,
+    Done, MediaAnswer, MediaListAnswer, MediaPurge, PurgedAnswer, QuarantineChange,
 };
 use vestibule_config::Period;
+use vestibule_types::segment;
 
 use super::{
     arguments::MediaCommand,

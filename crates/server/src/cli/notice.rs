@@ -3,9 +3,8 @@
 use std::{path::Path, process::ExitCode};
 
 use http::Method;
-use vestibule_admin_api::{
-    Done, NewNotice, NoticeAnswer, UnpinnedAnswer, UsageLimitReached, segment,
-};
+use vestibule_admin_api::{Done, NewNotice, NoticeAnswer, UnpinnedAnswer, UsageLimitReached};
+use vestibule_types::segment;
 
 use super::{
     arguments::NoticeCommand,

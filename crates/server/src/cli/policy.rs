@@ -4,8 +4,9 @@ use std::{path::Path, process::ExitCode};
 
 use serde_json::Value;
 use vestibule_admin_api::{
-    DenialAnswer, DenialsAnswer, OpenRoomsAnswer, PolicyAnswer, UnmanagedRoomsAnswer, segment,
+    DenialAnswer, DenialsAnswer, OpenRoomsAnswer, PolicyAnswer, UnmanagedRoomsAnswer,
 };
+use vestibule_types::segment;
 
 use super::{
     arguments::PolicyCommand,

@@ -4,8 +4,9 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::anyhow;
 use http::Method;
-use vestibule_admin_api::{Done, HistoryPurge, segment};
+use vestibule_admin_api::{Done, HistoryPurge};
 use vestibule_config::Period;
+use vestibule_types::segment;
 
 use super::{
     arguments::RoomCommand,

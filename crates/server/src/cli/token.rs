@@ -4,8 +4,9 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::anyhow;
 use http::Method;
-use vestibule_admin_api::{Done, NewToken as Body, TokenAnswer, TokensAnswer, segment};
+use vestibule_admin_api::{Done, NewToken as Body, TokenAnswer, TokensAnswer};
 use vestibule_config::Period;
+use vestibule_types::segment;
 
 use super::{
     arguments::{NewToken, TokenCommand},

@@ -5,8 +5,9 @@ use std::{path::Path, process::ExitCode};
 use http::Method;
 use vestibule_admin_api::{
     ClassChange, Done, LockChange, ModerationsAnswer, NewUser, PasswordChange, SuspensionChange,
-    UserAnswer, UsersAnswer, segment,
+    UserAnswer, UsersAnswer,
 };
+use vestibule_types::segment;
 
 use vestibule_types::Secret;
 

@@ -25,11 +25,12 @@ use vestibule_storage::{Executor, InlineExecutor};
 pub use self::{
     http_client::{Fetched, HttpClient, Reply},
     network::{Held, Network, Sent},
-    person::{Person, segment, texts},
+    person::{Person, texts},
     pretend::{PretendServer, RoomEnds},
 };
 use crate::memory_store;
 pub use crate::tls;
+pub use vestibule_types::segment;
 
 /// What every test server has unless its test says otherwise.
 const USUAL: &str = "\

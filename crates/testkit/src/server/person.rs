@@ -10,6 +10,8 @@ use std::{
 
 use serde_json::{Value, json};
 
+use vestibule_types::segment;
+
 use super::{HttpClient, Reply};
 
 /// Somebody with a session, and what they usually do. Paths are the client API's; a helper without
@@ -182,18 +184,4 @@ pub fn texts(events: &Value) -> Vec<String> {
     let events = events.as_array().map(Vec::as_slice).unwrap_or_default();
     let text = |event: &Value| event["content"]["body"].as_str().map(str::to_owned);
     events.iter().filter_map(text).collect()
-}
-
-/// Encodes text for one segment of a path.
-#[must_use]
-pub fn segment(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _infallible = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }

@@ -86,7 +86,7 @@ impl RoomTx<'_, '_> {
             .map_err(AppendError::from)?;
         self.authorize(&pdu, &place.auth, place.before)?;
         let profile = member_profile(&*self.tx, &ask.user_id)?;
-        let room = self.view()?.summary()?;
+        let room = self.view()?.summary()?.room;
         Ok(AddressInvite {
             to: to.clone(),
             room_id: self.room_id.clone(),

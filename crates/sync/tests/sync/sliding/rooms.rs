@@ -1,7 +1,7 @@
 //! What is shown of a room.
 
 use serde_json::json;
-use vestibule_rooms::{CreateRoom, Knock, Preset, RemoveMember};
+use vestibule_rooms::{ChangeMember, CreateRoom, Knock, Preset};
 
 use super::{Client, room, rooms, said, state};
 use crate::support::House;
@@ -203,7 +203,7 @@ async fn who_was_removed_is_told_so_and_nothing_that_came_after() {
         client.next(&house).await;
         house.say(&alice, &id, "before").await;
         let user_id = bob.user_id().to_owned();
-        let command = RemoveMember { room_id: id.clone(), user_id, reason: None };
+        let command = ChangeMember { room_id: id.clone(), user_id, reason: None };
         if ban {
             house.rooms.ban(&alice, command).await.expect("banned");
         } else {

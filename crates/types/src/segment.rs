@@ -1,4 +1,4 @@
-//! Names in paths.
+//! Names in the paths and queries of addresses.
 
 use std::fmt::Write;
 
