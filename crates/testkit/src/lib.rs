@@ -1,12 +1,19 @@
 //! Clocks, stores, servers and people for tests. Never a normal dependency.
 //!
 //! Without features this crate knows only the ground floor and `storage`, so that every service
-//! can use it in its own tests. The feature `server` adds a whole server in this process.
+//! can use it in its own tests. The feature `services` adds the services over one store, the feature `server` a
+//! whole server in this process.
 
 mod clock;
 mod mutator;
 mod people;
 mod random;
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a helper of tests fails the test that called it"
+)]
+mod rows;
 #[cfg(feature = "server")]
 #[expect(
     clippy::expect_used,
@@ -15,6 +22,13 @@ mod random;
     reason = "a helper of tests fails the test that called it"
 )]
 pub mod server;
+#[cfg(feature = "services")]
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a helper of tests fails the test that called it"
+)]
+mod services;
 #[cfg(feature = "server")]
 #[expect(
     clippy::expect_used,
@@ -46,13 +60,16 @@ mod store;
 )]
 pub mod tls;
 
+#[cfg(feature = "services")]
+pub use self::services::{Services, Settings};
 pub use self::{
     clock::ManualClock,
     mutator::Mutator,
     people::{actor, guest, person},
     random::SeededRandom,
+    rows::{put_account, put_device},
     spawner::{QueueSpawner, RuntimeSpawner},
-    store::{memory_store, memory_store_with},
+    store::{memory_store, memory_store_with, threaded_store},
 };
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vestibule_storage::{
-    CommitMode, Durability, InlineExecutor, MemoryEngine, Store, StoreOptions,
+    CommitMode, Durability, InlineExecutor, MemoryEngine, Store, StoreOptions, ThreadPool,
 };
 
 /// A fresh, empty store in memory with `slots` slots, committing inline: a write is done when its
@@ -23,4 +23,17 @@ pub fn memory_store_with(engine: MemoryEngine, slots: u16) -> Store {
         executor: Arc::new(InlineExecutor),
     };
     Store::open(engine, options).expect("an engine in memory opens")
+}
+
+/// A fresh, empty store in memory of one slot, with a commit thread and a pool of so many threads, as
+/// a server has them.
+#[must_use]
+pub fn threaded_store(threads: usize) -> Store {
+    let options = StoreOptions {
+        slots: 1,
+        durability: Durability::Os,
+        commit: CommitMode::Thread,
+        executor: Arc::new(ThreadPool::new("store", threads, 1_024).expect("threads")),
+    };
+    Store::open(MemoryEngine::new(1), options).expect("an engine in memory opens")
 }

@@ -41,32 +41,23 @@ use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use ruma::{RoomVersionId, server_name};
 use serde_json::{Value, json};
-use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts, RegistrationMode};
-use vestibule_events::SigningKey;
+use vestibule_accounts::{AccountsConfig, RegistrationMode};
 use vestibule_http::Entrance;
-use vestibule_keys::{Keys, KeysParts};
-use vestibule_media::{Media, MediaConfig, MediaParts, MemoryObjects};
-use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
+use vestibule_media::MemoryObjects;
+use vestibule_policy::PolicyConfig;
 use vestibule_push::{Push, PushConfig, PushParts};
 use vestibule_remote::{NoTransport, Web, WebPurpose};
-use vestibule_rooms::{PresenceConfig, Rooms, RoomsConfig, RoomsParts};
+use vestibule_rooms::Rooms;
 use vestibule_search::{Search, SearchParts};
-use vestibule_storage::{InlineExecutor, Store};
+use vestibule_storage::Store;
 use vestibule_sync::{Sync, SyncParts};
 use vestibule_testkit::{
-    TestEnvironment, environment, memory_store,
+    Services, Settings, TestEnvironment, environment, memory_store,
     spec::{self, Answer},
 };
 use vestibule_types::Environment;
 
 use crate::{ClientApi, ClientApiSettings, router};
-
-const MEDIA: MediaConfig = MediaConfig {
-    upload_bytes_max: 1_000,
-    user_bytes_max: None,
-    remote_bytes_max: Some(3_000),
-    open_downloads: false,
-};
 
 /// A server without a socket.
 pub(crate) struct Server {
@@ -100,55 +91,17 @@ pub(crate) fn server_over(
     policy: impl FnOnce(&mut PolicyConfig),
     accounts: impl FnOnce(&mut AccountsConfig),
 ) -> Server {
-    let time = environment(7);
-    let server_name = server_name!("a.example");
-    let mut rules = guests_in_the_lobby();
-    policy(&mut rules);
-    let policy = PolicyHandle::new(compile(&rules, server_name).unwrap().0);
-    let rates = Arc::new(RateBuckets::default());
-    let mut config = AccountsConfig::new(server_name.to_owned());
-    config.registration.mode = RegistrationMode::Open;
-    accounts(&mut config);
+    let mut with = Settings::of(server_name!("a.example"));
+    with.policy = guests_in_the_lobby();
+    policy(&mut with.policy);
+    with.accounts.registration.mode = RegistrationMode::Open;
+    accounts(&mut with.accounts);
+    with.rooms.presence.enabled = true;
+    with.media.remote_bytes_max = Some(3_000);
+    let services = with.over(store, environment(7));
+    let Services { store, policy, test: time, accounts, rooms, keys, media, objects, .. } =
+        services;
     let environment = time.environment.clone();
-    let presence = PresenceConfig { enabled: true, ..PresenceConfig::default() };
-    let rooms = Rooms::new(RoomsParts {
-        store: store.clone(),
-        policy: policy.clone(),
-        rates: rates.clone(),
-        environment: environment.clone(),
-        server_name: server_name.to_owned(),
-        signing_key: SigningKey::from_seed([7; 32], "a").unwrap().into(),
-        config: RoomsConfig { presence, ..RoomsConfig::default() },
-        job_bell: Arc::default(),
-    });
-    let accounts = Accounts::new(AccountsParts {
-        store: store.clone(),
-        policy: policy.clone(),
-        rates: rates.clone(),
-        environment: environment.clone(),
-        executor: Arc::new(InlineExecutor),
-        config,
-    });
-    let objects = MemoryObjects::new(environment.clock.clone());
-    let media = Media::new(MediaParts {
-        store: store.clone(),
-        objects: Arc::new(objects.clone()),
-        executor: Arc::new(InlineExecutor),
-        policy: policy.clone(),
-        rates: rates.clone(),
-        environment: environment.clone(),
-        server_name: server_name.to_owned(),
-        config: MEDIA,
-    });
-    let keys = Keys::new(KeysParts {
-        store: store.clone(),
-        policy: policy.clone(),
-        rates,
-        environment: environment.clone(),
-        server_name: server_name.to_owned(),
-        accounts: accounts.clone(),
-        rooms: rooms.clone(),
-    });
     let push = push(&rooms, &environment);
     let unread = push.unread().clone();
     let parts = SyncParts { rooms: rooms.clone(), unread, environment: environment.clone() };

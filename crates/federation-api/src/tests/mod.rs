@@ -17,17 +17,10 @@ use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use ruma::server_name;
 use serde_json::Value;
-use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts};
-use vestibule_events::SigningKey;
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_http::Entrance;
-use vestibule_keys::{Keys, KeysParts};
-use vestibule_media::{Media, MediaConfig, MediaParts, MemoryObjects};
-use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_remote::{Remote, RemoteConfig, RemoteParts, ServerLists};
-use vestibule_rooms::{Rooms, RoomsConfig, RoomsParts};
-use vestibule_storage::InlineExecutor;
-use vestibule_testkit::{TestEnvironment, environment, memory_store};
+use vestibule_testkit::{Services, Settings, TestEnvironment, environment, memory_store};
 
 use self::elsewhere::Internet;
 use crate::{FederationApi, FederationApiSettings, router};
@@ -45,63 +38,26 @@ pub(crate) async fn server() -> Server {
     server_with(FederationApiSettings::default()).await
 }
 
-#[expect(clippy::too_many_lines, reason = "a server is made of many parts")]
 pub(crate) async fn server_with(settings: FederationApiSettings) -> Server {
-    let time = environment(7);
-    let store = memory_store(1);
-    let server_name = server_name!("us.example");
-    let policy = compile(&PolicyConfig::default(), server_name).unwrap().0;
-    let policy = PolicyHandle::new(policy);
-    let rates = Arc::new(RateBuckets::default());
-    let environment = time.environment.clone();
-    let signing_key = Arc::new(SigningKey::from_seed([7; 32], "a").unwrap());
+    let with = Settings::of(server_name!("us.example"));
+    let Services {
+        server_name,
+        signing_key,
+        store,
+        policy,
+        test,
+        accounts,
+        rooms,
+        keys,
+        media,
+        ..
+    } = with.over(memory_store(1), environment(7));
+    let (time, environment) = (test.clone(), test.environment);
     let internet = Internet::default();
-    let rooms = Rooms::new(RoomsParts {
-        store: store.clone(),
-        policy: policy.clone(),
-        rates: rates.clone(),
-        environment: environment.clone(),
-        server_name: server_name.to_owned(),
-        signing_key: signing_key.clone(),
-        config: RoomsConfig::default(),
-        job_bell: Arc::default(),
-    });
-    let accounts = Accounts::new(AccountsParts {
-        store: store.clone(),
-        policy: policy.clone(),
-        rates: rates.clone(),
-        environment: environment.clone(),
-        executor: Arc::new(InlineExecutor),
-        config: AccountsConfig::new(server_name.to_owned()),
-    });
-    let media = Media::new(MediaParts {
-        store: store.clone(),
-        objects: Arc::new(MemoryObjects::new(environment.clock.clone())),
-        executor: Arc::new(InlineExecutor),
-        policy: policy.clone(),
-        rates: rates.clone(),
-        environment: environment.clone(),
-        server_name: server_name.to_owned(),
-        config: MediaConfig {
-            upload_bytes_max: 1_000,
-            user_bytes_max: None,
-            remote_bytes_max: None,
-            open_downloads: false,
-        },
-    });
-    let keys = Keys::new(KeysParts {
-        store: store.clone(),
-        policy: policy.clone(),
-        rates,
-        environment: environment.clone(),
-        server_name: server_name.to_owned(),
-        accounts: accounts.clone(),
-        rooms: rooms.clone(),
-    });
     let remote = RemoteParts {
         store: store.clone(),
         environment: environment.clone(),
-        server_name: server_name.to_owned(),
+        server_name: server_name.clone(),
         signing_key: signing_key.clone(),
         config: RemoteConfig {
             servers: ServerLists::new(&[], &["*.denied.example".to_owned()]),
@@ -113,7 +69,7 @@ pub(crate) async fn server_with(settings: FederationApiSettings) -> Server {
         store,
         policy: policy.clone(),
         environment,
-        server_name: server_name.to_owned(),
+        server_name,
         signing_key,
         remote: Remote::open(remote).await.unwrap(),
         notaries: vec![server_name!("notary.example").to_owned()],

@@ -9,21 +9,16 @@ use std::{
 use parking_lot::Mutex;
 use ruma::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde_json::{Value, json};
-use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts};
 use vestibule_events::{EventBuilder, Pdu, RoomVersion, SigningKey, Verified, auth_types};
 use vestibule_federation::{Federation, FederationParts};
-use vestibule_keys::{Keys, KeysParts};
-use vestibule_media::{Media, MediaConfig, MediaParts, MemoryObjects};
-use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_remote::{
     Exchange, Remote, RemoteConfig, RemoteParts, Reply, Transport, TransportError,
 };
-use vestibule_rooms::{CreateRoom, Preset, Received, Rooms, RoomsConfig, RoomsParts, SendEvent};
-use vestibule_storage::{
-    InlineExecutor, MemoryEngine, Scan, StorageError, Store,
-    tables::account::{ACCOUNT_BY_CLASS, ACCOUNT_BY_ID, StoredAccount, StoredAccountState},
+use vestibule_rooms::{CreateRoom, Preset, Received, Rooms, SendEvent};
+use vestibule_storage::{MemoryEngine, Scan, StorageError, Store};
+use vestibule_testkit::{
+    Services, Settings, TestEnvironment, environment, memory_store_with, put_account,
 };
-use vestibule_testkit::{TestEnvironment, environment, memory_store_with, person};
 use vestibule_types::{Actor, BoxFuture, ClassName};
 
 /// Our name in these tests.
@@ -161,56 +156,11 @@ impl Rig {
         Self::over(MemoryEngine::new(slots), slots, test, Wire::default()).await
     }
 
-    #[expect(clippy::too_many_lines, reason = "a server is made of many parts")]
     async fn over(engine: MemoryEngine, slots: u16, test: TestEnvironment, wire: Wire) -> Self {
-        let store = memory_store_with(engine.clone(), slots);
         let name = ruma::ServerName::parse(HOME).expect("a server name");
-        let config: PolicyConfig = toml::from_str("").expect("a policy");
-        let policy = PolicyHandle::new(compile(&config, &name).expect("a policy").0);
-        let rates = Arc::new(RateBuckets::default());
-        let key = Arc::new(SigningKey::from_seed([7; 32], "a").expect("a key"));
-        let accounts = Accounts::new(AccountsParts {
-            store: store.clone(),
-            policy: policy.clone(),
-            rates: rates.clone(),
-            environment: test.environment.clone(),
-            executor: Arc::new(InlineExecutor),
-            config: AccountsConfig::new(name.clone()),
-        });
-        let rooms = Rooms::new(RoomsParts {
-            store: store.clone(),
-            policy: policy.clone(),
-            rates: rates.clone(),
-            environment: test.environment.clone(),
-            server_name: name.clone(),
-            signing_key: key.clone(),
-            config: RoomsConfig::default(),
-            job_bell: Arc::default(),
-        });
-        let keys = Keys::new(KeysParts {
-            store: store.clone(),
-            policy: policy.clone(),
-            rates,
-            environment: test.environment.clone(),
-            server_name: name.clone(),
-            accounts: accounts.clone(),
-            rooms: rooms.clone(),
-        });
-        let media = Media::new(MediaParts {
-            store: store.clone(),
-            objects: Arc::new(MemoryObjects::new(test.environment.clock.clone())),
-            executor: Arc::new(InlineExecutor),
-            policy: policy.clone(),
-            rates: Arc::default(),
-            environment: test.environment.clone(),
-            server_name: name.clone(),
-            config: MediaConfig {
-                upload_bytes_max: 1_000,
-                user_bytes_max: None,
-                remote_bytes_max: None,
-                open_downloads: false,
-            },
-        });
+        let services = Settings::of(&name).over(memory_store_with(engine.clone(), slots), test);
+        let Services { store, policy, test, accounts, rooms, keys, media, .. } = services;
+        let key = services.signing_key;
         let remote = Remote::open(RemoteParts {
             store: store.clone(),
             environment: test.environment.clone(),
@@ -264,24 +214,7 @@ impl Rig {
 
     pub(crate) async fn account(&self, localpart: &str) -> Actor {
         let user_id = UserId::parse(format!("@{localpart}:{HOME}")).expect("a user id");
-        let class = ClassName::new("member");
-        let row = StoredAccount {
-            class: class.clone(),
-            state: StoredAccountState::Active,
-            password: None,
-            created_at: 0,
-            deactivated_at: None,
-            erased: false,
-            appservice: None,
-        };
-        let (id, name) = (user_id.clone(), class.clone());
-        let slot = self.store.slot_of_user(&user_id);
-        let write = self.store.write::<_, StorageError, _>(slot, move |tx| {
-            ACCOUNT_BY_ID.put(tx, (&id,), &row)?;
-            ACCOUNT_BY_CLASS.put(tx, (&name, &id), &())
-        });
-        write.await.expect("stored");
-        person(&user_id, class)
+        put_account(&self.store, &user_id, ClassName::member()).await
     }
 
     pub(crate) async fn open_room(&self, owner: &Actor) -> OwnedRoomId {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use proptest::prelude::*;
 use vestibule_keys::{ClaimKeys, RemoteKeysError};
 use vestibule_policy::PolicyConfig;
-use vestibule_storage::{CommitMode, Durability, MemoryEngine, Store, StoreOptions, ThreadPool};
+use vestibule_testkit::threaded_store;
 
 use crate::support::{House, Person, raw, value};
 
@@ -120,14 +120,7 @@ fn beside<T: Send + 'static>(
 
 /// A house with a commit thread and a pool, as a server has them.
 fn busy_house() -> House {
-    let options = StoreOptions {
-        slots: 1,
-        durability: Durability::Os,
-        commit: CommitMode::Thread,
-        executor: Arc::new(ThreadPool::new("store", 4, 1_024).expect("threads")),
-    };
-    let store = Store::open(MemoryEngine::new(1), options).expect("opens");
-    House::over(&PolicyConfig::default(), store)
+    House::over(&PolicyConfig::default(), threaded_store(4))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -10,30 +10,28 @@ use std::{
 use parking_lot::Mutex;
 use ruma::{
     CanonicalJsonObject, OwnedDeviceId, OwnedRoomId, OwnedUserId, RoomId, ServerName, UserId,
-    signatures::sign_json,
+    server_name, signatures::sign_json,
 };
 use serde_json::{Value, json};
-use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts};
+use vestibule_accounts::Accounts;
 use vestibule_events::SigningKey;
 use vestibule_keys::{
-    ClaimedKeys, DeviceIds, Json, Keys, KeysParts, Queried, QueryKeys, RemoteDevice,
-    RemoteDeviceList, RemoteKeys, RemoteKeysError, ShownKeys, UploadKeys, UploadKeysError,
-    UploadSigningKeys, UploadSigningKeysError,
+    ClaimedKeys, DeviceIds, Json, Keys, Queried, QueryKeys, RemoteDevice, RemoteDeviceList,
+    RemoteKeys, RemoteKeysError, ShownKeys, UploadKeys, UploadKeysError, UploadSigningKeys,
+    UploadSigningKeysError,
 };
-use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
-use vestibule_rooms::{CreateRoom, Join, Leave, Preset, Rooms, RoomsConfig, RoomsParts};
+use vestibule_policy::PolicyConfig;
+use vestibule_rooms::{CreateRoom, Join, Leave, Preset, Rooms};
 use vestibule_storage::{
-    InlineExecutor, StorageError, Store,
+    StorageError, Store,
     tables::{
-        account::{
-            ACCOUNT_BY_CLASS, ACCOUNT_BY_ID, DEVICE_BY_USER, StoredAccount, StoredAccountState,
-            StoredDevice,
-        },
         device_list::{DEVICE_LIST_CHANGE, JOINED_ROOM_BY_USER},
         room::{ROOM_NO_BY_ID, SERVER_BY_ROOM},
     },
 };
-use vestibule_testkit::{TestEnvironment, environment, memory_store};
+use vestibule_testkit::{
+    Services, Settings, TestEnvironment, environment, memory_store, put_account, put_device,
+};
 use vestibule_types::{Actor, BoxFuture, ClassName, Credential};
 
 pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -57,39 +55,9 @@ impl House {
     }
 
     pub(crate) fn over(policy: &PolicyConfig, store: Store) -> Self {
-        let test = environment(5);
-        let server_name = ServerName::parse("home.test").expect("a server name");
-        let (policy, _) = compile(policy, &server_name).expect("a policy without errors");
-        let policy = PolicyHandle::new(policy);
-        let rates = Arc::new(RateBuckets::default());
-        let environment = test.environment.clone();
-        let accounts = Accounts::new(AccountsParts {
-            store: store.clone(),
-            policy: policy.clone(),
-            rates: rates.clone(),
-            environment: environment.clone(),
-            executor: Arc::new(InlineExecutor),
-            config: AccountsConfig::new(server_name.clone()),
-        });
-        let rooms = Rooms::new(RoomsParts {
-            store: store.clone(),
-            policy: policy.clone(),
-            rates: rates.clone(),
-            environment: environment.clone(),
-            server_name: server_name.clone(),
-            signing_key: SigningKey::from_seed([7; 32], "a").expect("a key").into(),
-            config: RoomsConfig::default(),
-            job_bell: Arc::default(),
-        });
-        let keys = Keys::new(KeysParts {
-            store: store.clone(),
-            policy,
-            rates,
-            environment,
-            server_name,
-            accounts: accounts.clone(),
-            rooms: rooms.clone(),
-        });
+        let mut with = Settings::of(server_name!("home.test"));
+        with.policy = policy.clone();
+        let Services { store, test, accounts, rooms, keys, .. } = with.over(store, environment(5));
         let elsewhere = Arc::new(Elsewhere::default());
         keys.set_remote(elsewhere.clone());
         Self { keys, accounts, rooms, store, test, elsewhere }
@@ -102,43 +70,17 @@ impl House {
 
     pub(crate) async fn person(&self, localpart: &str, device: &str, class: ClassName) -> Person {
         let user = user(localpart);
-        let row = StoredAccount {
-            class: class.clone(),
-            state: StoredAccountState::Active,
-            password: None,
-            created_at: 0,
-            deactivated_at: None,
-            erased: false,
-            appservice: None,
-        };
-        let (id, name) = (user.clone(), class.clone());
-        self.write(&user, move |tx| {
-            ACCOUNT_BY_ID.put(tx, (&id,), &row)?;
-            ACCOUNT_BY_CLASS.put(tx, (&name, &id), &())
-        })
-        .await;
+        put_account(&self.store, &user, class.clone()).await;
         self.device(&user, device, class).await
     }
 
     /// One more device of somebody.
     pub(crate) async fn device(&self, user: &UserId, device: &str, class: ClassName) -> Person {
-        let (owner, id) = (user.to_owned(), OwnedDeviceId::from(device));
-        let name = id.clone();
-        self.write(user, move |tx| {
-            let row = StoredDevice { display_name: Some(format!("{name}'s name")), created_at: 0 };
-            DEVICE_BY_USER.put(tx, (&owner, &name), &row)
-        })
-        .await;
+        let id = OwnedDeviceId::from(device);
+        put_device(&self.store, user, &id, Some(&format!("{device}'s name"))).await;
         let actor = Actor::new(user.to_owned(), Some(id.clone()), class, Credential::StoredSession);
         let key = Key::new(&format!("{user} {device}"));
         Person { actor, user: user.to_owned(), device: id, key }
-    }
-
-    pub(crate) async fn write<F>(&self, user: &UserId, closure: F)
-    where
-        F: FnMut(&mut vestibule_storage::Tx<'_>) -> Result<(), StorageError> + Send + 'static,
-    {
-        self.store.write(self.store.slot_of_user(user), closure).await.expect("stored");
     }
 
     pub(crate) async fn room(&self, owner: &Person) -> OwnedRoomId {

@@ -10,11 +10,8 @@ use vestibule_rooms::{
     CreateRoom, InitialState, Join, MembershipError, Preset, Rooms, RoomsConfig, RoomsParts,
     SendError, SendEvent, SendState,
 };
-use vestibule_storage::{
-    CommitMode, Durability, MemoryEngine, StorageError, Store, StoreOptions, ThreadPool,
-    tables::account::{ACCOUNT_BY_CLASS, ACCOUNT_BY_ID, StoredAccount, StoredAccountState},
-};
-use vestibule_testkit::{TestEnvironment, environment, memory_store, person};
+use vestibule_storage::{StorageError, Store};
+use vestibule_testkit::{TestEnvironment, environment, memory_store, put_account, threaded_store};
 use vestibule_types::{Actor, ClassName};
 
 /// Our name in these tests.
@@ -58,13 +55,7 @@ impl House {
 
     /// A house over a store with a commit thread and a pool, as a server has them.
     pub(crate) fn threaded(config: &PolicyConfig) -> Self {
-        let options = StoreOptions {
-            slots: 1,
-            durability: Durability::Os,
-            commit: CommitMode::Thread,
-            executor: Arc::new(ThreadPool::new("store", 2, 1_024).expect("threads")),
-        };
-        Self::over(config, Store::open(MemoryEngine::new(1), options).expect("opens"))
+        Self::over(config, threaded_store(2))
     }
 
     /// Another service over the same store: it shares no queue and no cache with the first.
@@ -83,26 +74,7 @@ impl House {
 
     /// An account of a class.
     pub(crate) async fn account(&self, localpart: &str, class: &str) -> Actor {
-        let user_id = user(localpart);
-        let class = ClassName::new(class);
-        let row = StoredAccount {
-            class: class.clone(),
-            state: StoredAccountState::Active,
-            password: None,
-            created_at: 0,
-            deactivated_at: None,
-            erased: false,
-            appservice: None,
-        };
-        let (id, name) = (user_id.clone(), class.clone());
-        self.store
-            .write::<_, StorageError, _>(self.store.slot_of_user(&user_id), move |tx| {
-                ACCOUNT_BY_ID.put(tx, (&id,), &row)?;
-                ACCOUNT_BY_CLASS.put(tx, (&name, &id), &())
-            })
-            .await
-            .expect("stored");
-        person(&user_id, class)
+        put_account(&self.store, &user(localpart), ClassName::new(class)).await
     }
 
     /// A public room that admits guests.

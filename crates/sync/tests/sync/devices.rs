@@ -5,15 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use ruma::{OwnedRoomId, UserId, device_id};
 use serde_json::{Value, json};
 use vestibule_accounts::list_change::device_changed;
-use vestibule_keys::{ClaimKeys, Keys, KeysParts, UploadKeys};
-use vestibule_policy::{PolicyConfig, PolicyHandle, compile};
+use vestibule_keys::{ClaimKeys, UploadKeys};
 use vestibule_rooms::{CreateRoom, InitialState, Preset};
-use vestibule_storage::{
-    StorageError,
-    tables::account::{DEVICE_BY_USER, StoredDevice},
-};
+use vestibule_storage::StorageError;
 use vestibule_sync::{SyncError, SyncRequest};
-use vestibule_testkit::actor;
 use vestibule_types::Actor;
 
 use crate::{
@@ -229,34 +224,6 @@ async fn a_log_full_of_strangers_hides_nobody() {
     }
 }
 
-fn keys(house: &House) -> Keys {
-    let server_name = ruma::ServerName::parse("home.test").expect("a server name");
-    let (policy, _) = compile(&PolicyConfig::default(), &server_name).expect("a policy");
-    Keys::new(KeysParts {
-        store: house.store.clone(),
-        policy: PolicyHandle::new(policy),
-        rates: Arc::default(),
-        environment: house.test.environment.clone(),
-        server_name,
-        accounts: house.accounts.clone(),
-        rooms: house.rooms.clone(),
-    })
-}
-
-async fn with_device(house: &House, localpart: &str) -> Actor {
-    let account = house.account(localpart).await;
-    let (slot, user) = (house.store.slot_of_user(account.user_id()), account.user_id().to_owned());
-    let row = StoredDevice { display_name: None, created_at: 0 };
-    house
-        .store
-        .write::<_, StorageError, _>(slot, move |tx| {
-            DEVICE_BY_USER.put(tx, (&user, device_id!("TESTDEVICE")), &row)
-        })
-        .await
-        .expect("stored");
-    actor(account.user_id())
-}
-
 fn some(names: &[&str]) -> BTreeMap<String, Box<serde_json::value::RawValue>> {
     let key = |name: &&str| {
         let key = serde_json::value::to_raw_value(&json!({ "key": name })).expect("JSON");
@@ -269,8 +236,8 @@ fn some(names: &[&str]) -> BTreeMap<String, Box<serde_json::value::RawValue>> {
 async fn a_device_is_told_how_many_keys_are_left_and_at_once_when_one_is_taken() {
     for slots in [1, 3] {
         let house = Arc::new(House::new(slots));
-        let keys = keys(&house);
-        let alice = with_device(&house, "alice").await;
+        let keys = &house.keys;
+        let alice = house.account("alice").await;
         let first = house.first(&alice).await;
         assert_eq!(first.0["device_one_time_keys_count"], json!({ "signed_curve25519": 0 }));
         assert_eq!(first.0["device_unused_fallback_key_types"], json!([]));

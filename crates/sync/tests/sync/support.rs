@@ -1,26 +1,21 @@
 //! People in rooms, over a store in memory, and what a sync tells them.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use ruma::{OwnedEventId, OwnedRoomId, RoomId, device_id};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId, device_id, server_name};
 use serde_json::{Value, json};
-use vestibule_accounts::{Accounts, AccountsConfig, AccountsParts, PutAccountData};
-use vestibule_events::SigningKey;
-use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
+use vestibule_accounts::{Accounts, PutAccountData};
+use vestibule_keys::Keys;
 use vestibule_push::Unread;
 use vestibule_rooms::{
     CreateRoom, Invite, Join, Leave, PresenceConfig, Preset, ReceiptKind, Rooms, RoomsConfig,
-    RoomsParts, SendEvent, SendReceipt, SendState,
+    SendEvent, SendReceipt, SendState,
 };
-use vestibule_storage::{
-    InlineExecutor, StorageError, Store,
-    tables::account::{
-        ACCOUNT_BY_CLASS, ACCOUNT_BY_ID, DEVICE_BY_USER, StoredAccount, StoredAccountState,
-        StoredDevice,
-    },
-};
+use vestibule_storage::Store;
 use vestibule_sync::{Sync, SyncError, SyncParts, SyncRequest};
-use vestibule_testkit::{TestEnvironment, environment, memory_store, person};
+use vestibule_testkit::{
+    Services, Settings, TestEnvironment, environment, memory_store, put_account, put_device,
+};
 use vestibule_types::{Actor, ClassName};
 
 /// Longer than anything a test waits for.
@@ -29,6 +24,7 @@ pub(crate) const LONG: Duration = Duration::from_mins(5);
 pub(crate) struct House {
     pub(crate) rooms: Rooms,
     pub(crate) accounts: Accounts,
+    pub(crate) keys: Keys,
     pub(crate) sync: Sync,
     pub(crate) store: Store,
     pub(crate) test: TestEnvironment,
@@ -55,31 +51,10 @@ impl House {
 
     fn with(store: Store, config: RoomsConfig) -> Self {
         let test = environment(11);
-        let server_name = ruma::ServerName::parse("home.test").expect("a server name");
-        let (policy, _) =
-            compile(&PolicyConfig::default(), &server_name).expect("a policy without errors");
-        let policy = PolicyHandle::new(policy);
-        let rates = Arc::new(RateBuckets::default());
-        let accounts = Accounts::new(AccountsParts {
-            store: store.clone(),
-            policy: policy.clone(),
-            rates: rates.clone(),
-            environment: test.environment.clone(),
-            executor: Arc::new(InlineExecutor),
-            config: AccountsConfig::new(server_name.clone()),
-        });
-        let rooms = Rooms::new(RoomsParts {
-            store: store.clone(),
-            policy,
-            rates,
-            environment: test.environment.clone(),
-            server_name,
-            signing_key: SigningKey::from_seed([7; 32], "a").expect("a key").into(),
-            config,
-            job_bell: Arc::default(),
-        });
+        let with = Settings { rooms: config, ..Settings::of(server_name!("home.test")) };
+        let Services { store, test, accounts, rooms, keys, .. } = with.over(store, test);
         let sync = started(&rooms, &test);
-        Self { rooms, accounts, sync, store, test }
+        Self { rooms, accounts, keys, sync, store, test }
     }
 
     /// The service as after a restart: nothing in memory.
@@ -89,27 +64,9 @@ impl House {
 
     pub(crate) async fn account(&self, localpart: &str) -> Actor {
         let id = ruma::UserId::parse(format!("@{localpart}:home.test")).expect("a user id");
-        let class = ClassName::member();
-        let row = StoredAccount {
-            class: class.clone(),
-            state: StoredAccountState::Active,
-            password: None,
-            created_at: 0,
-            deactivated_at: None,
-            erased: false,
-            appservice: None,
-        };
-        let (user, name) = (id.clone(), class.clone());
-        self.store
-            .write::<_, StorageError, _>(self.store.slot_of_user(&id), move |tx| {
-                ACCOUNT_BY_ID.put(tx, (&user,), &row)?;
-                ACCOUNT_BY_CLASS.put(tx, (&name, &user), &())?;
-                let device = StoredDevice { display_name: None, created_at: 0 };
-                DEVICE_BY_USER.put(tx, (&user, device_id!("TESTDEVICE")), &device)
-            })
-            .await
-            .expect("stored");
-        person(&id, class)
+        let actor = put_account(&self.store, &id, ClassName::member()).await;
+        put_device(&self.store, &id, device_id!("TESTDEVICE"), None).await;
+        actor
     }
 
     pub(crate) async fn room(&self, owner: &Actor) -> OwnedRoomId {
