@@ -28,6 +28,7 @@ pub struct Actor {
     device_id: Option<OwnedDeviceId>,
     class: ClassName,
     credential: Credential,
+    session: Option<[u8; 32]>,
     address: Option<IpAddr>,
 }
 
@@ -40,7 +41,7 @@ impl Actor {
         class: ClassName,
         credential: Credential,
     ) -> Self {
-        Self { user_id, device_id, class, credential, address: None }
+        Self { user_id, device_id, class, credential, session: None, address: None }
     }
 
     /// The same caller, coming from this address (as established behind trusted proxies).
@@ -48,6 +49,19 @@ impl Actor {
     pub fn at_address(mut self, address: IpAddr) -> Self {
         self.address = Some(address);
         self
+    }
+
+    /// The same caller, in the session whose access token has this digest.
+    #[must_use]
+    pub fn in_session(mut self, digest: [u8; 32]) -> Self {
+        self.session = Some(digest);
+        self
+    }
+
+    /// The digest of the access token that was shown; `None` where none was.
+    #[must_use]
+    pub fn session(&self) -> Option<[u8; 32]> {
+        self.session
     }
 
     /// Where the caller comes from; `None` for the server's own work.

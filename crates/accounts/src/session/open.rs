@@ -30,6 +30,10 @@ use crate::{
 pub(crate) const ACCESS: u8 = 0;
 /// The kind of a refresh token in `TOKEN_BY_DEVICE`.
 pub(crate) const REFRESH: u8 = 1;
+/// The kind of an access token that ended because somebody logged in on its device.
+pub(crate) const REPLACED: u8 = 2;
+/// Replaced tokens of a device that are remembered, for requests that are still under way.
+const REPLACED_MAX: usize = 16;
 /// A device has one of each, and twice that while a refresh is under way.
 const TOKENS_PER_DEVICE_MAX: usize = 64;
 
@@ -122,7 +126,7 @@ pub(crate) fn open(
         // Whoever logs in under its name brings keys of their own.
         close_device(tx, user_id, device_id)?;
     }
-    revoke_tokens(tx, user_id, device_id)?;
+    replace_tokens(tx, user_id, device_id)?;
     if DEVICE_BY_USER.get(tx, (user_id, device_id))?.is_none() {
         make_room(tx, user_id, None)?;
         let display_name = display_name.map(|name| cut(name, limits::DEVICE_NAME_BYTES_MAX));
@@ -169,10 +173,10 @@ pub(crate) fn revoke_token(
     device_id: &DeviceId,
     (kind, digest): (u8, TokenDigest),
 ) -> Result<(), StorageError> {
-    if kind == ACCESS {
-        SESSION_BY_TOKEN.delete(tx, (digest,))?;
-    } else {
-        REFRESH_BY_TOKEN.delete(tx, (digest,))?;
+    match kind {
+        ACCESS => SESSION_BY_TOKEN.delete(tx, (digest,))?,
+        REFRESH => REFRESH_BY_TOKEN.delete(tx, (digest,))?,
+        _ => {}
     }
     TOKEN_BY_DEVICE.delete(tx, (user_id, device_id, kind, digest))
 }
@@ -238,10 +242,30 @@ fn revoke_tokens(
     tx: &mut Tx<'_>,
     user_id: &UserId,
     device_id: &DeviceId,
-) -> Result<(), StorageError> {
+) -> Result<Vec<(u8, TokenDigest)>, StorageError> {
     let tokens = TOKEN_BY_DEVICE.scan(tx, (user_id, device_id), TOKENS_PER_DEVICE_MAX)?;
-    for ((_, _, kind, digest), ()) in tokens {
-        revoke_token(tx, user_id, device_id, (kind, digest))?;
+    let tokens: Vec<_> =
+        tokens.into_iter().map(|((_, _, kind, digest), ())| (kind, digest)).collect();
+    for token in &tokens {
+        revoke_token(tx, user_id, device_id, *token)?;
+    }
+    Ok(tokens)
+}
+
+/// Ends the session that a device has, and wakes its requests that wait.
+fn replace_tokens(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    device_id: &DeviceId,
+) -> Result<(), StorageError> {
+    let ended = revoke_tokens(tx, user_id, device_id)?;
+    let of_kind = |wanted| ended.iter().filter(move |(kind, _)| *kind == wanted);
+    if of_kind(ACCESS).next().is_none() {
+        return Ok(());
+    }
+    wake(tx, user_id)?;
+    for (_, digest) in of_kind(ACCESS).chain(of_kind(REPLACED)).take(REPLACED_MAX) {
+        TOKEN_BY_DEVICE.put(tx, (user_id, device_id, REPLACED, *digest), &())?;
     }
     Ok(())
 }

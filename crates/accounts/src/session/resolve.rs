@@ -107,7 +107,8 @@ fn look_up(
         Some(session.device_id.clone()),
         account.class,
         Credential::StoredSession,
-    );
+    )
+    .in_session(digest.0);
     let resolved = match account.state {
         StoredAccountState::Active => Resolved::Active(actor),
         StoredAccountState::Suspended => Resolved::Suspended(actor),

@@ -89,6 +89,13 @@ impl Scene {
                 let path = format!("{v3}/devices/{}", alice.device_id);
                 server.delete(&path, alice, json!({ "auth": auth })).await
             }
+            "login" => {
+                let body = json!({
+                    "type": "m.login.password", "device_id": alice.device_id,
+                    "identifier": auth["identifier"], "password": "tea",
+                });
+                server.ask(Method::POST, &format!("{v3}/login"), body).await
+            }
             "password" => {
                 let other = person_of(&server.log_in("alice", "tea").await.1);
                 let body = json!({ "auth": auth, "new_password": "coffee" });
@@ -119,7 +126,7 @@ async fn answered(scene: &Scene, waiting: JoinHandle<(u16, Value)>) -> (u16, Val
 
 #[tokio::test]
 async fn a_session_that_ends_ends_its_requests_at_once() {
-    for how in ["logout", "logout all", "device", "password", "deactivate"] {
+    for how in ["logout", "logout all", "device", "login", "password", "deactivate"] {
         for kind in WAITING {
             let scene = Scene::new().await;
             let before = scene.server.time.clock.monotonic();
@@ -163,6 +170,38 @@ async fn suspended_accounts_and_other_sessions_wait_on() {
         }
         assert!(!waiting.is_finished(), "{kind}");
         let said = scene.server.says(&scene.alice, &scene.room, Value::Null).await;
+        let (status, body) = answered(&scene, waiting).await;
+        assert_eq!(status, 200, "{kind}: {body}");
+        assert!(body.to_string().contains(&said), "{kind}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_refreshed_waits_on_with_the_token_it_began_with() {
+    for kind in WAITING {
+        let mut scene = Scene::new().await;
+        let body = json!({
+            "type": "m.login.password", "device_id": scene.alice.device_id, "refresh_token": true,
+            "identifier": { "type": "m.id.user", "user": "alice" }, "password": "tea",
+        });
+        let (_, session) = scene.server.ask(Method::POST, "/_matrix/client/v3/login", body).await;
+        scene.alice = person_of(&session);
+        let waiting = scene.park(kind).await;
+        let body = json!({ "refresh_token": session["refresh_token"] });
+        let (status, pair) =
+            scene.server.ask(Method::POST, "/_matrix/client/v3/refresh", body).await;
+        assert_eq!(status, 200, "{pair}");
+        let token = pair["access_token"].as_str().unwrap().to_owned();
+        let refreshed = Person { token, ..scene.alice.clone() };
+        let who = "/_matrix/client/v3/account/whoami";
+        assert_eq!(scene.server.get(who, &refreshed).await.0, 200);
+        let old = scene.server.get(who, &scene.alice).await;
+        assert_eq!(error(old), code(401, "M_UNKNOWN_TOKEN"), "it was refreshed");
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!waiting.is_finished(), "{kind}");
+        let said = scene.server.says(&refreshed, &scene.room, Value::Null).await;
         let (status, body) = answered(&scene, waiting).await;
         assert_eq!(status, 200, "{kind}: {body}");
         assert!(body.to_string().contains(&said), "{kind}: {body}");

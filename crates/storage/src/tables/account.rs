@@ -168,7 +168,8 @@ pub const SESSION_BY_TOKEN: Table<(TokenDigest,), StoredSession> =
 /// Refresh tokens by their digest.
 pub const REFRESH_BY_TOKEN: Table<(TokenDigest,), StoredRefresh> =
     Table::new(0x0106, "refresh_by_token");
-/// The tokens of a device: 0 for access tokens, 1 for refresh tokens.
+/// The tokens of a device: 0 for access tokens, 1 for refresh tokens, 2 for the last access tokens that
+/// ended because somebody logged in on the device.
 pub const TOKEN_BY_DEVICE: Table<(OwnedUserId, OwnedDeviceId, u8, TokenDigest), ()> =
     Table::new(0x0107, "token_by_device");
 /// The guard of the tokens and devices of an account: whoever adds one or removes them all
