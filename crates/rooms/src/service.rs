@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedServerName, RoomId, ServerName};
@@ -112,7 +113,9 @@ impl Rooms {
         // Later than the numbers of every process before: they do not count up that fast.
         let serial = parts.environment.now_ms() << 16;
         let typing = Typing::new(serial);
-        let presence = Presence::new(serial, parts.config.presence);
+        let began = Duration::from_millis(parts.environment.now_ms())
+            .saturating_sub(parts.environment.clock.monotonic());
+        let presence = Presence::new(serial, began, parts.config.presence);
         Self {
             inner: Arc::new(Inner {
                 store: parts.store,
@@ -155,7 +158,7 @@ impl Rooms {
 
     /// The monotonic clock.
     #[must_use]
-    pub fn monotonic(&self) -> std::time::Duration {
+    pub fn monotonic(&self) -> Duration {
         self.inner.env.clock.monotonic()
     }
 

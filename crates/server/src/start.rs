@@ -118,6 +118,7 @@ async fn assemble(
     let bell = house.job_bell.clone();
     jobs::start(house.rooms.store().clone(), Arc::new(doers), &environment, bell);
     house.accounts.start();
+    house.rooms.start();
     house.keys.start();
     house.sync.start();
     house.search.start();

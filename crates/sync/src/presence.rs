@@ -22,7 +22,7 @@ pub(crate) async fn follow(hub: Arc<Hub>, rooms: Rooms, environment: Environment
     let mut seen = presence.last();
     loop {
         changed.mark_unchanged();
-        presence.expire(clock.monotonic());
+        presence.expire(rooms.presence_moment());
         let (last, people) = presence.since(seen.max(1), PRESENCE_AT_ONCE);
         if last > seen {
             seen = last;
@@ -38,7 +38,7 @@ pub(crate) async fn follow(hub: Arc<Hub>, rooms: Rooms, environment: Environment
                 () = clock.sleep(PRESENCE_WAKE_EVERY) => continue,
             }
         }
-        let end = presence.next_end().map(|end| end.saturating_sub(clock.monotonic()));
+        let end = presence.next_end().map(|end| end.saturating_sub(rooms.presence_moment()));
         tokio::select! {
             biased;
             () = &mut stopping => return,

@@ -129,7 +129,7 @@ impl Sync {
         let clock = &inner.environment.clock;
         let since = self.since(request.since.as_deref())?;
         // As long as it is held, the device is there.
-        let _attendance = inner.rooms.attend(actor, request.presence);
+        let _attendance = inner.rooms.attend(actor, request.presence).await?;
         let waits = since.is_some() && !request.full_state && !request.timeout.is_zero();
         let mut query = Query {
             actor: actor.clone(),

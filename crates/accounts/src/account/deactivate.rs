@@ -11,6 +11,7 @@ use vestibule_storage::{
         account::{StoredAccount, StoredAccountState},
         cross_signing::CROSS_SIGNING_KEY,
         key_backup::{KEY_BACKUP, KEY_BACKUP_NEWEST, ROOM_KEY},
+        presence::PRESENCE_BY_USER,
         user_data::{ACCOUNT_DATA, FILTER_BY_ID, PROFILE_FIELD, USER_CHANGE, USER_DATA_GUARD},
     },
 };
@@ -132,11 +133,13 @@ fn drop_user_keys(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError>
     Ok(())
 }
 
-/// Removes what is kept for the owner alone, who cannot read it any more.
+/// Removes what is kept for the owner alone, who cannot read it any more, and what they said of
+/// their presence.
 fn drop_user_data(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError> {
     USER_DATA_GUARD.get(tx, (user_id,))?;
     USER_DATA_GUARD.put(tx, (user_id,), &0)?;
     ACCOUNT_DATA.delete_prefix(tx, (user_id,))?;
     USER_CHANGE.delete_prefix(tx, (user_id,))?;
-    FILTER_BY_ID.delete_prefix(tx, (user_id,))
+    FILTER_BY_ID.delete_prefix(tx, (user_id,))?;
+    PRESENCE_BY_USER.delete(tx, (user_id,))
 }

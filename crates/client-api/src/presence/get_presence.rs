@@ -32,7 +32,7 @@ pub(crate) async fn handle(
     let found = rooms.presence_of(&actor, &user_id).await.map_err(presence_answer)?;
     Ok(OutgoingJson(Told {
         presence: found.state,
-        last_active_ago: found.active_ago_ms(rooms.monotonic()),
+        last_active_ago: found.active_ago_ms(rooms.presence_moment()),
         status_msg: found.status,
         currently_active: found.currently_active,
     }))

@@ -26,6 +26,6 @@ pub(crate) async fn handle(
     IncomingJson(body): IncomingJson<Body>,
 ) -> Result<Outgoing<Response>, MatrixError> {
     let command = SetPresence { user_id, state: body.presence, status: body.status_msg };
-    rooms.set_presence(&actor, command).map_err(presence_answer)?;
+    rooms.set_presence(&actor, command).await.map_err(presence_answer)?;
     Ok(Outgoing(Response::new()))
 }

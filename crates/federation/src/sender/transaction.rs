@@ -117,7 +117,7 @@ struct Present {
 fn present(rooms: &Rooms, user: &OwnedUserId) -> Option<Present> {
     let now = rooms.presence().of(user)?;
     Some(Present {
-        last_active_ago: now.active_ago_ms(rooms.monotonic()).unwrap_or_default(),
+        last_active_ago: now.active_ago_ms(rooms.presence_moment()).unwrap_or_default(),
         user_id: now.user_id,
         presence: now.state,
         status_msg: now.status,

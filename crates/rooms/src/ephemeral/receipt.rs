@@ -86,7 +86,7 @@ impl Rooms {
             room.take_receipt(reader, &command)
         })
         .await?;
-        self.acted(actor);
+        self.acted(actor).await;
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ impl Rooms {
         let now = self.inner.env.clock.monotonic();
         let until = timeout.map(|timeout| now.saturating_add(timeout.min(TYPING_MAX)));
         self.inner.typing.set(room, user, until);
-        self.acted(actor);
+        self.acted(actor).await;
         Ok(())
     }
 

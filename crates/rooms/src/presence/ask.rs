@@ -1,5 +1,7 @@
 //! Saying whether one is there, and asking whether somebody else is.
 
+use std::time::Duration;
+
 use ruma::{OwnedUserId, ServerName, UserId};
 use vestibule_accounts::Acquaintance;
 use vestibule_policy::{Ability, EndpointRule, Subject};
@@ -50,8 +52,8 @@ pub struct Attendance {
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        let now = self.rooms.inner.env.clock.monotonic();
-        self.rooms.inner.presence.here(&self.user_id, now, |here| here.leave(&self.device, now));
+        let now = self.rooms.presence_moment();
+        self.rooms.inner.presence.known(&self.user_id, now, |here| here.leave(&self.device, now));
     }
 }
 
@@ -69,18 +71,33 @@ impl Rooms {
         (kept && self.takes_part(actor)).then_some(&self.inner.presence)
     }
 
-    /// A sync of the caller begins. `None` when that tells nobody anything.
+    /// The moment it is, as presence counts time.
     #[must_use]
-    pub fn attend(&self, actor: &Actor, state: Availability) -> Option<Attendance> {
-        let presence = self.presence_for(actor).filter(|_| state != Availability::Offline)?;
+    pub fn presence_moment(&self) -> Duration {
+        self.inner.presence.moment(self.inner.env.clock.monotonic())
+    }
+
+    /// A sync of the caller begins. `None` when that tells nobody anything.
+    pub async fn attend(
+        &self,
+        actor: &Actor,
+        state: Availability,
+    ) -> Result<Option<Attendance>, StorageError> {
+        let presence = self.presence_for(actor).filter(|_| state != Availability::Offline);
+        let Some(presence) = presence else { return Ok(None) };
+        self.recall_presence(actor.user_id()).await?;
         let (user_id, device) = (actor.user_id().to_owned(), device_of(actor));
-        let now = self.inner.env.clock.monotonic();
+        let now = self.presence_moment();
         presence.here(&user_id, now, |here| here.attend(&device, state, now));
-        Some(Attendance { rooms: self.clone(), user_id, device })
+        Ok(Some(Attendance { rooms: self.clone(), user_id, device }))
     }
 
     /// Sets whether the caller is there. Where presence is not kept, nothing happens.
-    pub fn set_presence(&self, actor: &Actor, command: SetPresence) -> Result<(), PresenceError> {
+    pub async fn set_presence(
+        &self,
+        actor: &Actor,
+        command: SetPresence,
+    ) -> Result<(), PresenceError> {
         if actor.user_id() != command.user_id {
             return Err(PresenceError::NotOwn);
         }
@@ -89,10 +106,12 @@ impl Rooms {
             return Err(PresenceError::TooLong);
         }
         if self.inner.presence.config().enabled {
-            let now = self.inner.env.clock.monotonic();
-            let said = (command.state, status);
+            let user_id = &command.user_id;
+            self.recall_presence(user_id).await?;
+            let now = self.presence_moment();
+            let said = self.keep_said(user_id, (command.state, status), now).await?;
             let device = device_of(actor);
-            self.inner.presence.here(&command.user_id, now, |here| here.set(&device, said, now));
+            self.inner.presence.here(user_id, now, |here| here.set(&device, said, now));
         }
         Ok(())
     }
@@ -109,13 +128,10 @@ impl Rooms {
         if actor.user_id() != user_id && !self.share_room(actor.user_id(), user_id).await? {
             return Err(PresenceError::NotShared);
         }
-        Ok(self.inner.presence.of(user_id).unwrap_or_else(|| UserPresence {
-            user_id: user_id.to_owned(),
-            state: Availability::Offline,
-            status: None,
-            active: None,
-            currently_active: false,
-        }))
+        match self.inner.presence.of(user_id) {
+            Some(known) => Ok(known),
+            None => Ok(self.last_presence(user_id).await?),
+        }
     }
 
     /// Takes what another server says of its user. Says whether the user is in a room here.
@@ -136,14 +152,21 @@ impl Rooms {
         if known {
             let status = said.status.filter(|it| it.len() <= PRESENCE_STATUS_BYTES_MAX);
             let said = PresenceElsewhere { status, ..said };
-            self.inner.presence.elsewhere(user_id, said, self.inner.env.clock.monotonic());
+            self.inner.presence.elsewhere(user_id, said, self.presence_moment());
         }
         Ok(known)
     }
 
-    /// The caller did something by which others see that they are there.
-    pub(crate) fn acted(&self, actor: &Actor) {
-        self.inner.presence.acted(actor.user_id(), self.inner.env.clock.monotonic());
+    /// The caller did something by which others see that they are there. Whoever is not there at
+    /// all, is not there by that, but was active.
+    pub(crate) async fn acted(&self, actor: &Actor) {
+        let (user, Some(presence)) = (actor.user_id(), self.presence_for(actor)) else { return };
+        if let Err(error) = self.recall_presence(user).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "presence was not read");
+            return;
+        }
+        let now = self.presence_moment();
+        presence.here(user, now, |here| here.acted(now));
     }
 
     fn takes_part(&self, actor: &Actor) -> bool {

@@ -1,9 +1,17 @@
-//! Who is there, in memory: it is gone with the process, as presence is.
+//! Who is there, in memory: after a restart everybody is offline until they come or do something.
+//!
+//! What users of this server said of themselves and when they were last active is written down
+//! ([`keep`]) and read again when they are asked after or come. What other servers said of theirs is
+//! not: they say it again.
+//!
+//! Times are counted from the Unix epoch by the monotonic clock: as the wall clock was when the
+//! process began, so that what was before it has its place too.
 //!
 //! Every change has a number, and the numbers only grow; whoever follows presence asks for what
 //! changed after a number. That somebody goes on being active is no change.
 
 mod ask;
+mod keep;
 mod person;
 
 use std::{
@@ -53,7 +61,7 @@ pub struct UserPresence {
     pub state: Availability,
     /// What they say of themselves.
     pub status: Option<String>,
-    /// When they last did something, on the monotonic clock; `None` when that is not known.
+    /// When they last did something ([`Presence::moment`]); `None` when that is not known.
     pub active: Option<Duration>,
     /// Whether that was just now, and goes on.
     pub currently_active: bool,
@@ -85,6 +93,8 @@ pub struct PresenceElsewhere {
 #[derive(Debug)]
 pub struct Presence {
     config: PresenceConfig,
+    /// When the monotonic clock began, since the Unix epoch.
+    began: Duration,
     state: Mutex<State>,
     changed: watch::Sender<u64>,
 }
@@ -97,26 +107,35 @@ struct State {
     by_serial: BTreeMap<u64, OwnedUserId>,
     /// When somebody is to be looked at again.
     due: BTreeSet<(Duration, OwnedUserId)>,
+    /// Of whom there is something to write down; no more of them than are remembered.
+    unkept: Vec<OwnedUserId>,
 }
 
 impl Presence {
     /// Nobody is there. Numbers begin at `serial`, which must be later than those of any process
-    /// before this one.
+    /// before this one; the monotonic clock began at `began` after the Unix epoch.
     #[must_use]
-    pub fn new(serial: u64, config: PresenceConfig) -> Self {
+    pub fn new(serial: u64, began: Duration, config: PresenceConfig) -> Self {
         let state = State {
             serial,
             people: HashMap::new(),
             by_serial: BTreeMap::new(),
             due: BTreeSet::new(),
+            unkept: Vec::new(),
         };
-        Self { config, state: Mutex::new(state), changed: watch::Sender::new(serial) }
+        Self { config, began, state: Mutex::new(state), changed: watch::Sender::new(serial) }
     }
 
     /// What the operator decided.
     #[must_use]
     pub fn config(&self) -> PresenceConfig {
         self.config
+    }
+
+    /// The moment the monotonic clock shows, as presence counts time.
+    #[must_use]
+    pub fn moment(&self, monotonic: Duration) -> Duration {
+        self.began.saturating_add(monotonic)
     }
 
     /// Follows the number of the last change.
@@ -202,15 +221,12 @@ impl Presence {
         });
     }
 
-    /// A user of this server did something. Whoever is not there at all, is not there by that.
-    pub(crate) fn acted(&self, user: &UserId, now: Duration) {
-        if !self.config.enabled {
-            return;
-        }
+    /// Changes a user of this server, if they are known.
+    fn known(&self, user: &UserId, now: Duration, change: impl FnOnce(&mut Here)) {
         self.change(|state| {
-            let Some(person) = state.people.get_mut(user) else { return };
-            let Some(here) = &mut person.here else { return };
-            here.acted(now);
+            let person = state.people.get_mut(user);
+            let Some(here) = person.and_then(|person| person.here.as_mut()) else { return };
+            change(here);
             state.look_at(user, now);
         });
     }
@@ -240,6 +256,13 @@ impl State {
     /// Notes what somebody is now, and when to look at them again.
     fn look_at(&mut self, user: &UserId, now: Duration) {
         let Some(person) = self.people.get_mut(user) else { return };
+        let listed = self.unkept.len() >= PRESENCE_USERS_MAX;
+        if let Some(here) =
+            person.here.as_mut().filter(|it| it.is_unkept() && !it.listed && !listed)
+        {
+            here.listed = true;
+            self.unkept.push(user.to_owned());
+        }
         let (told, due) = person.at(now);
         if person.due != due {
             if let Some(before) = person.due {
@@ -285,16 +308,24 @@ mod tests {
     use ruma::user_id;
     use vestibule_types::limits::{PRESENCE_ACTIVE_FOR, PRESENCE_IDLE_AFTER, PRESENCE_LINGER};
 
-    use super::*;
+    use super::{person::Said, *};
 
     const NOW: Duration = Duration::from_hours(1);
 
     fn presence() -> Presence {
-        Presence::new(10, PresenceConfig { enabled: true, send: true, receive: true })
+        Presence::new(
+            10,
+            Duration::ZERO,
+            PresenceConfig { enabled: true, send: true, receive: true },
+        )
     }
 
     fn alice() -> &'static UserId {
         user_id!("@alice:a")
+    }
+
+    fn said(state: Availability, status: Option<&str>) -> Said {
+        Said { state, status: status.map(ToOwned::to_owned), written_at: 0 }
     }
 
     fn state(presence: &Presence) -> Availability {
@@ -315,7 +346,7 @@ mod tests {
         let idle = NOW + PRESENCE_IDLE_AFTER;
         presence.expire(idle);
         assert_eq!(state(&presence), Availability::Unavailable);
-        presence.acted(alice(), idle);
+        presence.known(alice(), idle, |here| here.acted(idle));
         assert_eq!(state(&presence), Availability::Online);
 
         presence.here(alice(), idle, |here| here.leave("D", idle));
@@ -333,7 +364,7 @@ mod tests {
         assert_eq!(told.len(), 1);
         for second in 1..100 {
             let now = NOW + Duration::from_secs(second);
-            presence.acted(alice(), now);
+            presence.known(alice(), now, |here| here.acted(now));
             presence.expire(now);
         }
         assert_eq!(presence.since(serial, 9), (serial, Vec::new()));
@@ -344,14 +375,13 @@ mod tests {
         let presence = presence();
         presence.here(alice(), NOW, |here| here.attend("D", Availability::Online, NOW));
         let set = |state, status: &str| {
-            let status = Some(status.to_owned());
-            presence.here(alice(), NOW, |here| here.set("D", (state, status), NOW));
+            presence.here(alice(), NOW, |here| here.set("D", said(state, Some(status)), NOW));
         };
         set(Availability::Unavailable, "tea");
         assert_eq!(state(&presence), Availability::Unavailable);
         presence.here(alice(), NOW, |here| here.attend("D", Availability::Online, NOW));
         assert_eq!(state(&presence), Availability::Unavailable, "a sync does nothing");
-        presence.acted(alice(), NOW);
+        presence.known(alice(), NOW, |here| here.acted(NOW));
         assert_eq!(state(&presence), Availability::Online);
         set(Availability::Offline, "gone");
         assert_eq!(state(&presence), Availability::Offline);
@@ -376,8 +406,8 @@ mod tests {
         for user in [user_id!("@a:a"), user_id!("@b:a"), user_id!("@c:a")] {
             presence.here(user, NOW, |here| here.attend("D", Availability::Online, NOW));
         }
-        presence
-            .here(user_id!("@b:a"), NOW, |here| here.set("D", (Availability::Offline, None), NOW));
+        let gone = said(Availability::Offline, None);
+        presence.here(user_id!("@b:a"), NOW, |here| here.set("D", gone, NOW));
         assert_eq!(presence.since(0, 9).1.len(), 2);
         let (last, some) = presence.since(0, 1);
         assert_eq!(some.len(), 1);

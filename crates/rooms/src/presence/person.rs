@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ruma::UserId;
+use vestibule_storage::tables::presence::{StoredAvailability, StoredPresence};
 use vestibule_types::limits::{
     PRESENCE_ACTIVE_FOR, PRESENCE_DEVICES_MAX, PRESENCE_IDLE_AFTER, PRESENCE_LINGER,
 };
@@ -18,6 +19,7 @@ pub(super) struct Person {
     pub(super) said: Told,
     /// Of another server: how long that holds.
     pub(super) until: Option<Duration>,
+    /// When they last did something, if that is known.
     pub(super) active: Option<Duration>,
     /// What others were told last.
     pub(super) told: Told,
@@ -48,8 +50,23 @@ pub(super) struct Here {
     /// What they set, where that holds against what their devices do.
     set: Option<Availability>,
     status: Option<String>,
+    /// The write in which they said that.
+    said_at: u64,
     /// When they last did something.
     active: Duration,
+    /// The activity and the setting that are written down.
+    kept: (Duration, Option<Availability>),
+    /// Whether they are among those to be written down.
+    pub(super) listed: bool,
+}
+
+/// What a user of this server says of themselves.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) state: Availability,
+    pub(super) status: Option<String>,
+    /// The write that keeps it: of two things said at once the later one holds, here as there.
+    pub(super) written_at: u64,
 }
 
 #[derive(Debug)]
@@ -84,19 +101,18 @@ impl Here {
     }
 
     /// The user says what they are.
-    pub(super) fn set(
-        &mut self,
-        device: &str,
-        (state, status): (Availability, Option<String>),
-        now: Duration,
-    ) {
+    pub(super) fn set(&mut self, device: &str, said: Said, now: Duration) {
         self.active = now;
-        self.status = status;
-        self.set = Some(state).filter(|state| *state != Availability::Online);
         let device = self.device(device, now);
         device.until = now.saturating_add(PRESENCE_LINGER);
-        if state == Availability::Online {
-            device.state = state;
+        if said.state == Availability::Online {
+            device.state = said.state;
+        }
+        if said.written_at >= self.said_at {
+            self.said_at = said.written_at;
+            self.status = said.status;
+            self.set = against_devices(said.state);
+            self.kept.1 = self.set;
         }
     }
 
@@ -127,6 +143,28 @@ impl Here {
         self.devices.values().any(|device| device.is_there(now))
     }
 
+    /// As it was written down, once before `now`.
+    pub(super) fn recalled(row: StoredPresence, now: Duration) -> Self {
+        let active = Duration::from_millis(row.active_at).min(now);
+        let set = row.set.map(|set| match set {
+            StoredAvailability::Offline => Availability::Offline,
+            StoredAvailability::Unavailable => Availability::Unavailable,
+        });
+        Self { set, status: row.status, active, kept: (active, set), ..Self::default() }
+    }
+
+    /// Whether there is something newer than what is written down.
+    pub(super) fn is_unkept(&self) -> bool {
+        self.kept != (self.active, self.set)
+    }
+
+    /// When they last did something and what they set, which is written down now.
+    pub(super) fn keep(&mut self) -> (Duration, Option<Availability>) {
+        self.listed = false;
+        self.kept = (self.active, self.set);
+        self.kept
+    }
+
     /// What others are told, and when that ends by itself.
     fn at(&self, now: Duration) -> (Told, Option<Duration>) {
         let there = self.devices.values().filter(|device| device.is_there(now));
@@ -151,6 +189,11 @@ impl Here {
     }
 }
 
+/// What somebody says, where it holds against what their devices do.
+pub(super) fn against_devices(state: Availability) -> Option<Availability> {
+    Some(state).filter(|state| *state != Availability::Online)
+}
+
 impl Device {
     fn is_there(&self, now: Duration) -> bool {
         self.syncs > 0 || self.until > now
@@ -161,7 +204,7 @@ impl Person {
     /// What others are told, and when that ends by itself.
     pub(super) fn at(&mut self, now: Duration) -> (Told, Option<Duration>) {
         if let Some(here) = &self.here {
-            self.active = Some(here.active);
+            self.active = Some(here.active).filter(|active| !active.is_zero());
             return here.at(now);
         }
         let holds = self.until.filter(|until| *until > now);

@@ -46,7 +46,7 @@ impl Rooms {
         let sent = self
             .make_once(&room_id, transaction, at, move |room| room.send(&ask, &deed, &command))
             .await?;
-        self.acted(actor);
+        self.acted(actor).await;
         Ok(sent)
     }
 

@@ -53,7 +53,7 @@ impl Rooms {
         });
         let ((event_id, note), _) = sent.await?;
         Self::note_unmanaged(note);
-        self.acted(actor);
+        self.acted(actor).await;
         Ok(event_id)
     }
 }

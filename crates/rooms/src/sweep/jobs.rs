@@ -87,6 +87,7 @@ impl Rooms {
             }
             LEAVE_ALL => {
                 let about: LeaveAll = read(payload)?;
+                self.presence().forget(&about.user_id, self.presence_moment());
                 self.leave_all(&about.user_id).await?;
                 Ok(None)
             }

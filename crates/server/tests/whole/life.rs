@@ -19,6 +19,29 @@ async fn what_was_said_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_status_message_is_there_after_a_restart_and_its_user_is_not() {
+    let server = Blueprint::default().on_disk().start().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room(&json!({})).await;
+    let path = format!("/_matrix/client/v3/presence/{}/status", alice.user_id);
+    let said = json!({ "presence": "unavailable", "status_msg": "in a meeting until four" });
+    alice.http().put(&path, &said).await.ok();
+    alice.http().get("/_matrix/client/v3/sync").await.ok();
+    alice.say(&room, "here").await;
+    assert_eq!(alice.http().get(&path).await.ok()["presence"], "online");
+    let server = server.restart().await;
+    let alice = server.login("alice").await;
+    let told = alice.http().get(&path).await.ok();
+    assert_eq!((&told["presence"], &told["status_msg"]), (&json!("offline"), &said["status_msg"]));
+    assert!(told["last_active_ago"].as_u64().is_some_and(|ago| ago < 60_000), "{told}");
+    // What she did last was written when the server stopped: she is no longer as she had said.
+    alice.http().get("/_matrix/client/v3/sync").await.ok();
+    let told = alice.http().get(&path).await.ok();
+    assert_eq!((&told["presence"], &told["status_msg"]), (&json!("online"), &said["status_msg"]));
+    assert_eq!(server.operator("GET", "/db/check", &json!(null)).await.ok()["problems_found"], 0);
+}
+
+#[tokio::test]
 async fn a_database_of_another_server_is_refused() {
     let server = Blueprint::default().on_disk().start().await;
     let folder = server.folder();

@@ -25,6 +25,7 @@ pub mod notice;
 pub mod one_time_key;
 pub mod openid;
 pub mod policy;
+pub mod presence;
 pub mod push;
 pub mod relation;
 pub mod report;

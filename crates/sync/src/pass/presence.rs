@@ -51,7 +51,7 @@ impl Pass<'_> {
     }
 
     fn shown(&self, person: &UserPresence) -> Option<RawEvent> {
-        let now = self.inner.environment.clock.monotonic();
+        let now = self.inner.rooms.presence_moment();
         let content = Content {
             presence: person.state,
             last_active_ago: person.active_ago_ms(now),

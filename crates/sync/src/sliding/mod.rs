@@ -59,7 +59,7 @@ impl Sync {
         let inner = self.inner();
         let clock = &inner.environment.clock;
         // As long as it is held, the device is there.
-        let _attendance = inner.rooms.attend(actor, request.presence);
+        let _attendance = inner.rooms.attend(actor, request.presence).await?;
         let timeout = request.timeout.min(SYNC_WAIT_MAX);
         let mut ask = ask(inner, actor, request)?;
         if ask.pos.is_none() || timeout.is_zero() {

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use vestibule_rooms::Availability;
+use vestibule_rooms::{Availability, SetPresence};
+use vestibule_storage::{StorageError, tables::presence::PRESENCE_BY_USER};
 use vestibule_sync::SyncRequest;
 use vestibule_types::{Actor, limits::PRESENCE_ACTIVE_FOR};
 
@@ -142,4 +143,37 @@ async fn what_one_does_makes_one_online_again() {
     house.say(&alice, &room, "here I am").await;
     let answer = house.sync(&bob, quiet(Some(&first))).await;
     assert_eq!(present(&answer), [("@alice:home.test", "online")]);
+}
+
+#[tokio::test]
+async fn what_is_said_is_kept_in_the_slot_of_each_user_and_not_at_all_where_there_is_no_presence() {
+    let (off, one) = (House::new(1), House::with_presence(1));
+    for (house, rows) in [(off, 0), (one, 3), (House::with_presence(3), 3)] {
+        let mut people = Vec::new();
+        for name in ["alice", "bob", "carol"] {
+            let person = house.account(name).await;
+            let user_id = person.user_id().to_owned();
+            let status = Some(name.to_owned());
+            let said = SetPresence { user_id, state: Availability::Online, status };
+            house.rooms.set_presence(&person, said).await.expect("set");
+            people.push(person);
+        }
+        house.test.clock.advance(Duration::from_mins(2));
+        let room = house.room(&people[0]).await;
+        for person in &people {
+            house.join(person, &room).await;
+            house.first(person).await;
+            house.say(person, &room, "hello").await;
+        }
+        house.rooms.keep_presence().await.expect("written");
+        let kept = house
+            .store
+            .read::<_, StorageError, _>(|snapshot| PRESENCE_BY_USER.scan(snapshot, (), 10));
+        let kept = kept.await.expect("rows");
+        let now = u64::from(house.test.environment.now().get());
+        assert_eq!(kept.len(), rows);
+        for ((user,), row) in kept {
+            assert_eq!((row.status.as_deref(), row.active_at), (Some(user.localpart()), now));
+        }
+    }
 }

@@ -45,3 +45,9 @@ pub const PRESENCE_LISTENERS_MAX: usize = 64;
 
 /// Users named in one message about presence.
 pub const PRESENCE_PER_EDU_MAX: usize = 100;
+
+/// How often it is written down when users were last active: a crash forgets as much of it.
+pub const PRESENCE_KEPT_EVERY: Duration = Duration::from_mins(10);
+
+/// Users whose last activity is written in one batch.
+pub const PRESENCE_KEPT_PER_BATCH: usize = 500;
