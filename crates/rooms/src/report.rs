@@ -137,7 +137,8 @@ impl Rooms {
                 });
                 match seen.await {
                     Ok(true) => Ok(true),
-                    Ok(false) | Err(ReadError::NotMember | ReadError::NotFound) => {
+                    Ok(false)
+                    | Err(ReadError::NotMember | ReadError::Hidden | ReadError::NotFound) => {
                         Err(ReportError::UnknownEvent)
                     }
                     Err(ReadError::BadToken(_)) => Err(ReportError::UnknownEvent),

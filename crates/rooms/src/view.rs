@@ -217,13 +217,16 @@ impl<'a, R: Read> RoomView<'a, R> {
 
     /// The resolved state as of a commit: what it was after everything up to and including it.
     pub fn state_as_of(&self, commit: u64) -> Result<StateAt, StorageError> {
+        let next = Stamp { commit: commit.saturating_add(1), index: 0 };
+        Ok(self.head_state_before(next)?.unwrap_or(state::EMPTY))
+    }
+
+    /// The resolved state right before a place. `None` before the first state this server knew.
+    pub(crate) fn head_state_before(&self, place: Stamp) -> Result<Option<StateAt>, StorageError> {
         let no = self.room.no;
-        let newest_first = Scan::prefix((no,))
-            .before((no, Stamp { commit: commit.saturating_add(1), index: 0 }))
-            .reverse()
-            .limit(1);
+        let newest_first = Scan::prefix((no,)).before((no, place)).reverse().limit(1);
         let found = HEAD_STATE.scan_with(&self.reader, newest_first)?;
-        Ok(found.first().map_or(state::EMPTY, |(_, StoredHeadState(at))| *at))
+        Ok(found.first().map(|(_, StoredHeadState(at))| *at))
     }
 
     /// The membership of a local user.

@@ -111,6 +111,16 @@ impl Viewer {
         Ok(self.shows(after, around.stamp))
     }
 
+    /// Whether the viewer may see who was in the room, at a place where its state was this.
+    pub(crate) fn sees_state<R: Read>(
+        &mut self,
+        view: &RoomView<'_, R>,
+        (state, place): (StateAt, Stamp),
+    ) -> Result<bool, StorageError> {
+        let moment = self.moment(view, state)?;
+        Ok(self.shows(moment, place))
+    }
+
     /// The viewer's membership when an event was sent.
     pub fn membership_at<R: Read>(
         &mut self,

@@ -179,7 +179,7 @@ pub(crate) fn create_room(error: CreateRoomError) -> MatrixError {
 pub(crate) fn read(error: ReadError) -> MatrixError {
     let message = error.to_string();
     match error {
-        ReadError::NotMember => MatrixError::forbidden(message),
+        ReadError::NotMember | ReadError::Hidden => MatrixError::forbidden(message),
         ReadError::NotFound => MatrixError::not_found(message),
         ReadError::BadToken(_) => MatrixError::invalid_param(message),
         ReadError::Ask(error) => ask(error),

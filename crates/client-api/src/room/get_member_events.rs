@@ -28,19 +28,20 @@ pub(crate) async fn handle(
 ) -> Result<OutgoingJson<Members>, MatrixError> {
     let query = MembersQuery {
         at: request.at,
-        membership: request.membership.as_ref().map(stored),
-        not_membership: request.not_membership.as_ref().map(stored),
+        membership: request.membership.as_ref().map(stored).transpose()?,
+        not_membership: request.not_membership.as_ref().map(stored).transpose()?,
     };
     let members = rooms.members(&actor, &request.room_id, query).await.map_err(answer::read)?;
     Ok(OutgoingJson(Members { chunk: members }))
 }
 
-fn stored(membership: &MembershipState) -> StoredMembership {
+fn stored(membership: &MembershipState) -> Result<StoredMembership, MatrixError> {
     match membership {
-        MembershipState::Join => StoredMembership::Join,
-        MembershipState::Invite => StoredMembership::Invite,
-        MembershipState::Knock => StoredMembership::Knock,
-        MembershipState::Ban => StoredMembership::Ban,
-        _ => StoredMembership::Leave,
+        MembershipState::Join => Ok(StoredMembership::Join),
+        MembershipState::Invite => Ok(StoredMembership::Invite),
+        MembershipState::Knock => Ok(StoredMembership::Knock),
+        MembershipState::Ban => Ok(StoredMembership::Ban),
+        MembershipState::Leave => Ok(StoredMembership::Leave),
+        _ => Err(MatrixError::invalid_param("there is no such membership")),
     }
 }

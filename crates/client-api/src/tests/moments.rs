@@ -112,3 +112,118 @@ async fn who_turns_round_meets_the_event_again_that_was_read_last() {
     assert_eq!(page(format!("dir=f&from={before}")).await.0, &said[7..]);
     assert_eq!(page(format!("dir=b&from={before}")).await.0, reversed(&said[4..7]));
 }
+
+impl Server {
+    /// Who was joined at a moment, by their names.
+    async fn joined_at(&self, who: &Person, room: &str, at: &str) -> Vec<String> {
+        let path = format!("/_matrix/client/v3/rooms/{room}/members?membership=join&at={at}");
+        let members = self.fetch(who, &path).await;
+        let mut names: Vec<String> = each(&members["chunk"], "state_key")
+            .into_iter()
+            .map(|user| user.trim_start_matches('@').split(':').next().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// A place in a room's history that an answer names.
+    async fn place(&self, who: &Person, room: &str, (query, field): (&str, &str)) -> String {
+        let path = format!("/_matrix/client/v3/rooms/{room}/messages?{query}");
+        self.fetch(who, &path).await[field].as_str().unwrap().to_owned()
+    }
+
+    /// Where a sync of all is up to, and where its timeline of one event begins.
+    async fn sync_places(&self, who: &Person, room: &str) -> (String, String) {
+        let filter = "%7B%22room%22:%7B%22timeline%22:%7B%22limit%22:1%7D%7D%7D";
+        let path = format!("/_matrix/client/v3/sync?filter={filter}");
+        let sync = self.fetch(who, &path).await;
+        let begin = &sync["rooms"]["join"][room]["timeline"]["prev_batch"];
+        let text = |token: &Value| token.as_str().unwrap().to_owned();
+        (text(&sync["next_batch"]), text(begin))
+    }
+}
+
+#[tokio::test]
+async fn members_are_told_as_they_were_at_any_place_that_was_handed_out() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let carol = server.person("carol").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let (alone, _) = server.sync_places(&alice, &room).await;
+    server.joins(&bob, &room).await;
+    let (two, before_bob) = server.sync_places(&alice, &room).await;
+    server.joins(&carol, &room).await;
+    let leave = format!("/_matrix/client/v3/rooms/{room}/leave");
+    assert_eq!(server.post(&leave, &bob, json!({})).await.0, 200);
+    let (_, before_leave) = server.sync_places(&alice, &room).await;
+    server.says(&alice, &room, Value::Null).await;
+    let (now, before_message) = server.sync_places(&alice, &room).await;
+
+    // Back over the message, the leave, and Carol's arrival.
+    let three_back = server.place(&alice, &room, ("dir=b&limit=3", "end")).await;
+    // The room was made in one go: places lie between its first events, too.
+    let after_create = server.place(&alice, &room, ("dir=f&limit=1", "end")).await;
+    let after_creator = server.place(&alice, &room, ("dir=f&limit=2", "end")).await;
+    let outset = server.place(&alice, &room, ("dir=f&limit=1", "start")).await;
+    let present = server.place(&alice, &room, ("dir=b&limit=1", "start")).await;
+    for (at, joined) in [
+        (&outset, &[][..]),
+        (&after_create, &[]),
+        (&after_creator, &["alice"]),
+        (&alone, &["alice"]),
+        (&before_bob, &["alice"]),
+        (&two, &["alice", "bob"]),
+        (&three_back, &["alice", "bob"]),
+        (&before_leave, &["alice", "bob", "carol"]),
+        (&before_message, &["alice", "carol"]),
+        (&now, &["alice", "carol"]),
+        (&present, &["alice", "carol"]),
+    ] {
+        assert_eq!(server.joined_at(&alice, &room, at).await, joined, "{at}");
+    }
+    // Whoever left is told of then, and of nothing later.
+    assert_eq!(server.joined_at(&bob, &room, &two).await, ["alice", "bob"]);
+    let dave = server.person("dave").await;
+    server.joins(&dave, &room).await;
+    let (later, _) = server.sync_places(&alice, &room).await;
+    assert_eq!(server.joined_at(&bob, &room, &later).await, ["alice", "carol"]);
+    assert_eq!(server.joined_at(&alice, &room, &later).await, ["alice", "carol", "dave"]);
+
+    let members = format!("/_matrix/client/v3/rooms/{room}/members");
+    for query in [
+        "at=",
+        "at=x",
+        "at=t1",
+        "at=t9_1_1",
+        "at=s",
+        "at=p1",
+        "membership=gone",
+        "not_membership=x",
+    ] {
+        let refused = server.get(&format!("{members}?{query}"), &alice).await;
+        assert_eq!(error(refused), code(400, "M_INVALID_PARAM"), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_there_before_one_came_is_hidden_where_history_is() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let carol = server.person("carol").await;
+    let hidden = json!({ "initial_state": [{
+        "type": "m.room.history_visibility", "content": { "history_visibility": "joined" },
+    }] });
+    let room = server.public_room(&alice, hidden).await;
+    server.joins(&bob, &room).await;
+    server.says(&bob, &room, Value::Null).await;
+    let (with_bob, _) = server.sync_places(&alice, &room).await;
+    let leave = format!("/_matrix/client/v3/rooms/{room}/leave");
+    assert_eq!(server.post(&leave, &bob, json!({})).await.0, 200);
+    server.joins(&carol, &room).await;
+    let (now, arrival) = server.sync_places(&carol, &room).await;
+    let path = format!("/_matrix/client/v3/rooms/{room}/members?at={with_bob}");
+    assert_eq!(error(server.get(&path, &carol).await), code(403, "M_FORBIDDEN"));
+    assert_eq!(server.joined_at(&carol, &room, &arrival).await, ["alice"]);
+    assert_eq!(server.joined_at(&carol, &room, &now).await, ["alice", "carol"]);
+    assert_eq!(server.joined_at(&alice, &room, &with_bob).await, ["alice", "bob"]);
+}

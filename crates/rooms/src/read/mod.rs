@@ -48,6 +48,9 @@ pub enum ReadError {
     /// The reader is not, and was not, in the room, or there is none: the same answer for both.
     #[error("you are not in this room")]
     NotMember,
+    /// The reader may not see the room as it was then.
+    #[error("you may not see this room as it was then")]
+    Hidden,
     /// There is no such event or state, or the reader may not see it.
     #[error("not found")]
     NotFound,
