@@ -158,7 +158,15 @@ impl RoomTx<'_, '_> {
 
         self.authorize(&pdu, &place.auth, place.before)?;
         let prev = place.prev.iter().map(|event| event.no).collect::<Vec<_>>();
-        self.record(Arc::new(pdu), &place.auth, &prev, place.before)
+        let (room, next) = (self.known()?.no, self.known()?.head.next_event);
+        let appended = self.record(Arc::new(pdu), &place.auth, &prev, place.before)?;
+        // One that was here already is remembered as it stands in its row.
+        if appended.no.0 >= next {
+            let auth = place.auth.iter().map(|event| event.no).collect();
+            let event = LoggedEvent { no: appended.no, pdu: Arc::clone(&appended.pdu), auth };
+            self.made.push((room, event));
+        }
+        Ok(appended)
     }
 
     /// Where an event that is sent now lies: what it follows, and what authorizes it.

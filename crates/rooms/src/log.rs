@@ -104,6 +104,17 @@ impl EventCache {
         Ok(events)
     }
 
+    /// Remembers an event that was committed.
+    pub(crate) fn keep(&self, room: RoomNo, event: LoggedEvent) {
+        let key = (room, event.no);
+        self.events.insert(key, event);
+        // Looked at after the insertion: whoever rewrites the row first says so and then empties
+        // the entry, so one of the two sees the other.
+        if self.rewritten.contains_key(&key) {
+            self.events.invalidate(&key);
+        }
+    }
+
     /// An event out of its row. It is remembered if it is committed.
     fn parse(
         &self,
@@ -119,12 +130,7 @@ impl EventCache {
             auth: stored.auth.into(),
         };
         if no.0 < room.committed {
-            self.events.insert((room.no, no), event.clone());
-            // Looked at after the insertion: whoever rewrites the row first says so and then empties
-            // the entry, so one of the two sees the other.
-            if self.rewritten.contains_key(&(room.no, no)) {
-                self.events.invalidate(&(room.no, no));
-            }
+            self.keep(room.no, event.clone());
         }
         Ok(event)
     }

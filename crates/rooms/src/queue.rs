@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, RoomId};
 use tokio::sync::oneshot;
-use vestibule_storage::{StorageError, Tx};
+use vestibule_storage::{Committed, StorageError, Tx};
 use vestibule_types::limits::{ROOM_BATCH_MAX, ROOM_QUEUE_MAX};
 
 use crate::{RoomTx, Rooms};
@@ -168,9 +168,15 @@ impl Rooms {
             room.close()
         };
         let store = self.inner.store.clone();
-        store.write_then(slot, work, move |stored: Result<_, StorageError>| {
+        store.write_then(slot, work, move |stored: Result<Committed<_>, StorageError>| {
             let jobs = std::mem::take(&mut *jobs.lock());
-            let stored = stored.map(|committed| committed.position);
+            let stored = stored.map(|committed| {
+                // Whoever is woken by them, and the next event, look at them first.
+                for (room, event) in committed.value {
+                    self.inner.events.keep(room, event);
+                }
+                committed.position
+            });
             for job in jobs {
                 job.answer(stored.clone());
             }

@@ -26,6 +26,8 @@ pub(crate) struct RoomTx<'a, 'tx> {
     pub(crate) room: Option<OpenRoom>,
     /// Where events that need the signature of a policy server are handed over.
     pub(crate) desk: Option<Arc<Mutex<Desk>>>,
+    /// Events made here: worth remembering once they are committed.
+    pub(crate) made: Vec<(RoomNo, LoggedEvent)>,
     changed: bool,
 }
 
@@ -33,6 +35,7 @@ pub(crate) struct RoomTx<'a, 'tx> {
 pub(crate) struct RoomSavepoint {
     tx: Savepoint,
     room: Option<OpenRoom>,
+    made: usize,
     changed: bool,
 }
 
@@ -45,7 +48,15 @@ impl<'a, 'tx> RoomTx<'a, 'tx> {
         room_id: &RoomId,
     ) -> Result<Self, StorageError> {
         let room = OpenRoom::load(&*tx, room_id)?;
-        Ok(Self { rooms, tx, room_id: room_id.to_owned(), room, desk: None, changed: false })
+        Ok(Self {
+            rooms,
+            tx,
+            room_id: room_id.to_owned(),
+            room,
+            desk: None,
+            made: Vec::new(),
+            changed: false,
+        })
     }
 
     /// Opens a room that an earlier part of this very transaction wrote. Nothing of it is committed,
@@ -63,12 +74,13 @@ impl<'a, 'tx> RoomTx<'a, 'tx> {
         Ok(this)
     }
 
-    /// Stages the room's new growing end, once for the batch.
-    pub(crate) fn close(self) -> Result<(), StorageError> {
+    /// Stages the room's new growing end, once for the batch. Returns the events that were made.
+    pub(crate) fn close(self) -> Result<Vec<(RoomNo, LoggedEvent)>, StorageError> {
         match &self.room {
-            Some(room) if self.changed => ROOM_HEAD.put(self.tx, (room.no,), &room.head),
-            _ => Ok(()),
+            Some(room) if self.changed => ROOM_HEAD.put(self.tx, (room.no,), &room.head)?,
+            _ => {}
         }
+        Ok(self.made)
     }
 
     /// Works on another room in the same transaction, one that nobody can find yet. Returns what
@@ -101,12 +113,18 @@ impl<'a, 'tx> RoomTx<'a, 'tx> {
     }
 
     pub(crate) fn savepoint(&mut self) -> RoomSavepoint {
-        RoomSavepoint { tx: self.tx.savepoint(), room: self.room.clone(), changed: self.changed }
+        RoomSavepoint {
+            tx: self.tx.savepoint(),
+            room: self.room.clone(),
+            made: self.made.len(),
+            changed: self.changed,
+        }
     }
 
     pub(crate) fn rollback_to(&mut self, before: RoomSavepoint) {
         self.tx.rollback_to(before.tx);
         self.room = before.room;
+        self.made.truncate(before.made);
         self.changed = before.changed;
     }
 

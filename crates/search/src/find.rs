@@ -306,7 +306,7 @@ mod tests {
         let lists = lists.clone();
         let put = store.write::<_, StorageError, _>(SlotNo(0), move |tx| {
             for (word, postings) in &lists {
-                insert(tx, (ROOM, word), postings.clone())?;
+                insert(tx, (ROOM, word), (postings.clone(), None))?;
             }
             Ok(())
         });

@@ -14,6 +14,7 @@ mod postings;
 mod query;
 mod rooms;
 mod service;
+mod tails;
 mod text;
 mod token;
 mod words;

@@ -15,8 +15,9 @@ use crate::{
     answer::Page,
     find::{Matches, Question, matches},
     follow,
-    index::{forget, index_next, indexed},
+    index::{Indexed, forget, index_next, indexed},
     rooms::readable,
+    tails::Tails,
     token::{Only, Token},
     words::{asked, emphasised},
 };
@@ -34,6 +35,7 @@ pub struct SearchParts {
 #[derive(Clone)]
 pub struct Search {
     pub(crate) inner: Arc<SearchParts>,
+    tails: Arc<Tails>,
 }
 
 impl fmt::Debug for Search {
@@ -61,7 +63,7 @@ impl Search {
     #[must_use]
     pub fn new(parts: SearchParts) -> Self {
         parts.rooms.set_event_index(Arc::new(Words));
-        Self { inner: Arc::new(parts) }
+        Self { inner: Arc::new(parts), tails: Arc::default() }
     }
 
     /// Begins to follow the log, so that searches find the index ready.
@@ -128,7 +130,13 @@ impl Search {
     ) -> Result<bool, StorageError> {
         let now = self.inner.environment.now_ms();
         let store = self.inner.rooms.store();
-        Ok(store.write(slot, move |tx| index_next(tx, room, now)).await?.value)
+        let tails = Arc::clone(&self.tails);
+        let write = store.write(slot, move |tx| index_next(tx, (room, &tails), now));
+        let Indexed { stretch, begins, more } = write.await?.value;
+        if stretch != (0, 0) {
+            self.tails.note(room, stretch, begins);
+        }
+        Ok(more)
     }
 
     /// The slot of a room.

@@ -78,6 +78,9 @@ enum Run {
 }
 
 fn runs(text: &str) -> Vec<Run> {
+    if text.is_ascii() {
+        return ascii_runs(text);
+    }
     let mut runs = Vec::new();
     let (mut spaced, mut unspaced) = (String::new(), Vec::new());
     let mut kept = 0;
@@ -105,6 +108,13 @@ fn runs(text: &str) -> Vec<Run> {
         runs.push(Run::Unspaced(unspaced));
     }
     runs
+}
+
+/// The same for a text that has nothing to be folded but case.
+fn ascii_runs(text: &str) -> Vec<Run> {
+    let words = text.split(|character: char| !character.is_ascii_alphanumeric());
+    let kept = |word: &str| word.get(..SEARCH_WORD_CHARS_MAX).unwrap_or(word).to_ascii_lowercase();
+    words.filter(|word| !word.is_empty()).map(|word| Run::Spaced(kept(word))).collect()
 }
 
 fn finish_spaced(word: &mut String, runs: &mut Vec<Run>) {

@@ -19,6 +19,7 @@ pub mod jobs;
 mod key;
 mod key_ids;
 mod key_parts;
+mod lately;
 mod memory;
 pub mod outbox;
 mod overlay;
@@ -39,6 +40,7 @@ pub use self::{
     error::StorageError,
     executor::{Busy, Executor, InlineExecutor, ThreadPool},
     key::{AsKey, AsPart, AsPrefix, EncodeBuf, Key, KeyPart},
+    lately::{Lately, LogLine},
     memory::MemoryEngine,
     read::{Fixed, Read, Snapshot},
     registry::TableInfo,

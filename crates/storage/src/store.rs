@@ -13,6 +13,7 @@ use crate::{
     Engine, Executor, Positions, SlotNo, Snapshot, StorageError, Tx,
     commit::{CommitThread, Committer, Outcome, Request, Shared},
     flight::{Flights, Handle},
+    lately::{Board, Lately, LogLine},
     stamp::{slot_of_room, slot_of_user},
     writing::{Reply, Writing},
 };
@@ -112,9 +113,13 @@ impl Store {
         }
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let at = Snapshot::new(&*engine.snapshot()?, slots).positions()?;
+        let board = Board::new(&at);
         let (sender, positions) = watch::channel(at);
-        let shared =
-            Arc::new(Shared { applied: AtomicU64::new(0), health: Mutex::new(Health::Ready) });
+        let shared = Arc::new(Shared {
+            applied: AtomicU64::new(0),
+            health: Mutex::new(Health::Ready),
+            board,
+        });
         let sync = options.durability == Durability::Fsync;
         let committer = Committer::new(Arc::clone(&engine), Arc::clone(&shared), sender, sync);
         let lane = match options.commit {
@@ -240,6 +245,25 @@ impl Store {
         let mut positions = self.inner.positions.clone();
         positions.mark_unchanged();
         positions
+    }
+
+    /// Follows those lines of the log that are wanted: completes when one was published, and once in
+    /// [`FOLLOWER_PASSED_MAX`](vestibule_types::limits::FOLLOWER_PASSED_MAX) groups without one, so
+    /// that places in the log do not stay behind. What is wanted is asked on the committing thread:
+    /// it looks at memory alone, and holds no store.
+    #[must_use]
+    pub fn watch_for(
+        &self,
+        wants: impl Fn(&LogLine) -> bool + Send + Sync + 'static,
+    ) -> watch::Receiver<()> {
+        self.inner.shared.board.follow(Box::new(wants))
+    }
+
+    /// The lines published after a moment, out of memory; `None` when that is further back than is
+    /// remembered, and then the store has to be read.
+    #[must_use]
+    pub fn lately(&self, from: &Positions) -> Option<Lately> {
+        self.inner.shared.board.since(from)
     }
 
     /// Whether the store takes writes.

@@ -175,7 +175,13 @@ impl<K: Key, V: Value> Table<K, V> {
         outcome
     }
 
-    fn row(&self, key: &[u8], value: &[u8]) -> Result<(K, V), StorageError> {
+    /// Whether a key is of this table.
+    pub(crate) fn holds(&self, key: &[u8]) -> bool {
+        key.starts_with(&self.id.to_be_bytes())
+    }
+
+    /// A row out of its bytes.
+    pub(crate) fn row(&self, key: &[u8], value: &[u8]) -> Result<(K, V), StorageError> {
         let parts = key
             .get(2..)
             .and_then(K::decode)

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use ruma::OwnedUserId;
 use vestibule_rooms::Rooms;
 use vestibule_storage::{
-    Positions, Read, Scan, SlotNo, Snapshot, Stamp, Stamped, StorageError,
+    Lately, LogLine, Positions, Read, Scan, SlotNo, Snapshot, Stamp, Stamped, StorageError,
     tables::{
         device_list::JOINED_ROOM_BY_USER,
         room::{ROOM_BY_MEMBER, STREAM, StoredMember, StoredMembership, StoredNews},
@@ -20,7 +20,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Follows the log until the server stops.
 pub(crate) async fn follow(hub: Arc<Hub>, rooms: Rooms, environment: Environment) {
-    let mut published = rooms.store().watch();
+    let mut published = rooms.store().watch_for(concerns);
     let typing = rooms.typing();
     let mut typed = typing.watch();
     let (mut typing_seen, _) = typing.since(u64::MAX);
@@ -54,10 +54,26 @@ pub(crate) async fn follow(hub: Arc<Hub>, rooms: Rooms, environment: Environment
     }
 }
 
+/// Whether a line of the log is one that wakes somebody.
+fn concerns(line: &LogLine) -> bool {
+    !matches!(*line.news, StoredNews::Outbox { .. })
+}
+
 async fn catch_up(hub: &Arc<Hub>, rooms: &Rooms) -> Result<(), StorageError> {
     let from = hub.tail();
     if rooms.store().positions() == from {
         return Ok(());
+    }
+    // What lines in memory tell alone takes no read.
+    if let Some(Lately { to, lines }) = rooms.store().lately(&from) {
+        let mut told = Told { news: News { to, ..News::default() }, ..Told::default() };
+        for line in lines {
+            told.line(hub, (line.slot, line.stamp.commit), &line.news);
+        }
+        if told.moved.is_empty() && told.lists.is_empty() {
+            hub.follow(told.news);
+            return Ok(());
+        }
     }
     let reading = Arc::clone(hub);
     let news = rooms.store().read(move |snapshot| read(&reading, snapshot, &from)).await?;
@@ -65,35 +81,52 @@ async fn catch_up(hub: &Arc<Hub>, rooms: &Rooms) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn read(hub: &Hub, snapshot: &Snapshot<'_>, from: &Positions) -> Result<News, StorageError> {
-    let mut news = News { to: snapshot.positions()?, ..News::default() };
-    let mut moved: HashSet<(OwnedUserId, RoomNo)> = HashSet::new();
-    let mut lists: HashSet<OwnedUserId> = HashSet::new();
-    for (slot, _) in news.to.clone().iter() {
-        each_since(snapshot, slot, from.get(slot), |place, line| {
-            match line {
-                StoredNews::Event { room, member, .. } => {
-                    news.rooms.insert(room, place);
-                    moved.extend(member.filter(|user| hub.knows(user)).map(|user| (user, room)));
-                }
-                StoredNews::State { room } => {
-                    news.rooms.insert(room, place);
-                    moved.extend(hub.known_in(room).into_iter().map(|user| (user, room)));
-                }
-                StoredNews::Receipt { room } => {
-                    news.rooms.insert(room, place);
-                }
-                StoredNews::User { user } => {
-                    news.users.insert(user);
-                }
-                StoredNews::DeviceList { user } => {
-                    lists.insert(user);
-                }
-                StoredNews::Outbox { .. } => {}
+/// What lines of the log tell.
+#[derive(Default)]
+struct Told {
+    news: News,
+    /// Users whose place in a room may be another one now.
+    moved: HashSet<(OwnedUserId, RoomNo)>,
+    /// Users whose devices changed.
+    lists: HashSet<OwnedUserId>,
+}
+
+impl Told {
+    fn line(&mut self, hub: &Hub, place: Place, line: &StoredNews) {
+        match line {
+            StoredNews::Event { room, member, .. } => {
+                self.news.rooms.insert(*room, place);
+                let known = member.iter().filter(|user| hub.knows(user));
+                self.moved.extend(known.map(|user| (user.clone(), *room)));
             }
+            StoredNews::State { room } => {
+                self.news.rooms.insert(*room, place);
+                self.moved.extend(hub.known_in(*room).into_iter().map(|user| (user, *room)));
+            }
+            StoredNews::Receipt { room } => {
+                self.news.rooms.insert(*room, place);
+            }
+            StoredNews::User { user } => {
+                self.news.users.insert(user.clone());
+            }
+            StoredNews::DeviceList { user } => {
+                self.lists.insert(user.clone());
+            }
+            StoredNews::Outbox { .. } => {}
+        }
+    }
+}
+
+fn read(hub: &Hub, snapshot: &Snapshot<'_>, from: &Positions) -> Result<News, StorageError> {
+    let news = News { to: snapshot.positions()?, ..News::default() };
+    let mut told = Told { news, ..Told::default() };
+    for (slot, _) in told.news.to.clone().iter() {
+        each_since(snapshot, slot, from.get(slot), |place, line| {
+            told.line(hub, place, &line);
             true
         })?;
     }
+    let Told { mut news, moved, lists } = told;
     for user in lists {
         // Whoever shares a room with them has to ask for their devices.
         let rooms = JOINED_ROOM_BY_USER.scan(snapshot, (&user,), JOINED_ROOMS_MAX)?;

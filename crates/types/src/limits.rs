@@ -193,6 +193,16 @@ pub const WINDOW_KEYS_MAX: usize = 65_536;
 /// Range deletes the committer remembers; every assertion is compared with each of them.
 pub const WINDOW_RANGES_MAX: usize = 64;
 
+/// Lines of the log kept in memory for those who follow it.
+pub const LINES_REMEMBERED_MAX: usize = 4_096;
+
+/// Bytes of lines of the log kept in memory.
+pub const LINES_REMEMBERED_BYTES_MAX: usize = 1_048_576;
+
+/// Groups of commits that hold nothing a follower of the log wants, until it is told all the same, so
+/// that its place does not stay behind.
+pub const FOLLOWER_PASSED_MAX: u32 = 1_024;
+
 /// Batches that may wait to be committed; more are refused as too busy.
 pub const COMMIT_QUEUE_MAX: usize = 16_384;
 

@@ -7,6 +7,9 @@ pub(super) trait Cursor {
     /// The end of what was published at these positions.
     fn end_of(positions: &Positions) -> Self;
 
+    /// The positions it is the end of; `None` where it lies within a commit.
+    fn positions(&self) -> Option<Positions>;
+
     /// How far it is in a slot.
     fn at(&self, slot: SlotNo) -> Stamp;
 
@@ -23,6 +26,11 @@ pub(super) trait Cursor {
 impl Cursor for StoredCursor {
     fn end_of(positions: &Positions) -> Self {
         Self(positions.iter().map(|(_, commit)| Stamp::end_of(commit)).collect())
+    }
+
+    fn positions(&self) -> Option<Positions> {
+        let ends = self.0.iter().map(|it| (*it == Stamp::end_of(it.commit)).then_some(it.commit));
+        ends.collect()
     }
 
     fn at(&self, slot: SlotNo) -> Stamp {

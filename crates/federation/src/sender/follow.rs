@@ -50,7 +50,7 @@ impl Sender {
     async fn run(&self) {
         let parts = self.parts();
         let clock = &parts.environment.clock;
-        let mut published = parts.store.watch();
+        let mut published = parts.store.watch_for(self.servers().concerns());
         let mut recovered = parts.remote.recoveries();
         let (typing, presence) = (parts.rooms.typing(), parts.rooms.presence());
         let mut passing = (Typists::new(typing), Present::new(presence));
@@ -121,6 +121,14 @@ impl Sender {
 
     async fn news(&self) -> Result<News, StorageError> {
         let (sender, from) = (self.clone(), self.hub().tail());
+        // Lines in memory that concern nobody need no read.
+        if let Some(lately) = from.positions().and_then(|from| self.parts().store.lately(&from)) {
+            let concerns = self.servers().concerns();
+            if !lately.lines.iter().any(concerns) {
+                let to = StoredCursor::end_of(&lately.to);
+                return Ok(News { to, ..News::default() });
+            }
+        }
         let read = self.parts().store.read(move |snapshot| {
             let parts = sender.parts();
             let servers = sender.servers();

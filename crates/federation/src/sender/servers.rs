@@ -1,19 +1,23 @@
 //! Which other servers are told of an event: those that were in the room when it was sent.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use ruma::{OwnedServerName, ServerName};
 use vestibule_storage::{
-    Read, Scan, Stamp, StorageError,
+    LogLine, Read, Scan, Stamp, StorageError,
     tables::{
-        room::SERVER_BY_ROOM,
+        room::{SERVER_BY_ROOM, StoredNews},
         sender::{SERVER_CHANGE, StoredServerChange},
     },
 };
 use vestibule_types::{
     RoomNo,
-    limits::{ROOM_SERVERS_MAX, SERVER_CHANGES_MAX, SERVERS_READY_MAX},
+    limits::{ROOM_SERVERS_MAX, ROOMS_ALONE_MAX, SERVER_CHANGES_MAX, SERVERS_READY_MAX},
 };
 
 /// Servers of a room, shared by everybody who is told of the same events.
@@ -24,6 +28,35 @@ pub(super) struct RoomServers {
     us: OwnedServerName,
     /// By room: when it last changed, and who is there since.
     ready: Cache<RoomNo, (Stamp, Servers)>,
+    alone: Arc<Alone>,
+}
+
+/// Rooms in which no other server ever was, as far as the log was looked through.
+#[derive(Debug, Default)]
+struct Alone(Mutex<HashSet<RoomNo>>);
+
+impl Alone {
+    fn note(&self, room: RoomNo, alone: bool) {
+        let mut rooms = self.0.lock();
+        if !alone {
+            rooms.remove(&room);
+        } else if rooms.len() < ROOMS_ALONE_MAX {
+            rooms.insert(room);
+        }
+    }
+
+    /// Whether a line of the log may be something to tell other servers.
+    fn concerns(&self, line: &LogLine) -> bool {
+        match &*line.news {
+            StoredNews::Event { member: Some(_), .. } | StoredNews::Outbox { .. } => true,
+            StoredNews::Event { room, member: None, .. } | StoredNews::Receipt { room } => {
+                line.servers_moved || !self.0.lock().contains(room)
+            }
+            StoredNews::State { .. } | StoredNews::User { .. } | StoredNews::DeviceList { .. } => {
+                line.servers_moved
+            }
+        }
+    }
 }
 
 impl RoomServers {
@@ -32,7 +65,15 @@ impl RoomServers {
             u32::try_from(servers.len().saturating_add(1)).unwrap_or(u32::MAX)
         };
         let ready = Cache::builder().weigher(weigh).max_capacity(SERVERS_READY_MAX).build();
-        Self { us, ready }
+        Self { us, ready, alone: Arc::default() }
+    }
+
+    /// Whether a line of the log may be something to tell other servers, as long as this server runs.
+    /// A room counts as left alone once a line of it was looked at and no other server had been there.
+    /// The first server that comes has its own mark in the log, so that the room is looked at again.
+    pub(super) fn concerns(&self) -> impl Fn(&LogLine) -> bool + Send + Sync + 'static {
+        let alone = Arc::clone(&self.alone);
+        move |line| alone.concerns(line)
     }
 
     /// The other servers that were in a room when something was sent there. One seek for a room
@@ -48,8 +89,10 @@ impl RoomServers {
     ) -> Result<Servers, StorageError> {
         let newest = SERVER_CHANGE.scan_with(reader, Scan::prefix((room,)).reverse().limit(1))?;
         let Some(((_, changed, _), _)) = newest.into_iter().next() else {
+            self.alone.note(room, true);
             return Ok(Arc::default());
         };
+        self.alone.note(room, false);
         let now = self.now(reader, room, changed)?;
         if changed < when {
             return Ok(now);
@@ -120,5 +163,38 @@ impl Stay {
     pub(super) fn covers(&self, when: Stamp) -> bool {
         let next = self.changes.iter().find(|(at, _)| *at >= when);
         next.map_or(self.now, |(_, joined)| !joined)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::owned_user_id;
+    use vestibule_storage::SlotNo;
+    use vestibule_types::EventNo;
+
+    use super::*;
+
+    const ROOM: RoomNo = RoomNo(1);
+
+    fn line(news: StoredNews) -> LogLine {
+        LogLine::new(SlotNo(0), Stamp { commit: 1, index: 0 }, news)
+    }
+
+    #[test]
+    fn a_room_alone_wakes_nobody_until_another_server_may_be_there() {
+        let alone = Alone::default();
+        let event = |member| line(StoredNews::Event { room: ROOM, event: EventNo(1), member });
+        let message = event(None);
+        assert!(alone.concerns(&message), "a room that was not looked at");
+        alone.note(ROOM, true);
+        assert!(!alone.concerns(&message));
+        assert!(!alone.concerns(&line(StoredNews::Receipt { room: ROOM })));
+        assert!(alone.concerns(&event(Some(owned_user_id!("@bob:b.example")))));
+        assert!(alone.concerns(&line(StoredNews::Outbox { servers: Vec::new() })));
+        let mut merged = message.clone();
+        merged.servers_moved = true;
+        assert!(alone.concerns(&merged), "a server came with an event that is no membership");
+        alone.note(ROOM, false);
+        assert!(alone.concerns(&message));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ruma::{OwnedUserId, ServerName, UserId};
 use vestibule_rooms::{OpenRoom, RoomView, Rooms};
 use vestibule_storage::{
-    Positions, Scan, SlotNo, Snapshot, Stamp, StorageError, Tx,
+    LogLine, Positions, Scan, SlotNo, Snapshot, Stamp, StorageError, Tx,
     tables::{
         cross_signing::CROSS_SIGNING_KEY,
         device_key::DEVICE_KEY,
@@ -74,7 +74,7 @@ impl Keys {
 
     async fn follow(&self) {
         let environment = &self.inner.parts.environment;
-        let mut published = self.store().watch();
+        let mut published = self.store().watch_for(concerns);
         let mut stopping = environment.spawner.stopping();
         let mut cursor: Option<Cursor> = None;
         loop {
@@ -202,6 +202,11 @@ impl Keys {
             }
         }
     }
+}
+
+/// Whether a line of the log may leave something to do.
+fn concerns(line: &LogLine) -> bool {
+    matches!(*line.news, StoredNews::Event { member: Some(_), .. } | StoredNews::DeviceList { .. })
 }
 
 fn hear(read: &Snapshot<'_>, from: &Positions) -> Result<Heard, StorageError> {

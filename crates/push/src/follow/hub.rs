@@ -2,18 +2,29 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use ruma::{OwnedUserId, UserId};
-use vestibule_storage::tables::sender::StoredCursor;
+use vestibule_storage::{
+    LogLine,
+    tables::{room::StoredNews, sender::StoredCursor},
+};
 
 use crate::pusher::PusherId;
 
 /// What is known of pushers in memory. A pusher in it may be gone already.
 #[derive(Debug, Default)]
-pub(crate) struct Hub(Mutex<Inside>);
+pub(crate) struct Hub {
+    inside: Mutex<Inside>,
+    /// Whether anybody has a pusher, or had one since the server began.
+    owned: Arc<AtomicBool>,
+}
 
 #[derive(Debug, Default)]
 struct Inside {
@@ -31,32 +42,45 @@ struct Inside {
 impl Hub {
     /// Up to where the log was looked through.
     pub(super) fn tail(&self) -> StoredCursor {
-        self.0.lock().tail.clone()
+        self.inside.lock().tail.clone()
     }
 
     pub(super) fn set_tail(&self, tail: StoredCursor) {
-        self.0.lock().tail = tail;
+        self.inside.lock().tail = tail;
     }
 
     /// The users with pushers.
     pub(super) fn owners(&self) -> HashSet<OwnedUserId> {
-        self.0.lock().owners.clone()
+        self.inside.lock().owners.clone()
     }
 
     /// Whether nobody has a pusher: then there is nothing to look for in the log.
     pub(super) fn has_no_owners(&self) -> bool {
-        self.0.lock().owners.is_empty()
+        self.inside.lock().owners.is_empty()
+    }
+
+    /// Whether a line of the log may be something to tell, as long as the server runs.
+    pub(super) fn concerns(&self) -> impl Fn(&LogLine) -> bool + Send + Sync + 'static {
+        let owned = Arc::clone(&self.owned);
+        move |line| match *line.news {
+            StoredNews::Event { .. } | StoredNews::Receipt { .. } => owned.load(Ordering::SeqCst),
+            StoredNews::User { .. } => true,
+            StoredNews::State { .. }
+            | StoredNews::DeviceList { .. }
+            | StoredNews::Outbox { .. } => false,
+        }
     }
 
     /// Remembers that a user has a pusher. Before it is stored: whatever happens after it is looked at.
     pub(crate) fn add_owner(&self, user: &UserId) {
-        self.0.lock().owners.insert(user.to_owned());
+        self.inside.lock().owners.insert(user.to_owned());
+        self.owned.store(true, Ordering::SeqCst);
     }
 
     /// Takes up a pusher with something to do. True when it needs a task: it has none, and its
     /// gateway is not left alone.
     pub(super) fn wake(&self, id: &PusherId) -> bool {
-        let inside = &mut *self.0.lock();
+        let inside = &mut *self.inside.lock();
         if let Some(again) = inside.busy.get_mut(id) {
             *again = true;
             return false;
@@ -70,7 +94,7 @@ impl Hub {
 
     /// A task found nothing more to do. False when something came meanwhile, and it has to look again.
     pub(crate) fn finish(&self, id: &PusherId) -> bool {
-        let busy = &mut self.0.lock().busy;
+        let busy = &mut self.inside.lock().busy;
         if busy.get(id) == Some(&true) {
             busy.insert(id.clone(), false);
             return false;
@@ -81,7 +105,7 @@ impl Hub {
 
     /// A task ends because the gateway failed; until when it is left alone.
     pub(crate) fn rest(&self, id: &PusherId, until: Duration) {
-        let inside = &mut *self.0.lock();
+        let inside = &mut *self.inside.lock();
         inside.busy.remove(id);
         if let Some(before) = inside.resting_until.insert(id.clone(), until) {
             inside.resting.remove(&(before, id.clone()));
@@ -91,12 +115,12 @@ impl Hub {
 
     /// Whether the gateway of a pusher is left alone.
     pub(super) fn rests(&self, id: &PusherId) -> bool {
-        self.0.lock().resting_until.contains_key(id)
+        self.inside.lock().resting_until.contains_key(id)
     }
 
     /// The pushers whose gateways are not left alone any more.
     pub(super) fn rested(&self, now: Duration) -> Vec<PusherId> {
-        let inside = &mut *self.0.lock();
+        let inside = &mut *self.inside.lock();
         let mut rested = Vec::new();
         while inside.resting.first().is_some_and(|(until, _)| *until <= now) {
             let Some((_, id)) = inside.resting.pop_first() else { break };
@@ -108,7 +132,7 @@ impl Hub {
 
     /// When the next of them is.
     pub(super) fn next_rested(&self) -> Option<Duration> {
-        self.0.lock().resting.first().map(|(until, _)| *until)
+        self.inside.lock().resting.first().map(|(until, _)| *until)
     }
 }
 

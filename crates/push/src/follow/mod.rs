@@ -74,7 +74,7 @@ impl Push {
 
     async fn run(&self) {
         let clock = &self.environment().clock;
-        let mut published = self.store().watch();
+        let mut published = self.store().watch_for(self.hub().concerns());
         let mut unwritten = 0;
         loop {
             // Whatever was published before this is in the snapshot read next.

@@ -17,7 +17,10 @@ use super::{
     group::{Group, position_row},
     window::Window,
 };
-use crate::{Engine, EngineOp, Health, Positions, SlotNo, StorageError};
+use crate::{
+    Engine, EngineOp, Health, Positions, SlotNo, StorageError,
+    lately::{Board, LogLine},
+};
 
 /// What the committer shares with the store.
 #[derive(Debug)]
@@ -25,22 +28,29 @@ pub(crate) struct Shared {
     /// The number of the last batch that every new snapshot shows.
     pub(crate) applied: AtomicU64,
     pub(crate) health: Mutex<Health>,
+    pub(crate) board: Board,
 }
 
 /// What a group came to, for those who wait for it.
 pub(crate) struct Answers {
-    applied: Result<(), StorageError>,
-    answers: Vec<(Done, Outcome)>,
+    /// The lines of the log it brought.
+    applied: Result<Vec<LogLine>, StorageError>,
+    outcomes: Vec<(Done, Outcome)>,
+    shared: Arc<Shared>,
 }
 
 impl Answers {
     /// Tells everybody. What is told may write again, so nothing of the committer is held meanwhile.
     pub(crate) fn tell(self) {
-        for (done, outcome) in self.answers {
+        for (done, outcome) in self.outcomes {
             match (&self.applied, outcome) {
                 (Err(error), Outcome::Committed(_)) => done(Outcome::Failed(error.clone())),
                 (_, outcome) => done(outcome),
             }
+        }
+        // Whoever waits for an answer goes before whoever follows.
+        if let Ok(lines) = self.applied {
+            self.shared.board.tell(&lines);
         }
     }
 }
@@ -57,6 +67,12 @@ pub(crate) struct Committer {
     numbered: u64,
     sync: bool,
     refusing: bool,
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.shared.board.close();
+    }
 }
 
 impl Committer {
@@ -110,7 +126,8 @@ impl Committer {
             }
         }
         self.window.trim();
-        Answers { applied: self.apply(group), answers }
+        let shared = Arc::clone(&self.shared);
+        Answers { applied: self.apply(group), outcomes: answers, shared }
     }
 
     /// Tries to write again, with nothing new to say.
@@ -139,10 +156,10 @@ impl Committer {
         }
     }
 
-    fn apply(&mut self, mut group: Group) -> Result<(), StorageError> {
+    fn apply(&mut self, mut group: Group) -> Result<Vec<LogLine>, StorageError> {
         if group.ops.is_empty() {
             self.shared.applied.store(self.numbered, Ordering::Release);
-            return Ok(());
+            return Ok(Vec::new());
         }
         group.seal(&self.at);
         let written = self.write(&group.ops);
@@ -150,8 +167,9 @@ impl Committer {
         self.shared.applied.store(self.numbered, Ordering::Release);
         written?;
         self.at = group.positions;
+        self.shared.board.put(&self.at, &group.lines);
         self.positions.send_replace(self.at.clone());
-        Ok(())
+        Ok(group.lines)
     }
 
     fn write(&mut self, ops: &[EngineOp]) -> Result<(), StorageError> {

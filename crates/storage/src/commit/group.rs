@@ -6,15 +6,18 @@ use super::{Batch, window::Window};
 use crate::{
     Engine, EngineOp, Positions, SlotNo, StorageError,
     key::StampOffsets,
+    lately::LogLine,
     overlay::{Staged, Write},
     stamp::hash,
-    tables::meta::SLOT_POSITION,
+    tables::{meta::SLOT_POSITION, room::STREAM, sender::SERVER_CHANGE},
 };
 
 /// Changes of a group in the making.
 pub(super) struct Group {
     engine: Arc<dyn Engine>,
     pub(super) ops: Vec<EngineOp>,
+    /// The lines of the log among them.
+    pub(super) lines: Vec<LogLine>,
     /// Where each slot will be once the group is applied.
     pub(super) positions: Positions,
     /// Number of the group's first batch.
@@ -25,7 +28,8 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn new(engine: Arc<dyn Engine>, positions: Positions, first: u64) -> Self {
-        Self { engine, ops: Vec::new(), positions, first, counters: HashMap::new() }
+        let (ops, lines) = (Vec::new(), Vec::new());
+        Self { engine, ops, lines, positions, first, counters: HashMap::new() }
     }
 
     /// Takes a batch in and answers with its commit number; on failure the group is as before.
@@ -37,12 +41,13 @@ impl Group {
     ) -> Result<u64, StorageError> {
         let slot = batch.slot;
         let commit = self.positions.get(slot) + 1;
-        let before = self.ops.len();
+        let before = (self.ops.len(), self.lines.len());
         let added = self.stage(batch, commit, number, window);
         if let Err(error) = added {
             // Counters may hold sums of the refused batch; forgetting them only costs reads,
             // because the sums of earlier batches stand among the changes.
-            self.ops.truncate(before);
+            self.ops.truncate(before.0);
+            self.lines.truncate(before.1);
             self.counters.clear();
             return Err(error);
         }
@@ -62,6 +67,7 @@ impl Group {
             self.counters.retain(|key, _| *key < start || *key >= end);
             self.ops.push(EngineOp::DeleteRange(start, end));
         }
+        let (first_line, mut servers_moved) = (self.lines.len(), false);
         for (mut key, Staged { write, key_stamps }) in batch.points {
             fill(&mut key, &key_stamps, commit);
             let hash = hash(&key);
@@ -69,6 +75,10 @@ impl Group {
                 Write::Put { mut value, stamps } => {
                     fill(&mut value, &stamps, commit);
                     self.forget_counter(&key);
+                    if STREAM.holds(&key) {
+                        self.lines.push(log_line(&key, &value)?);
+                    }
+                    servers_moved |= SERVER_CHANGE.holds(&key);
                     EngineOp::Put(key, value)
                 }
                 Write::Delete => {
@@ -85,6 +95,9 @@ impl Group {
             };
             window.wrote(hash, number);
             self.ops.push(op);
+        }
+        for line in self.lines.iter_mut().skip(first_line) {
+            line.servers_moved = servers_moved;
         }
         Ok(())
     }
@@ -126,6 +139,11 @@ impl Group {
 /// The row that says where a slot is.
 pub(super) fn position_row(slot: SlotNo, commit: u64) -> EngineOp {
     EngineOp::Put(SLOT_POSITION.key_bytes((slot.0,)), commit.to_be_bytes().to_vec())
+}
+
+fn log_line(key: &[u8], value: &[u8]) -> Result<LogLine, StorageError> {
+    let ((slot, stamp), news) = STREAM.row(key, value)?;
+    Ok(LogLine { bytes: value.len(), ..LogLine::new(SlotNo(slot), stamp, news) })
 }
 
 fn number(value: &[u8]) -> u64 {

@@ -14,21 +14,29 @@ pub const SEARCH_WORDS_ASKED_MAX: usize = 16;
 /// Events in one row of the index.
 pub const SEARCH_ROW_EVENTS_MAX: usize = 512;
 
+/// Events in the newest row of a word, from which on another one is begun: it is written anew with
+/// each batch, and joins the one before it when it is full.
+pub const SEARCH_TAIL_EVENTS_MAX: usize = 64;
+
+/// Words whose newest rows are known in memory, over all rooms.
+pub const SEARCH_TAILS_MAX: usize = 100_000;
+
 /// Events that are put into the index by one transaction.
-pub const SEARCH_BATCH_EVENTS: u64 = 256;
+pub const SEARCH_BATCH_EVENTS: u64 = 512;
 
 /// Lines of the log that the index follows at once.
 pub const SEARCH_LINES_AT_ONCE: usize = 1_000;
 
 /// Transactions that a search waits for when the index lags behind; beyond that it answers with
 /// what is there.
-pub const SEARCH_CATCH_UP_BATCHES_MAX: usize = 40;
+pub const SEARCH_CATCH_UP_BATCHES_MAX: usize = 20;
 
 /// How long the index waits for more after an event, so that a burst is one transaction.
 pub const SEARCH_GATHER: Duration = Duration::from_millis(200);
 
-/// The index rests this many times as long as it worked: sending goes first.
-pub const SEARCH_REST_FACTOR: u32 = 3;
+/// The index rests this many times as long as it worked: it takes a third of one processor while it
+/// lags behind, and sending has the rest.
+pub const SEARCH_REST_FACTOR: u32 = 2;
 
 /// The longest rest.
 pub const SEARCH_REST_MAX: Duration = Duration::from_secs(2);

@@ -119,3 +119,7 @@ pub const PROFILE_FRESH_MAX: Duration = Duration::from_mins(2);
 
 /// Profiles of other servers kept in memory, in bytes.
 pub const PROFILES_BYTES_MAX: u64 = 8 * 1_048_576;
+
+/// Rooms known to have nobody of another server, so that what happens there wakes nobody who sends.
+/// Beyond them, rooms are asked about each time.
+pub const ROOMS_ALONE_MAX: usize = 100_000;
