@@ -22,7 +22,7 @@ mod unread;
 pub use self::{
     notifications::{ListNotifications, Notification, NotificationPage, NotificationsError},
     pusher::{DeletePusher, SetPusher, SetPusherError, ShownPusher},
-    rules::Rules,
+    rules::{Own, Rules},
     service::{Push, PushConfig, PushParts},
-    unread::{Asked, Tally, Unread, UnreadCounts},
+    unread::{Asked, Fresh, Standing, Tally, Unread, UnreadCounts},
 };

@@ -4,7 +4,10 @@
 //! their rules say today about each event is what is shown. A page looks at a bounded number of
 //! events; where it ends early, its token leads on.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::{
+    collections::{BinaryHeap, HashMap},
+    sync::Arc,
+};
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomId, push::Action};
 use serde_json::value::RawValue;
@@ -135,7 +138,7 @@ struct Seen<'a> {
     slot: u16,
     viewer: Viewer,
     marks: Marks<'a>,
-    facts: RoomFacts,
+    facts: Arc<RoomFacts>,
     display_name: Option<String>,
 }
 
@@ -192,7 +195,7 @@ impl Walk<'_> {
             slot: self.rooms.store().slot_of_room(&open.room_id).0,
             viewer: Viewer::new(&view, user)?,
             marks: Marks::new(user),
-            facts: RoomFacts::of(&view)?,
+            facts: Arc::new(RoomFacts::of(&view)?),
             display_name: if self.own.asks_for_name { display_name(&view, user)? } else { None },
             open,
         };
@@ -257,7 +260,7 @@ fn actions_for(
     own: &Own,
     actor: &Actor,
 ) -> Result<Vec<Action>, StorageError> {
-    let occasion = Occasion::new(&event.pdu, &seen.facts).map_err(|it| damaged(&it))?;
+    let occasion = Occasion::new(&event.pdu, Arc::clone(&seen.facts)).map_err(|it| damaged(&it))?;
     let whose = Whose { user: actor.user_id(), display_name: seen.display_name.as_deref() };
     Ok(occasion.actions(&own.rules.0, whose).to_vec())
 }

@@ -12,6 +12,8 @@ use serde::Deserialize;
 use vestibule_events::Pdu;
 use vestibule_types::limits::{SYNC_TIMELINE_DEFAULT, SYNC_TIMELINE_MAX};
 
+use crate::pass::presence::PRESENCE;
+
 /// A filter of a sync.
 #[derive(Debug, Default)]
 pub(crate) struct SyncFilter {
@@ -139,6 +141,11 @@ impl SyncFilter {
             unread_by_thread,
             fingerprint,
         }
+    }
+
+    /// Whether the presence of somebody is to be shown.
+    pub(crate) fn admits_presence(&self, user: &UserId) -> bool {
+        self.presence.admits_from(PRESENCE, user)
     }
 
     /// Whether a room is to be shown at all.

@@ -12,12 +12,20 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use ruma::{OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use tokio::sync::watch;
 use vestibule_storage::{Positions, SlotNo, tables::room::StoredMembership};
 use vestibule_types::{
     RoomNo,
-    limits::{CHANGED_ROOMS_MAX, LIVE_USER_AGE_MAX, LIVE_USERS_MIN, PRESENCE_LISTENERS_MAX},
+    limits::{
+        CARRIED_DEVICES_MAX, CHANGED_ROOMS_MAX, LIVE_USER_AGE_MAX, LIVE_USERS_MIN,
+        PRESENCE_LISTENERS_MAX,
+    },
+};
+
+use crate::{
+    glance::Carried,
+    recent::{Deed, NewEvents, RoomLines, UserRooms},
 };
 
 /// What is shared by everybody who waits.
@@ -48,12 +56,19 @@ struct State {
     users: HashMap<UserKey, LiveUser>,
     next_key: UserKey,
     /// The users to wake for a room.
-    listeners: HashMap<RoomNo, BTreeSet<UserKey>>,
+    listeners: HashMap<RoomNo, Listeners>,
     /// How many users there may be before the idle ones are let go.
     sweep_at: usize,
 }
 
 type UserKey = u32;
+
+/// Who listens to a room, and what they could hear lately.
+#[derive(Debug)]
+struct Listeners {
+    users: BTreeSet<UserKey>,
+    lines: RoomLines,
+}
 
 #[derive(Debug)]
 struct LiveUser {
@@ -62,6 +77,12 @@ struct LiveUser {
     rooms: HashMap<RoomNo, Member>,
     /// Whether `rooms` holds all of them.
     complete: bool,
+    /// In which of them something happened last.
+    recent: UserRooms,
+    /// What the last syncs of some devices found, as long as nothing of the user's own changed.
+    carried: Vec<(OwnedDeviceId, Arc<Carried>)>,
+    /// Up to where something of the user's own changed.
+    own_news: Positions,
     waiting: usize,
     last_seen: Duration,
 }
@@ -73,12 +94,34 @@ pub(crate) struct News {
     pub(crate) to: Positions,
     /// Rooms that changed, and where last.
     pub(crate) rooms: HashMap<RoomNo, Place>,
+    /// What happened in them, in order.
+    pub(crate) deeds: Vec<(RoomNo, Place, Deed)>,
     /// What users now are to rooms.
     pub(crate) members: Vec<(OwnedUserId, RoomNo, Member)>,
     /// Rooms with somebody in them whose devices changed.
     pub(crate) company: HashSet<RoomNo>,
     /// Users who have something new of their own.
     pub(crate) users: HashSet<OwnedUserId>,
+}
+
+/// All that happened to a user: new events in rooms they were in all the time.
+#[derive(Debug)]
+pub(crate) struct Quiet {
+    /// Up to where.
+    pub(crate) to: Positions,
+    /// What the last sync of the device found.
+    pub(crate) carried: Arc<Carried>,
+    /// The rooms.
+    pub(crate) rooms: Vec<QuietRoom>,
+}
+
+/// New events in a room.
+#[derive(Debug)]
+pub(crate) struct QuietRoom {
+    pub(crate) no: RoomNo,
+    /// The commit since which the user has been in it as they are.
+    pub(crate) member: u64,
+    pub(crate) new: NewEvents,
 }
 
 /// Somebody's seat: as long as it is held, their bell rings.
@@ -174,9 +217,12 @@ impl Hub {
         for (room, member) in rooms {
             state.set(key, room, member);
         }
+        let tail = state.tail.clone();
         let passed_over = state.tail.iter().any(|(slot, commit)| commit > at.get(slot));
         if let Some(user) = state.users.get_mut(&key) {
             user.complete = true;
+            user.recent.forget_up_to(at);
+            user.recent.forget_up_to(&tail);
             if passed_over {
                 user.bell.send_replace(());
             }
@@ -207,6 +253,76 @@ impl Hub {
         Some(rooms.collect())
     }
 
+    /// Keeps what a sync of a device found on a snapshot at `at`, until something of the user's own
+    /// changes.
+    pub(crate) fn carry(
+        &self,
+        (user_id, device): (&UserId, &DeviceId),
+        at: &Positions,
+        carried: Carried,
+    ) {
+        let mut state = self.state.lock();
+        let Some(key) = state.keys.get(user_id).copied() else { return };
+        let Some(user) = state.users.get_mut(&key).filter(|user| user.complete) else { return };
+        if user.own_news.iter().any(|(slot, commit)| commit > at.get(slot)) {
+            return;
+        }
+        user.carried.retain(|(known, _)| known != device);
+        if user.carried.len() >= CARRIED_DEVICES_MAX {
+            user.carried.remove(0);
+        }
+        user.carried.push((device.to_owned(), Arc::new(carried)));
+    }
+
+    /// What happened to a user since a position, if it was nothing but new events in rooms they were
+    /// in all the time, and what their device was told last is known.
+    pub(crate) fn quiet(
+        &self,
+        (user_id, device): (&UserId, &DeviceId),
+        since: &Positions,
+    ) -> Option<Quiet> {
+        let state = self.state.lock();
+        let user = state.user(user_id).filter(|user| user.complete)?;
+        let (_, carried) = user.carried.iter().find(|(known, _)| known == device)?;
+        if user.own_news.iter().any(|(slot, commit)| commit > since.get(slot)) {
+            return None;
+        }
+        let ahead = state.tail.iter().any(|(slot, commit)| since.get(slot) > commit);
+        if ahead || state.tail.slots() != since.slots() {
+            return None;
+        }
+        let mut rooms = Vec::new();
+        for no in user.recent.since(since)? {
+            let Member { membership, since: (slot, member) } = *user.rooms.get(&no)?;
+            if member > since.get(slot) {
+                return None;
+            }
+            if membership == StoredMembership::Join {
+                let new = state.listeners.get(&no)?.lines.events_since(since)?;
+                rooms.push(QuietRoom { no, member, new });
+            }
+        }
+        Some(Quiet { to: state.tail.clone(), carried: Arc::clone(carried), rooms })
+    }
+
+    /// Whether two users are in a room together. `None` when not all rooms of both are known.
+    pub(crate) fn share_room(&self, one: &UserId, other: &UserId) -> Option<bool> {
+        let state = self.state.lock();
+        let of = |user: &UserId| state.user(user).filter(|user| user.complete);
+        let (one, other) = (of(one)?, of(other)?);
+        let (few, many) =
+            if one.rooms.len() <= other.rooms.len() { (one, other) } else { (other, one) };
+        let is_in = |user: &LiveUser, room: &RoomNo| {
+            user.rooms.get(room).is_some_and(|it| it.membership == StoredMembership::Join)
+        };
+        Some(few.rooms.keys().any(|room| is_in(few, room) && is_in(many, room)))
+    }
+
+    /// How many listen to a room.
+    pub(crate) fn listeners(&self, room: RoomNo) -> usize {
+        self.state.lock().listeners.get(&room).map_or(0, |there| there.users.len())
+    }
+
     /// The users of whom something is known in a room.
     pub(crate) fn known_in(&self, room: RoomNo) -> Vec<OwnedUserId> {
         let state = self.state.lock();
@@ -226,16 +342,32 @@ impl Hub {
         for (user_id, room, member) in &news.members {
             if let Some(key) = state.keys.get(user_id).copied() {
                 state.set(key, *room, *member);
+                state.heard(key, *room, member.since);
                 state.ring(key);
             }
         }
         for user_id in &news.users {
             if let Some(key) = state.keys.get(user_id).copied() {
+                state.own_news(key, &news.to);
                 state.ring(key);
             }
         }
-        for room in news.rooms.keys().chain(&news.company) {
-            state.ring_room(*room);
+        for (room, place, deed) in news.deeds {
+            if let Some(there) = state.listeners.get_mut(&room) {
+                there.lines.push(place, deed);
+            }
+        }
+        for (room, place) in &news.rooms {
+            for key in state.keys_in(*room) {
+                state.heard(key, *room, *place);
+                state.ring(key);
+            }
+        }
+        for room in &news.company {
+            for key in state.keys_in(*room) {
+                state.own_news(key, &news.to);
+                state.ring(key);
+            }
         }
         state.changed.extend(news.rooms);
         state.tail = news.to;
@@ -249,7 +381,7 @@ impl Hub {
     pub(crate) fn ring_small_rooms(&self, rooms: impl Iterator<Item = RoomNo>) {
         let state = self.state.lock();
         let small = |room: &RoomNo| {
-            let there = state.listeners.get(room).map_or(0, BTreeSet::len);
+            let there = state.listeners.get(room).map_or(0, |there| there.users.len());
             there <= PRESENCE_LISTENERS_MAX
         };
         for room in rooms.filter(small) {
@@ -283,6 +415,9 @@ impl State {
             bell: watch::channel(()).0,
             rooms: HashMap::new(),
             complete: false,
+            recent: UserRooms::new(self.tail.clone()),
+            carried: Vec::new(),
+            own_news: self.tail.clone(),
             waiting: 0,
             last_seen: now,
         };
@@ -298,7 +433,11 @@ impl State {
             _ => user.rooms.insert(room, member),
         };
         if member.membership == StoredMembership::Join {
-            self.listeners.entry(room).or_default().insert(key);
+            let there = self.listeners.entry(room).or_insert_with(|| Listeners {
+                users: BTreeSet::new(),
+                lines: RoomLines::new(self.tail.clone()),
+            });
+            there.users.insert(key);
         } else {
             self.unlisten(key, room);
         }
@@ -306,8 +445,8 @@ impl State {
 
     fn unlisten(&mut self, key: UserKey, room: RoomNo) {
         if let Some(there) = self.listeners.get_mut(&room) {
-            there.remove(&key);
-            if there.is_empty() {
+            there.users.remove(&key);
+            if there.users.is_empty() {
                 self.listeners.remove(&room);
             }
         }
@@ -319,9 +458,30 @@ impl State {
         }
     }
 
+    /// Whoever listens to a room.
+    fn keys_in(&self, room: RoomNo) -> Vec<UserKey> {
+        let there = self.listeners.get(&room);
+        there.map(|there| there.users.iter().copied().collect()).unwrap_or_default()
+    }
+
     fn ring_room(&self, room: RoomNo) {
-        for key in self.listeners.get(&room).into_iter().flatten() {
+        for key in self.listeners.get(&room).into_iter().flat_map(|there| &there.users) {
             self.ring(*key);
+        }
+    }
+
+    /// Something happened in a room of a user.
+    fn heard(&mut self, key: UserKey, room: RoomNo, place: Place) {
+        if let Some(user) = self.users.get_mut(&key) {
+            user.recent.push(room, place);
+        }
+    }
+
+    /// Something of a user's own changed before a position.
+    fn own_news(&mut self, key: UserKey, to: &Positions) {
+        if let Some(user) = self.users.get_mut(&key) {
+            user.carried.clear();
+            user.own_news = to.clone();
         }
     }
 

@@ -8,10 +8,12 @@
 
 mod dehydrated;
 mod filter;
+mod glance;
 mod hub;
 mod members;
 mod pass;
 mod presence;
+mod recent;
 mod request;
 mod response;
 mod service;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use ruma::UserId;
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use vestibule_push::Fresh;
 use vestibule_types::{EventNo, RoomNo, limits::SHARED_TIMELINES_BYTES_MAX};
 
 use crate::{Timeline, pass::TimelineEvents};
@@ -26,6 +27,19 @@ pub(crate) struct Key {
 pub(crate) struct SharedTimeline {
     pub(crate) events: TimelineEvents,
     pub(crate) section: Timeline,
+    /// What it takes to tell them without reading anything; `None` where few listen, and where it
+    /// takes more than this.
+    pub(crate) ready: Option<Ready>,
+}
+
+/// What is the same for everybody who is told some events.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) room_id: OwnedRoomId,
+    /// The events, to be held against rules.
+    pub(crate) fresh: Fresh,
+    /// The member events of those who sent them, where clients load members lazily.
+    pub(crate) senders: Vec<(OwnedUserId, EventNo)>,
 }
 
 impl SharedTimeline {

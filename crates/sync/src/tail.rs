@@ -13,7 +13,10 @@ use vestibule_storage::{
 };
 use vestibule_types::{Environment, RoomNo, limits::JOINED_ROOMS_MAX};
 
-use crate::hub::{Hub, Member, News, Place};
+use crate::{
+    hub::{Hub, Member, News, Place},
+    recent::Deed,
+};
 
 /// How long the tail waits after a failed read.
 const RETRY: Duration = Duration::from_secs(1);
@@ -92,20 +95,24 @@ struct Told {
 }
 
 impl Told {
+    fn happened(&mut self, room: RoomNo, place: Place, deed: Deed) {
+        self.news.rooms.insert(room, place);
+        self.news.deeds.push((room, place, deed));
+    }
+
     fn line(&mut self, hub: &Hub, place: Place, line: &StoredNews) {
         match line {
-            StoredNews::Event { room, member, .. } => {
-                self.news.rooms.insert(*room, place);
+            StoredNews::Event { room, event, member } => {
+                let deed = if member.is_some() { Deed::Other } else { Deed::Event(*event) };
+                self.happened(*room, place, deed);
                 let known = member.iter().filter(|user| hub.knows(user));
                 self.moved.extend(known.map(|user| (user.clone(), *room)));
             }
             StoredNews::State { room } => {
-                self.news.rooms.insert(*room, place);
+                self.happened(*room, place, Deed::Other);
                 self.moved.extend(hub.known_in(*room).into_iter().map(|user| (user, *room)));
             }
-            StoredNews::Receipt { room } => {
-                self.news.rooms.insert(*room, place);
-            }
+            StoredNews::Receipt { room } => self.happened(*room, place, Deed::Other),
             StoredNews::User { user } => {
                 self.news.users.insert(user.clone());
             }

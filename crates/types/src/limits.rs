@@ -286,6 +286,15 @@ pub const LIVE_USER_AGE_MAX: Duration = Duration::from_mins(5);
 /// Users kept in memory before those who went away are let go.
 pub const LIVE_USERS_MIN: usize = 1_024;
 
+/// The last things that happened in a room which are kept in memory while somebody listens to it.
+pub const RECENT_LINES_MAX: usize = 32;
+
+/// Rooms in which something happened last that are kept in memory for each user who listens.
+pub const RECENT_ROOMS_MAX: usize = 32;
+
+/// Devices of a user of which it is kept in memory what their last sync found.
+pub const CARRIED_DEVICES_MAX: usize = 8;
+
 /// Rooms whose last change is kept in memory; beyond, it begins anew.
 pub const CHANGED_ROOMS_MAX: usize = 500_000;
 
@@ -390,6 +399,9 @@ pub const TO_DEVICE_WAITING_MAX: u64 = 10_000;
 
 /// Messages to its device one sync brings (client-server API, "Send-to-device messaging").
 pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;
+
+/// Listeners to a room from which on what is new in it is made ready for all of them at once.
+pub const SHARED_LISTENERS_MIN: usize = 3;
 
 /// Memory for stretches of timelines that several members of a room are about to be shown.
 pub const SHARED_TIMELINES_BYTES_MAX: u64 = 16 * 1_048_576;

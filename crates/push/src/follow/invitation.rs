@@ -1,5 +1,7 @@
 //! Invitations to rooms this server is not in: they are in no room's log.
 
+use std::sync::Arc;
+
 use ruma::UserId;
 use vestibule_rooms::{OutsideRoom, StoredMembership, blocks_invites};
 use vestibule_storage::{
@@ -32,8 +34,8 @@ impl Reading<'_> {
                 continue;
             }
             // Nothing is known of a room elsewhere.
-            let facts = RoomFacts { members: 0, levels: None };
-            let occasion = Occasion::new(&room.event, &facts).map_err(|it| damaged(&it))?;
+            let facts = Arc::new(RoomFacts { members: 0, levels: None });
+            let occasion = Occasion::new(&room.event, facts).map_err(|it| damaged(&it))?;
             let actions = occasion.actions(&own.rules.0, Whose { user, display_name: None });
             if notifies(actions) {
                 let push = StoredPush::Invitation {

@@ -1,6 +1,9 @@
 //! Looking through the log for events that concern users with pushers.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use ruma::{OwnedUserId, UserId};
 use vestibule_rooms::{LoggedEvent, OpenRoom, RoomView, Viewer};
@@ -142,8 +145,8 @@ impl<'a> Reading<'a> {
         if view.redaction_of(event.pdu.event_id())?.is_some() {
             return Ok(());
         }
-        let facts = RoomFacts::of(&view)?;
-        let occasion = Occasion::new(&event.pdu, &facts).map_err(|it| damaged(&it))?;
+        let facts = Arc::new(RoomFacts::of(&view)?);
+        let occasion = Occasion::new(&event.pdu, facts).map_err(|it| damaged(&it))?;
         for user in company {
             if event.pdu.sender() == user {
                 self.badge(&user, line.place)?;
@@ -157,7 +160,7 @@ impl<'a> Reading<'a> {
     /// Queues an event for the pushers of a user, if their rules want it.
     fn judge(
         &mut self,
-        (view, event, occasion): (&RoomView<'_, &Snapshot<'_>>, &LoggedEvent, &Occasion<'_>),
+        (view, event, occasion): (&RoomView<'_, &Snapshot<'_>>, &LoggedEvent, &Occasion),
         user: &UserId,
         line: &Line<'_>,
     ) -> Result<(), StorageError> {

@@ -9,10 +9,10 @@ mod own;
 mod property;
 mod room;
 
-pub use self::own::Rules;
+pub use self::own::{Own, Rules};
 pub(crate) use self::{
     occasion::{Occasion, Whose},
-    own::{Own, OwnCache},
+    own::OwnCache,
     room::{MemberName, RoomFacts, display_name},
 };
 

@@ -1,6 +1,9 @@
 //! One event held against the rules of users.
 
-use std::{cell::OnceCell, ops::RangeBounds};
+use std::{
+    ops::RangeBounds,
+    sync::{Arc, OnceLock},
+};
 
 use ruma::{
     UInt, UserId,
@@ -18,11 +21,12 @@ use super::{
 };
 
 /// An event, read once for everybody it may concern.
-pub(crate) struct Occasion<'a> {
+#[derive(Debug)]
+pub(crate) struct Occasion {
     event: Value,
-    facts: &'a RoomFacts,
+    facts: Arc<RoomFacts>,
     /// The body in small letters; `None` when there is none.
-    body: OnceCell<Option<String>>,
+    body: OnceLock<Option<String>>,
 }
 
 /// For whom an event is judged.
@@ -33,15 +37,15 @@ pub(crate) struct Whose<'a> {
     pub(crate) display_name: Option<&'a str>,
 }
 
-impl<'a> Occasion<'a> {
-    pub(crate) fn new(event: &Pdu, facts: &'a RoomFacts) -> Result<Self, PduError> {
+impl Occasion {
+    pub(crate) fn new(event: &Pdu, facts: Arc<RoomFacts>) -> Result<Self, PduError> {
         let shown = client_event(event, true, &Unsigned::default())?;
         // What was parsed once can be parsed again.
         Ok(Self::of(serde_json::from_str(shown.get()).unwrap_or_default(), facts))
     }
 
-    fn of(event: Value, facts: &'a RoomFacts) -> Self {
-        Self { event, facts, body: OnceCell::new() }
+    fn of(event: Value, facts: Arc<RoomFacts>) -> Self {
+        Self { event, facts, body: OnceLock::new() }
     }
 
     /// What the first rule that matches wants; nothing for one's own events.

@@ -59,7 +59,7 @@ struct IgnoredUsers {
 
 /// What a user said about being told.
 #[derive(Debug)]
-pub(crate) struct Own {
+pub struct Own {
     /// When they said so: of the rules, and of whom they ignore.
     pub(crate) said: [Stamp; 2],
     /// The rules.
@@ -68,6 +68,14 @@ pub(crate) struct Own {
     pub(crate) asks_for_name: bool,
     /// Whom they do not want to hear.
     pub(crate) ignored: HashSet<OwnedUserId>,
+}
+
+impl Own {
+    /// Whom the user does not want to hear.
+    #[must_use]
+    pub fn ignored(&self) -> &HashSet<OwnedUserId> {
+        &self.ignored
+    }
 }
 
 /// What users said, parsed once.

@@ -1,13 +1,13 @@
 //! Counting the unread events of one room.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use vestibule_rooms::{LoggedEvent, RoomView, TimelinePosition, Viewer};
 use vestibule_storage::{Read, Stamp, StorageError, tables::room::StoredMembership};
 use vestibule_types::limits::UNREAD_COUNTED_MAX;
 
-use super::{Asked, LIVE, Marks, Tally, marks::moved_since, thread_of};
-use crate::rules::{Occasion, Own, RoomFacts, Whose, display_name, highlights, notifies};
+use super::{Asked, Called, LIVE, Marks, Tally, marks::moved_since, thread_of};
+use crate::rules::{Occasion, Own, RoomFacts, Whose, display_name};
 
 /// A place in the stream, and the event there.
 type Placed = (Stamp, LoggedEvent);
@@ -29,10 +29,11 @@ pub(super) fn count<R: Read>(
     } else {
         let read = marks.up_to(view, "")?;
         let by_thread = BTreeMap::new();
-        let fresh = Tally { at: 0, said: own.said, member: asked.member.stamp, by_thread };
+        let (said, member) = (own.said, asked.member.stamp);
+        let fresh = Tally { at: 0, said, member, called: None, by_thread };
         (fresh, newest(view, read)?)
     };
-    let mut counting = Counting { view, viewer, asked, own, marks, tally, room: None };
+    let mut counting = Counting { view, viewer, asked, own, marks, tally, facts: None };
     for (place, event) in events {
         counting.add(place, &event)?;
     }
@@ -73,12 +74,6 @@ fn newest<R: Read>(
     Ok(events)
 }
 
-/// The room as the rules see it, looked up when the first event needs it.
-struct Room {
-    facts: RoomFacts,
-    display_name: Option<String>,
-}
-
 struct Counting<'a, 'v, R> {
     view: &'a RoomView<'v, R>,
     viewer: &'a mut Viewer,
@@ -86,7 +81,8 @@ struct Counting<'a, 'v, R> {
     own: &'a Own,
     marks: Marks<'a>,
     tally: Tally,
-    room: Option<Room>,
+    /// Looked up when the first event needs it.
+    facts: Option<Arc<RoomFacts>>,
 }
 
 impl<R: Read> Counting<'_, '_, R> {
@@ -98,18 +94,15 @@ impl<R: Read> Counting<'_, '_, R> {
         if self.marks.cover(self.view, &thread, place)? || !self.is_shown(event)? {
             return Ok(());
         }
-        if self.room.is_none() {
-            self.room = Some(self.look_up()?);
+        let occasion = Occasion::new(&event.pdu, self.facts()?).map_err(|it| damaged(&it))?;
+        if self.own.asks_for_name && self.tally.called.is_none() {
+            let name = display_name(self.view, self.asked.user)?;
+            self.tally.called = Some(Called(name.map(String::into_boxed_str)));
         }
-        let Some(room) = &self.room else { return Ok(()) };
-        let occasion = Occasion::new(&event.pdu, &room.facts).map_err(|it| damaged(&it))?;
-        let whose = Whose { user: self.asked.user, display_name: room.display_name.as_deref() };
+        let display_name = self.tally.called.as_ref().and_then(Called::name);
+        let whose = Whose { user: self.asked.user, display_name };
         let actions = occasion.actions(&self.own.rules.0, whose);
-        if notifies(actions) {
-            let unread = self.tally.by_thread.entry(thread).or_default();
-            unread.notification_count += 1;
-            unread.highlight_count += u64::from(highlights(actions));
-        }
+        self.tally.add(&thread, actions);
         Ok(())
     }
 
@@ -125,10 +118,13 @@ impl<R: Read> Counting<'_, '_, R> {
         Ok(())
     }
 
-    fn look_up(&self) -> Result<Room, StorageError> {
-        let display_name =
-            if self.own.asks_for_name { display_name(self.view, self.asked.user)? } else { None };
-        Ok(Room { facts: RoomFacts::of(self.view)?, display_name })
+    fn facts(&mut self) -> Result<Arc<RoomFacts>, StorageError> {
+        if let Some(facts) = &self.facts {
+            return Ok(Arc::clone(facts));
+        }
+        let facts = Arc::new(RoomFacts::of(self.view)?);
+        self.facts = Some(Arc::clone(&facts));
+        Ok(facts)
     }
 
     /// Whether an event is one the user sees.

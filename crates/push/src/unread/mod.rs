@@ -5,22 +5,24 @@
 //! they ignore, and when something is redacted.
 
 mod count;
+mod fresh;
 mod marks;
 mod thread;
 mod total;
 
+pub use self::fresh::{Fresh, Standing};
 pub(crate) use self::{count::damaged, marks::Marks, thread::thread_of};
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use moka::sync::Cache;
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, UserId, push::Action};
 use serde::Serialize;
 use vestibule_rooms::{RoomView, Viewer};
 use vestibule_storage::{Read, Stamp, Stamped, StorageError, tables::room::StoredMember};
 use vestibule_types::{RoomNo, limits::UNREAD_COUNTS_MAX};
 
-use crate::rules::{Own, OwnCache};
+use crate::rules::{Own, OwnCache, highlights, notifies};
 
 /// The thread of what is in no thread.
 pub(crate) const MAIN: &str = "main";
@@ -46,11 +48,37 @@ pub struct Tally {
     said: [Stamp; 2],
     /// Since when the user has been in the room as they are.
     member: Stamp,
+    /// What the user is called in the room, once a rule asked for it.
+    called: Option<Called>,
     /// What is unread, by thread. Threads without anything are not in it.
     by_thread: BTreeMap<String, UnreadCounts>,
 }
 
+/// What somebody is called, if anything.
+#[derive(Clone, Debug)]
+struct Called(Option<Box<str>>);
+
+impl Called {
+    fn name(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
 impl Tally {
+    /// Counts an event of a thread for which the rules want this.
+    fn add(&mut self, thread: &str, actions: &[Action]) {
+        if !notifies(actions) {
+            return;
+        }
+        if !self.by_thread.contains_key(thread) {
+            self.by_thread.insert(thread.to_owned(), UnreadCounts::default());
+        }
+        if let Some(unread) = self.by_thread.get_mut(thread) {
+            unread.notification_count += 1;
+            unread.highlight_count += u64::from(highlights(actions));
+        }
+    }
+
     /// All of it.
     #[must_use]
     pub fn total(&self) -> UnreadCounts {
@@ -116,8 +144,8 @@ impl Unread {
         Ok(tally)
     }
 
-    /// What a user said about being told.
-    pub(crate) fn own(&self, reader: &impl Read, user: &UserId) -> Result<Arc<Own>, StorageError> {
+    /// What a user said about being told, as a reader shows it.
+    pub fn own(&self, reader: &impl Read, user: &UserId) -> Result<Arc<Own>, StorageError> {
         self.0.own.get(reader, user)
     }
 

@@ -12,7 +12,7 @@ impl Pass<'_> {
     pub(crate) fn invited(&self, room: &OpenRoom) -> Result<Option<InvitedRoom>, StorageError> {
         let sight = Sight::new(self, room)?;
         let invite = sight.view.state_event("m.room.member", self.user().as_str())?;
-        let ignored = invite.is_some_and(|invite| self.ignored.contains(invite.pdu.sender()));
+        let ignored = invite.is_some_and(|invite| self.ignored().contains(invite.pdu.sender()));
         if ignored || blocks_invites(self.snapshot, self.user())? {
             return Ok(None);
         }

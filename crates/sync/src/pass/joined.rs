@@ -2,23 +2,28 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use ruma::OwnedUserId;
+use vestibule_push::Fresh;
 use vestibule_rooms::OpenRoom;
 use vestibule_storage::{
     Stamped, StorageError,
     tables::room::{StoredMember, StoredMembership},
 };
+use vestibule_types::{EventNo, limits::SHARED_LISTENERS_MIN};
 
 use super::{
     Pass, Sight,
     account_data::OwnChanges,
     says_joined,
-    state::Span,
+    state::{MEMBER, Span},
     timeline::{LIVE, Stretch},
     unread::sections,
 };
 use crate::{
+    filter::Lazy,
+    pass::TimelineEvents,
     response::{Events, JoinedRoom, Summary},
-    shared::{Key, SharedTimeline},
+    shared::{Key, Ready, SharedTimeline},
 };
 
 impl Pass<'_> {
@@ -99,7 +104,7 @@ impl Sight<'_> {
         let stretch = Stretch { after: since, until: None, own: None, limit };
         let there_all_the_time = since.is_some_and(|since| is_in_since(member, since));
         let unchanged = span.since.is_some_and(|(_, base)| base == span.end);
-        let key = if there_all_the_time && unchanged && self.pass.ignored.is_empty() {
+        let key = if there_all_the_time && unchanged && self.pass.ignored().is_empty() {
             self.key_of(stretch)?
         } else {
             None
@@ -112,12 +117,42 @@ impl Sight<'_> {
         }
         let events = self.events_of(stretch)?;
         let section = self.timeline_section(&events)?;
-        let told = Arc::new(SharedTimeline { events, section });
+        let mut told = SharedTimeline { events, section, ready: None };
         let for_others = !told.is_by(self.pass.user()) && !told.section.bundled;
-        if let Some(key) = key.filter(|_| for_others) {
-            inner.shared.put(key, Arc::clone(&told));
+        let Some(key) = key.filter(|_| for_others) else { return Ok(Arc::new(told)) };
+        if inner.hub.listeners(self.view.room.no) >= SHARED_LISTENERS_MIN {
+            told.ready = self.ready(&told.events, span)?;
         }
+        let told = Arc::new(told);
+        inner.shared.put(key, Arc::clone(&told));
         Ok(told)
+    }
+
+    /// What it takes to tell others of some events without reading anything.
+    fn ready(&self, events: &TimelineEvents, span: Span) -> Result<Option<Ready>, StorageError> {
+        let placed = events.list.iter().map(|(place, event)| (place.stamp, event));
+        let Some(fresh) = Fresh::new(&self.view, placed)? else { return Ok(None) };
+        let senders = self.senders_of(events, span)?;
+        Ok(Some(Ready { room_id: self.view.room.room_id.clone(), fresh, senders }))
+    }
+
+    /// The member events of those who sent some events.
+    fn senders_of(
+        &self,
+        events: &TimelineEvents,
+        span: Span,
+    ) -> Result<Vec<(OwnedUserId, EventNo)>, StorageError> {
+        let mut found = Vec::new();
+        if self.pass.query.filter.lazy == Lazy::Off {
+            return Ok(found);
+        }
+        let senders: BTreeSet<_> =
+            events.list.iter().map(|(_, event)| event.pdu.sender()).collect();
+        for sender in senders {
+            let member = self.view.state_event_at(span.end, MEMBER, sender.as_str())?;
+            found.extend(member.map(|member| (sender.to_owned(), member.no)));
+        }
+        Ok(found)
     }
 
     /// What tells this stretch, up to the end of the timeline, from others as this client's filter
@@ -137,7 +172,7 @@ impl Sight<'_> {
             last: *last,
             filter: filter.fingerprint,
             limit: stretch.limit,
-            second: u64::from(self.pass.query.now.get()) / 1_000,
+            second: self.pass.query.second(),
         }))
     }
 }

@@ -9,12 +9,12 @@ mod joined;
 mod key_counts;
 mod left;
 mod outside;
-mod presence;
+pub(crate) mod presence;
 pub(crate) mod state;
 mod summary;
 pub(crate) mod timeline;
 pub(crate) mod to_device;
-mod unread;
+pub(crate) mod unread;
 
 pub(crate) use self::timeline::Events as TimelineEvents;
 
@@ -26,9 +26,8 @@ use std::{
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};
 use serde_json::value::RawValue;
 use vestibule_events::{Pdu, PduError};
-use vestibule_rooms::{
-    LoggedEvent, OpenRoom, RoomView, Showing, ShownEvents, Viewer, ignored_users,
-};
+use vestibule_push::Own;
+use vestibule_rooms::{LoggedEvent, OpenRoom, RoomView, Showing, ShownEvents, Viewer};
 use vestibule_storage::{
     Positions, Scan, Snapshot, Stamp, Stamped, StorageError,
     tables::room::{
@@ -38,7 +37,8 @@ use vestibule_storage::{
 use vestibule_types::{Actor, RoomNo};
 
 use crate::{
-    DeviceLists, SyncResponse, SyncToken, filter::SyncFilter, response::RawEvent, service::Inner,
+    DeviceLists, SyncResponse, SyncToken, filter::SyncFilter, glance::Carried, response::RawEvent,
+    service::Inner,
 };
 
 /// What is asked of a pass.
@@ -52,6 +52,13 @@ pub(crate) struct Query {
     pub(crate) now: MilliSecondsSinceUnixEpoch,
 }
 
+impl Query {
+    /// The second it is: events tell their age.
+    pub(crate) fn second(&self) -> u64 {
+        u64::from(self.now.get()) / 1_000
+    }
+}
+
 /// A pass under way.
 pub(crate) struct Pass<'a> {
     pub(crate) inner: &'a Inner,
@@ -63,8 +70,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) now: Positions,
     /// Who is typing in the rooms where that changed.
     pub(crate) typing: HashMap<RoomNo, Vec<OwnedUserId>>,
-    /// Whose messages the user does not want to see.
-    pub(crate) ignored: HashSet<OwnedUserId>,
+    /// What the user said about being told.
+    pub(crate) own: Arc<Own>,
 }
 
 /// Everything new for a user.
@@ -94,6 +101,7 @@ pub(crate) fn run(
     } else {
         None
     };
+    pass.carry(&response);
     let (present, last_presence) = pass.presence()?;
     response.presence.events = present;
     let token =
@@ -122,17 +130,31 @@ impl<'a> Pass<'a> {
     ) -> Result<(Self, u64), StorageError> {
         let now = snapshot.positions()?;
         let since = query.since.clone().map(|since| since.at_most(&now));
-        let ignored = ignored_users(snapshot, query.actor.user_id())?;
+        let own = inner.unread.own(snapshot, query.actor.user_id())?;
         let seen = since.as_ref().map_or(0, |since| since.typing);
         let (last_typing, typing) = inner.rooms.typing().since(seen);
         let typing = typing.into_iter().map(|here| (here.room, here.users)).collect();
-        Ok((Self { inner, snapshot, query, since, now, typing, ignored }, last_typing))
+        Ok((Self { inner, snapshot, query, since, now, typing, own }, last_typing))
     }
 }
 
 impl Pass<'_> {
     pub(crate) fn user(&self) -> &UserId {
         self.query.actor.user_id()
+    }
+
+    /// Whose messages the user does not want to see.
+    pub(crate) fn ignored(&self) -> &HashSet<OwnedUserId> {
+        self.own.ignored()
+    }
+
+    /// Keeps for the next sync of the device what this one found, unless messages are stored for it.
+    fn carry(&self, response: &SyncResponse) {
+        let stored = !response.to_device.events.is_empty() || response.acknowledged.is_some();
+        let Some(device) = self.query.actor.device_id().filter(|_| !stored) else { return };
+        let keys = response.key_counts.clone();
+        let carried = Carried { own: Arc::clone(&self.own), keys };
+        self.inner.hub.carry((self.user(), device), &self.now, carried);
     }
 
     /// The commit up to which the client knows this room; `None` when it knows nothing.

@@ -43,7 +43,7 @@ impl Pass<'_> {
 
     /// Whether the user wants to see an invitation.
     pub(crate) fn takes_invite(&self, room: &OutsideRoom) -> Result<bool, StorageError> {
-        let ignored = self.ignored.contains(room.event.sender());
+        let ignored = self.ignored().contains(room.event.sender());
         Ok(!ignored && !blocks_invites(self.snapshot, self.user())?)
     }
 

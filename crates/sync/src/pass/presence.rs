@@ -1,5 +1,7 @@
 //! Who of those the user shares a room with is there.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use vestibule_rooms::{Availability, UserPresence};
@@ -9,7 +11,7 @@ use vestibule_types::limits::PRESENCE_TOLD_MAX;
 use super::Pass;
 use crate::response::RawEvent;
 
-const PRESENCE: &str = "m.presence";
+pub(crate) const PRESENCE: &str = "m.presence";
 
 #[derive(Serialize)]
 struct Event<'a> {
@@ -38,28 +40,28 @@ impl Pass<'_> {
             return Ok((Vec::new(), seen));
         };
         let (last, people) = presence.since(seen, PRESENCE_TOLD_MAX);
-        let filter = &self.query.filter.presence;
+        let now = self.inner.rooms.presence_moment();
         let mut events = Vec::new();
         for person in people {
             let user = &person.user_id;
-            let wanted = filter.admits_from(PRESENCE, user) && !self.ignored.contains(user);
+            let wanted = self.query.filter.admits_presence(user) && !self.ignored().contains(user);
             if wanted && (user == self.user() || self.shares_room(user)?) {
-                events.extend(self.shown(&person));
+                events.extend(shown(&person, now));
             }
         }
         Ok((events, last))
     }
+}
 
-    fn shown(&self, person: &UserPresence) -> Option<RawEvent> {
-        let now = self.inner.rooms.presence_moment();
-        let content = Content {
-            presence: person.state,
-            last_active_ago: person.active_ago_ms(now),
-            status_msg: person.status.as_deref(),
-            currently_active: (person.state == Availability::Online)
-                .then_some(person.currently_active),
-        };
-        let event = Event { r#type: PRESENCE, sender: person.user_id.as_str(), content };
-        to_raw_value(&event).ok()
-    }
+/// Somebody's presence at a moment.
+pub(crate) fn shown(person: &UserPresence, now: Duration) -> Option<RawEvent> {
+    let currently_active = person.state == Availability::Online;
+    let content = Content {
+        presence: person.state,
+        last_active_ago: person.active_ago_ms(now),
+        status_msg: person.status.as_deref(),
+        currently_active: currently_active.then_some(person.currently_active),
+    };
+    let event = Event { r#type: PRESENCE, sender: person.user_id.as_str(), content };
+    to_raw_value(&event).ok()
 }

@@ -13,7 +13,7 @@ use crate::{
     response::{self, RawEvent, State},
 };
 
-const MEMBER: &str = "m.room.member";
+pub(super) const MEMBER: &str = "m.room.member";
 
 /// Between which moments a client is brought up to date.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +156,8 @@ impl Sight<'_> {
     }
 }
 
-fn section(after: bool, events: Vec<RawEvent>) -> State {
+/// The section of a room's state.
+pub(crate) fn section(after: bool, events: Vec<RawEvent>) -> State {
     let events = response::Events { events };
     if after { State::After(events) } else { State::Before(events) }
 }

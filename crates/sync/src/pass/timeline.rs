@@ -116,7 +116,7 @@ impl Sight<'_> {
     ) -> Result<Option<LoggedEvent>, StorageError> {
         let Some(event) = self.view.event(no)? else { return Ok(None) };
         let pdu = &event.pdu;
-        let ignored = !pdu.is_state() && self.pass.ignored.contains(pdu.sender());
+        let ignored = !pdu.is_state() && self.pass.ignored().contains(pdu.sender());
         if ignored || !self.pass.query.filter.timeline.admits(pdu) {
             return Ok(None);
         }

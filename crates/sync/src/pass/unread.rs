@@ -22,7 +22,7 @@ impl Sight<'_> {
 }
 
 /// The counts as the client wants them: of everything, or of the main timeline and of each thread.
-pub(super) fn sections(
+pub(crate) fn sections(
     tally: &Tally,
     by_thread: bool,
 ) -> (UnreadCounts, BTreeMap<String, UnreadCounts>) {

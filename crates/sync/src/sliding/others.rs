@@ -63,7 +63,7 @@ impl Slide<'_> {
             (events.limited, events.begins) = (false, None);
         }
         let section = sight.timeline_section(&events)?;
-        let told = SharedTimeline { events, section };
+        let told = SharedTimeline { events, section, ready: None };
         let mut shown = self.timeline_of(room, &told);
         let mut own = member.value.event;
         if was_in {

@@ -112,7 +112,7 @@ impl Slide<'_> {
         let told = if sent.is_none() || expanded {
             let events = sight.events_of(Stretch { after: None, until: None, own: None, limit })?;
             let section = sight.timeline_section(&events)?;
-            Arc::new(SharedTimeline { events, section })
+            Arc::new(SharedTimeline { events, section, ready: None })
         } else {
             sight.told(span, member, limit)?
         };

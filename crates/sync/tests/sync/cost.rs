@@ -84,7 +84,7 @@ fn store_counting(reads: &Arc<AtomicU64>) -> Store {
     Store::open(engine, options).expect("a store")
 }
 
-fn counted() -> (House, Arc<AtomicU64>) {
+pub(crate) fn counted() -> (House, Arc<AtomicU64>) {
     let reads = Arc::new(AtomicU64::new(0));
     (House::over(store_counting(&reads)), reads)
 }

@@ -7,6 +7,7 @@
 
 mod cost;
 mod devices;
+mod glances;
 mod presence;
 mod rooms;
 mod sliding;

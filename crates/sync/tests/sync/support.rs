@@ -62,6 +62,11 @@ impl House {
         started(&self.rooms, &self.test)
     }
 
+    /// A service that never heard of anything, and hears of nothing.
+    pub(crate) fn without_memory(&self) -> Sync {
+        Sync::new(parts(&self.rooms, &self.test))
+    }
+
     pub(crate) async fn account(&self, localpart: &str) -> Actor {
         let id = ruma::UserId::parse(format!("@{localpart}:home.test")).expect("a user id");
         let actor = put_account(&self.store, &id, ClassName::member()).await;
@@ -183,13 +188,14 @@ impl House {
 }
 
 fn started(rooms: &Rooms, test: &TestEnvironment) -> Sync {
-    let sync = Sync::new(SyncParts {
-        rooms: rooms.clone(),
-        unread: Unread::default(),
-        environment: test.environment.clone(),
-    });
+    let sync = Sync::new(parts(rooms, test));
     sync.start();
     sync
+}
+
+fn parts(rooms: &Rooms, test: &TestEnvironment) -> SyncParts {
+    let environment = test.environment.clone();
+    SyncParts { rooms: rooms.clone(), unread: Unread::default(), environment }
 }
 
 /// What a sync said.

@@ -48,8 +48,7 @@ fn event(changes: Value) -> Value {
 
 /// The rule that an event meets in a room of so many, and its actions.
 fn met(rules: &Rules, event: Value, members: u64) -> Option<(String, Vec<Action>)> {
-    let facts = facts(members);
-    let occasion = Occasion::of(event, &facts);
+    let occasion = Occasion::of(event, facts(members).into());
     let whose = Whose { user: me(), display_name: Some("Mimi *") };
     let rule = occasion.rule(&rules.0, whose)?;
     Some((rule.rule_id().to_owned(), rule.actions().to_vec()))

@@ -1,0 +1,159 @@
+//! What is new for somebody, told from memory.
+//!
+//! Most syncs that wait are woken by a message in a room their user was in all the time, and nothing
+//! else happened to them. What the room shows of it is rendered once for everybody ([`Shared`]), what
+//! is unread is what was unread and the message held against the user's rules, and the rest is as it was
+//! when the device was last told. Whenever anything else may have happened, nothing is said here, and
+//! the store is read.
+//!
+//! [`Shared`]: crate::shared::Shared
+
+use std::sync::Arc;
+
+use ruma::{DeviceId, OwnedUserId, UserId};
+use vestibule_push::{Own, Standing};
+use vestibule_types::{EventNo, limits::PRESENCE_TOLD_MAX};
+
+use crate::{
+    SyncResponse, SyncToken,
+    filter::Lazy,
+    hub::{Quiet, QuietRoom},
+    pass::{Query, presence::shown, state::section, unread::sections},
+    response::{JoinedRoom, KeyCounts, RawEvent},
+    service::Inner,
+    shared::{Key, Ready, SharedTimeline},
+};
+
+/// What a sync of a device found that only changes when something of the user's own does.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    /// What the user said about being told.
+    pub(crate) own: Arc<Own>,
+    /// The keys of the device.
+    pub(crate) keys: KeyCounts,
+}
+
+/// Everything new for a user, if that is known without reading anything.
+pub(crate) fn glance(inner: &Inner, query: &Query) -> Option<SyncResponse> {
+    let since = query.since.as_ref().filter(|_| !query.full_state)?;
+    let (user, device) = (query.actor.user_id(), query.actor.device_id()?);
+    let quiet = inner.hub.quiet((user, device), &since.positions)?;
+    let (typing, changed) = inner.rooms.typing().since(since.typing);
+    if !changed.is_empty() || !quiet.carried.own.ignored().is_empty() {
+        return None;
+    }
+    let glance = Glance { inner, query, since, quiet: &quiet, at: (user, device) };
+    let (present, presence) = glance.presence()?;
+    let mut response = SyncResponse::default();
+    response.presence.events = present;
+    for room in &quiet.rooms {
+        glance.look_at(room, &mut response)?;
+    }
+    let KeyCounts { one_time, unused_fallback, .. } = &quiet.carried.keys;
+    response.key_counts = KeyCounts {
+        one_time: one_time.clone(),
+        unused_fallback: unused_fallback.clone(),
+        moved: false,
+    };
+    let to_device = since.to_device;
+    let token = SyncToken { positions: quiet.to, typing, to_device, presence };
+    response.next_batch = token.to_string();
+    Some(response)
+}
+
+struct Glance<'a> {
+    inner: &'a Inner,
+    query: &'a Query,
+    since: &'a SyncToken,
+    quiet: &'a Quiet,
+    at: (&'a UserId, &'a DeviceId),
+}
+
+impl Glance<'_> {
+    /// Whose presence changed, of those who are known to share a room with the user or not to.
+    fn presence(&self) -> Option<(Vec<RawEvent>, u64)> {
+        let seen = self.since.presence;
+        let Some(presence) = self.inner.rooms.presence_for(&self.query.actor) else {
+            return Some((Vec::new(), seen));
+        };
+        let (last, people) = presence.since(seen, PRESENCE_TOLD_MAX);
+        let now = self.inner.rooms.presence_moment();
+        let mut events = Vec::new();
+        for person in people.iter().filter(|it| self.query.filter.admits_presence(&it.user_id)) {
+            let (user, other) = (self.at.0, &person.user_id);
+            if user == other || self.inner.hub.share_room(user, other)? {
+                events.extend(shown(person, now));
+            }
+        }
+        Some((events, last))
+    }
+
+    /// Adds a room. `None` when there is more to it than its new messages.
+    fn look_at(&self, room: &QuietRoom, response: &mut SyncResponse) -> Option<()> {
+        let (filter, user) = (&self.query.filter, self.at.0);
+        let told = self.told(room)?;
+        let Ready { room_id, fresh, senders } = told.ready.as_ref()?;
+        if !filter.admits_room(room_id) {
+            return Some(());
+        }
+        let slot = self.inner.rooms.store().slot_of_room(room_id);
+        let (since, at) = (self.since.positions.get(slot), self.quiet.to.get(slot));
+        if !self.has_members(senders, room, (since, at)) {
+            return None;
+        }
+        let standing = Standing {
+            user,
+            own: &self.quiet.carried.own,
+            member: room.member,
+            before: room.new.before,
+            at,
+        };
+        let tally = self.inner.unread.carry_on(room.no, standing, fresh)?;
+        let mut joined = JoinedRoom {
+            state: section(self.query.use_state_after, Vec::new()),
+            timeline: told.section.clone(),
+            ..JoinedRoom::default()
+        };
+        (joined.unread_notifications, joined.unread_thread_notifications) =
+            sections(&tally, filter.unread_by_thread);
+        response.rooms.join.insert(room_id.clone(), joined);
+        Some(())
+    }
+
+    /// What the new messages of a room look like, if they were rendered, all of them are shown, and
+    /// none is the user's own.
+    fn told(&self, room: &QuietRoom) -> Option<Arc<SharedTimeline>> {
+        let filter = &self.query.filter;
+        let events = &room.new.events;
+        let key = Key {
+            room: room.no,
+            first: *events.first()?,
+            last: *events.last()?,
+            filter: filter.fingerprint,
+            limit: filter.timeline.timeline_limit(),
+            second: self.query.second(),
+        };
+        let told = self.inner.shared.get(&key)?;
+        let all = told.events.list.iter().map(|(_, event)| &event.no).eq(events);
+        (all && !told.is_by(self.at.0)).then_some(told)
+    }
+
+    /// Whether the client has the members it needs to show who said it.
+    fn has_members(
+        &self,
+        senders: &[(OwnedUserId, EventNo)],
+        room: &QuietRoom,
+        (since, answer): (u64, u64),
+    ) -> bool {
+        match self.query.filter.lazy {
+            Lazy::Off => true,
+            Lazy::Needed => false,
+            Lazy::New => {
+                let shown = self.inner.shown.of(self.at.0, self.at.1);
+                senders.iter().all(|(sender, event)| {
+                    shown.has((room.no, sender), *event, (Some(since), answer))
+                })
+            }
+        }
+    }
+}
