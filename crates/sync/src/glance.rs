@@ -33,8 +33,16 @@ pub(crate) struct Carried {
     pub(crate) keys: KeyCounts,
 }
 
+/// What a glance at the memory says.
+pub(crate) enum Glanced {
+    /// Everything new for the user.
+    Told(Box<SyncResponse>),
+    /// All of it would be known if this stretch were rendered.
+    Lacks(Key),
+}
+
 /// Everything new for a user, if that is known without reading anything.
-pub(crate) fn glance(inner: &Inner, query: &Query) -> Option<SyncResponse> {
+pub(crate) fn glance(inner: &Inner, query: &Query) -> Option<Glanced> {
     let since = query.since.as_ref().filter(|_| !query.full_state)?;
     let (user, device) = (query.actor.user_id(), query.actor.device_id()?);
     let quiet = inner.hub.quiet((user, device), &since.positions)?;
@@ -47,7 +55,9 @@ pub(crate) fn glance(inner: &Inner, query: &Query) -> Option<SyncResponse> {
     let mut response = SyncResponse::default();
     response.presence.events = present;
     for room in &quiet.rooms {
-        glance.look_at(room, &mut response)?;
+        let key = glance.key_of(room)?;
+        let Some(told) = inner.shared.get(&key) else { return Some(Glanced::Lacks(key)) };
+        glance.look_at(room, &told, &mut response)?;
     }
     let KeyCounts { one_time, unused_fallback, .. } = &quiet.carried.keys;
     response.key_counts = KeyCounts {
@@ -58,7 +68,7 @@ pub(crate) fn glance(inner: &Inner, query: &Query) -> Option<SyncResponse> {
     let to_device = since.to_device;
     let token = SyncToken { positions: quiet.to, typing, to_device, presence };
     response.next_batch = token.to_string();
-    Some(response)
+    Some(Glanced::Told(Box::new(response)))
 }
 
 struct Glance<'a> {
@@ -89,9 +99,17 @@ impl Glance<'_> {
     }
 
     /// Adds a room. `None` when there is more to it than its new messages.
-    fn look_at(&self, room: &QuietRoom, response: &mut SyncResponse) -> Option<()> {
+    fn look_at(
+        &self,
+        room: &QuietRoom,
+        told: &SharedTimeline,
+        response: &mut SyncResponse,
+    ) -> Option<()> {
         let (filter, user) = (&self.query.filter, self.at.0);
-        let told = self.told(room)?;
+        let all = told.events.list.iter().map(|(_, event)| &event.no).eq(&room.new.events);
+        if !all || told.is_by(user) {
+            return None;
+        }
         let Ready { room_id, fresh, senders } = told.ready.as_ref()?;
         if !filter.admits_room(room_id) {
             return Some(());
@@ -120,22 +138,18 @@ impl Glance<'_> {
         Some(())
     }
 
-    /// What the new messages of a room look like, if they were rendered, all of them are shown, and
-    /// none is the user's own.
-    fn told(&self, room: &QuietRoom) -> Option<Arc<SharedTimeline>> {
+    /// Which stretch the new messages of a room are.
+    fn key_of(&self, room: &QuietRoom) -> Option<Key> {
         let filter = &self.query.filter;
         let events = &room.new.events;
-        let key = Key {
+        Some(Key {
             room: room.no,
             first: *events.first()?,
             last: *events.last()?,
             filter: filter.fingerprint,
             limit: filter.timeline.timeline_limit(),
             second: self.query.second(),
-        };
-        let told = self.inner.shared.get(&key)?;
-        let all = told.events.list.iter().map(|(_, event)| &event.no).eq(events);
-        (all && !told.is_by(self.at.0)).then_some(told)
+        })
     }
 
     /// Whether the client has the members it needs to show who said it.

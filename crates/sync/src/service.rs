@@ -16,18 +16,21 @@ use vestibule_rooms::Rooms;
 use vestibule_storage::{Read, StorageError, tables::user_data::FILTER_BY_ID};
 use vestibule_types::{
     Actor, Environment,
-    limits::{FILTERS_READY_MAX, SYNC_PASSES_MAX, SYNC_WAIT_MAX, SYNC_WHOLE_PASSES_MAX},
+    limits::{
+        FILTERS_READY_MAX, RENDERINGS_AWAITED_MAX, SYNC_PASSES_MAX, SYNC_WAIT_MAX,
+        SYNC_WHOLE_PASSES_MAX,
+    },
 };
 
 use crate::{
     DeviceLists, SyncError, SyncRequest, SyncResponse, SyncToken,
     filter::SyncFilter,
-    glance::glance,
+    glance::{Glanced, glance},
     hub::Hub,
     members::ShownMembers,
     pass::{self, Query},
     presence,
-    shared::Shared,
+    shared::{Shared, Turn},
     sliding::Sliding,
     tail,
 };
@@ -143,10 +146,7 @@ impl Sync {
         if !waits {
             // What was committed when they asked is what they want to see.
             let all_heard = inner.hub.tail() == inner.rooms.store().positions();
-            if let Some(response) = all_heard.then(|| glance(inner, &query)).flatten() {
-                return Ok(response);
-            }
-            return self.pass(query).await;
+            return if all_heard { self.look(&query).await } else { self.pass(query).await };
         }
 
         let mut seat = inner.hub.enter(actor.user_id(), clock.monotonic());
@@ -155,10 +155,7 @@ impl Sync {
         loop {
             // The bell first, the snapshot after it: what rings later is not in the snapshot.
             seat.listen();
-            let response = match glance(inner, &query) {
-                Some(response) => response,
-                None => self.pass(query.clone()).await?,
-            };
+            let response = self.look(&query).await?;
             if !response.is_empty() {
                 return Ok(response);
             }
@@ -195,6 +192,27 @@ impl Sync {
         let _turn = self.inner.turn(false).await;
         let (inner, store) = (Arc::clone(&self.inner), self.inner.rooms.store());
         store.read(move |snapshot| Ok(pass::key_changes(&inner, snapshot, &query)?)).await
+    }
+
+    /// What is known from memory, or one pass. Of many who lack the same, one goes first.
+    async fn look(&self, query: &Query) -> Result<SyncResponse, SyncError> {
+        // What the first makes of it may be of no use for others, above all when it is their own.
+        for _ in 0..RENDERINGS_AWAITED_MAX {
+            let lacks = match glance(&self.inner, query) {
+                Some(Glanced::Told(response)) => return Ok(*response),
+                Some(Glanced::Lacks(key)) => key,
+                None => break,
+            };
+            match self.inner.shared.turn(lacks) {
+                Turn::Own(_rendering) => return self.pass(query.clone()).await,
+                // It ends when they are done, whatever became of it.
+                Turn::Others(mut theirs) => while theirs.changed().await.is_ok() {},
+            }
+        }
+        match glance(&self.inner, query) {
+            Some(Glanced::Told(response)) => Ok(*response),
+            _ => self.pass(query.clone()).await,
+        }
     }
 
     /// One pass, with its future in a box: who waits must not hold it.

@@ -1,9 +1,11 @@
 //! Stretches of timelines that were rendered already, for the other members of the room.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use tokio::sync::watch;
 use vestibule_push::Fresh;
 use vestibule_types::{EventNo, RoomNo, limits::SHARED_TIMELINES_BYTES_MAX};
 
@@ -53,25 +55,64 @@ impl SharedTimeline {
     }
 }
 
-/// Rendered stretches.
+/// Rendered stretches, and those somebody is about to render.
 #[derive(Debug)]
-pub(crate) struct Shared(Cache<Key, Arc<SharedTimeline>>);
+pub(crate) struct Shared {
+    rendered: Cache<Key, Arc<SharedTimeline>>,
+    /// Dropped with its sender when whoever renders the stretch is done.
+    begun: Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>,
+}
+
+/// What is to be done about a stretch that is not rendered.
+pub(crate) enum Turn {
+    /// Render it; others wait as long as this is held.
+    Own(Rendering),
+    /// Somebody else is about to; this ends when they are done.
+    Others(watch::Receiver<()>),
+}
+
+/// A stretch that is being rendered.
+pub(crate) struct Rendering {
+    key: Key,
+    begun: Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>,
+    /// Ends the waiting of others when it is dropped.
+    _done: watch::Sender<()>,
+}
+
+impl Drop for Rendering {
+    fn drop(&mut self) {
+        self.begun.lock().remove(&self.key);
+    }
+}
 
 impl Default for Shared {
     fn default() -> Self {
         let weigh = |_: &Key, told: &Arc<SharedTimeline>| {
             u32::try_from(told.bytes().saturating_add(512)).unwrap_or(u32::MAX)
         };
-        Self(Cache::builder().weigher(weigh).max_capacity(SHARED_TIMELINES_BYTES_MAX).build())
+        let rendered =
+            Cache::builder().weigher(weigh).max_capacity(SHARED_TIMELINES_BYTES_MAX).build();
+        Self { rendered, begun: Arc::default() }
     }
 }
 
 impl Shared {
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<SharedTimeline>> {
-        self.0.get(key)
+        self.rendered.get(key)
     }
 
     pub(crate) fn put(&self, key: Key, told: Arc<SharedTimeline>) {
-        self.0.insert(key, told);
+        self.rendered.insert(key, told);
+    }
+
+    /// Whose turn it is to render a stretch. Of many who are woken together only one does.
+    pub(crate) fn turn(&self, key: Key) -> Turn {
+        let mut begun = self.begun.lock();
+        if let Some(theirs) = begun.get(&key) {
+            return Turn::Others(theirs.clone());
+        }
+        let (done, waiting) = watch::channel(());
+        begun.insert(key, waiting);
+        Turn::Own(Rendering { key, begun: Arc::clone(&self.begun), _done: done })
     }
 }

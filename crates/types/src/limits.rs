@@ -403,6 +403,9 @@ pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;
 /// Listeners to a room from which on what is new in it is made ready for all of them at once.
 pub const SHARED_LISTENERS_MIN: usize = 3;
 
+/// How often a sync waits for somebody else to render what both are about to show.
+pub const RENDERINGS_AWAITED_MAX: usize = 2;
+
 /// Memory for stretches of timelines that several members of a room are about to be shown.
 pub const SHARED_TIMELINES_BYTES_MAX: u64 = 16 * 1_048_576;
 

@@ -7,7 +7,7 @@ use vestibule_storage::{
     Stamped, StorageError,
     tables::{
         history::PURGED,
-        room::{EVENT_BY_NO, StoredEvent, TIMELINE},
+        room::{EVENT_BY_NO, STREAM, StoredEvent, StoredNews, TIMELINE},
     },
 };
 use vestibule_types::{EventNo, limits::PURGE_BATCH_EVENTS};
@@ -44,6 +44,11 @@ impl RoomTx<'_, '_> {
         let purged = Purged::load(&self.tx.fixed(), room)?;
         let (stamp, value) = (self.next_stamp(), purged.reached(before_ms, next));
         PURGED.put(self.tx, (room,), &Stamped { stamp, value })?;
+        if next == stretch.end {
+            // Whoever remembers what was unread in the room counts again.
+            let line = (self.tx.slot().0, self.next_stamp());
+            STREAM.put(self.tx, line, &StoredNews::State { room })?;
+        }
         Ok(next)
     }
 

@@ -124,8 +124,8 @@ impl Town {
             0 => json!({ "msgtype": "m.text", "body": "person1, look" }),
             1 if self.said.iter().any(|(it, _)| *it == room) => {
                 // The first that was said there has no relation itself.
-                let root = self.said.iter().find(|(it, _)| *it == room).map(|(_, event)| event);
-                let relation = json!({ "rel_type": "m.thread", "event_id": root });
+                let first = self.said.iter().find(|(it, _)| *it == room).map(|(_, event)| event);
+                let relation = json!({ "rel_type": "m.thread", "event_id": first });
                 json!({ "msgtype": "m.text", "body": "in a thread", "m.relates_to": relation })
             }
             2 => {
@@ -135,11 +135,11 @@ impl Town {
         };
         match self.random.below(60) {
             0 if is_in && who.user_id() != self.people[0].user_id() => {
-                house.leave(&who, &room).await
+                house.leave(&who, &room).await;
             }
             0 | 1 if !is_in => house.join(&who, &room).await,
             2 => {
-                house.keep(&who, None, "org.example", json!({ "n": self.random.next() % 9 })).await
+                house.keep(&who, None, "org.example", json!({ "n": self.random.next() % 9 })).await;
             }
             3 => house.keep(&who, Some(&room), "m.tag", json!({ "tags": {} })).await,
             4 => {
