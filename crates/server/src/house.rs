@@ -12,13 +12,13 @@ use vestibule_accounts::{
 };
 use vestibule_client_api::{ClientApi, ClientApiSettings, Support};
 use vestibule_config::{
-    Config, EmailAtRegistration as WrittenEmail, Loaded, RegistrationMode as WrittenMode,
+    Config, EmailAtRegistration as WrittenEmail, Engine, Loaded, RegistrationMode as WrittenMode,
 };
 use vestibule_events::{RoomVersion, SigningKey};
 use vestibule_federation::{Federation, FederationParts};
 use vestibule_federation_api::{FederationApi, FederationApiSettings};
 use vestibule_keys::{Keys, KeysParts};
-use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts, ObjectStore};
+use vestibule_media::{FileObjects, Media, MediaConfig, MediaParts, MemoryObjects, ObjectStore};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_push::{Push, PushConfig, PushParts};
 use vestibule_remote::Transport;
@@ -69,12 +69,13 @@ impl Purpose {
     async fn begin(
         self,
         config: &Config,
+        environment: &Environment,
         store: &Store,
     ) -> anyhow::Result<(u64, Option<Arc<dyn Transport>>)> {
         match self {
             Self::Serve(transport) => {
                 // The database is ours alone by now, so nobody else is writing a file.
-                media_files(config)
+                media_files(config, environment)
                     .forget_unfinished()
                     .await
                     .context("cannot remove unfinished uploads")?;
@@ -98,7 +99,7 @@ impl House {
             .await
             .context("cannot use the database")?;
         let signing_key = Arc::new(signing_key(&store, environment).await?);
-        let (epoch, transport) = purpose.begin(&config, &store).await?;
+        let (epoch, transport) = purpose.begin(&config, environment, &store).await?;
         let policy = PolicyHandle::new(policy.at_epoch(epoch));
         let ground = Ground {
             config: &config,
@@ -351,7 +352,7 @@ fn media(
     let Ground { config, environment, store, policy, .. } = *ground;
     let media = Media::new(MediaParts {
         store: store.clone(),
-        objects: Arc::new(media_files(config)),
+        objects: media_files(config, environment),
         executor: Arc::new(
             ThreadPool::new("thumbnail", THUMBNAILS_AT_ONCE_MAX, THUMBNAILS_WAITING_MAX)
                 .context("cannot start the thumbnail threads")?,
@@ -379,8 +380,12 @@ fn push(ground: &Ground<'_>, rooms: &Rooms, way_out: &Arc<dyn Transport>) -> Pus
     })
 }
 
-fn media_files(config: &Config) -> FileObjects {
-    FileObjects::in_folder(config.server.data_dir.join("media"))
+/// Where files are: beside the database, also where that is in memory.
+fn media_files(config: &Config, environment: &Environment) -> Arc<dyn ObjectStore> {
+    match config.storage.engine {
+        Engine::Rocksdb => Arc::new(FileObjects::in_folder(config.server.data_dir.join("media"))),
+        Engine::Memory => Arc::new(MemoryObjects::new(Arc::clone(&environment.clock))),
+    }
 }
 
 fn media_config(config: &Config) -> MediaConfig {

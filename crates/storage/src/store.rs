@@ -7,7 +7,8 @@ use std::{
 
 use parking_lot::Mutex;
 use ruma::{RoomId, UserId};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
+use vestibule_types::watch;
 
 use crate::{
     Engine, Executor, Positions, SlotNo, Snapshot, StorageError, Tx,
@@ -114,7 +115,8 @@ impl Store {
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let at = Snapshot::new(&*engine.snapshot()?, slots).positions()?;
         let board = Board::new(&at);
-        let (sender, positions) = watch::channel(at);
+        let sender = watch::Sender::new(at);
+        let positions = sender.subscribe();
         let shared = Arc::new(Shared {
             applied: AtomicU64::new(0),
             health: Mutex::new(Health::Ready),
@@ -236,7 +238,7 @@ impl Store {
     /// The last published commit of each slot.
     #[must_use]
     pub fn positions(&self) -> Positions {
-        self.inner.positions.borrow().clone()
+        self.inner.positions.get()
     }
 
     /// Follows the published positions. They move in commit order, after the rows are durable.
@@ -255,7 +257,8 @@ impl Store {
     pub fn watch_for(
         &self,
         wants: impl Fn(&LogLine) -> bool + Send + Sync + 'static,
-    ) -> watch::Receiver<()> {
+    ) -> tokio::sync::watch::Receiver<()> {
+        // One follower each, so that there is no order in which they could be woken by chance.
         self.inner.shared.board.follow(Box::new(wants))
     }
 

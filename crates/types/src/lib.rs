@@ -11,6 +11,7 @@ pub mod limits;
 mod room_no;
 mod secret;
 mod segment;
+pub mod watch;
 
 pub use self::{
     actor::{Actor, Credential},

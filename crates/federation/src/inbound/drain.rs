@@ -1,7 +1,7 @@
 //! Working off what waits: one worker per room with staged events, after a restart too.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,11 +12,14 @@ use std::{
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
-use tokio::sync::{Notify, broadcast::error::RecvError, watch};
+use tokio::sync::{Notify, broadcast::error::RecvError};
 use vestibule_storage::StorageError;
-use vestibule_types::limits::{
-    GAP_RETRY_FIRST, GAP_RETRY_LAST, GAP_TIME_MAX, HOPELESS_EVENTS_MAX, INBOUND_WAIT_MAX,
-    STAGED_AGE_MS_MAX,
+use vestibule_types::{
+    limits::{
+        GAP_RETRY_FIRST, GAP_RETRY_LAST, GAP_TIME_MAX, HOPELESS_EVENTS_MAX, INBOUND_WAIT_MAX,
+        STAGED_AGE_MS_MAX,
+    },
+    watch,
 };
 
 use super::{
@@ -31,11 +34,11 @@ const OUTCOME_AGE: Duration = Duration::from_mins(1);
 
 /// The rooms in which events wait.
 pub(crate) struct Drains {
-    rooms: Mutex<HashMap<OwnedRoomId, Arc<Drain>>>,
-    /// What became of events that waited, for those who wait for them.
-    outcomes: Cache<OwnedEventId, PduOutcome>,
-    /// Counts the looks at rooms.
-    looks: watch::Sender<u64>,
+    rooms: Mutex<BTreeMap<OwnedRoomId, Arc<Drain>>>,
+    /// What became of events that waited, for those who wait for them, and until when it is remembered.
+    outcomes: Cache<OwnedEventId, (Duration, PduOutcome)>,
+    /// Tells of each look at a room.
+    looks: watch::Sender<()>,
 }
 
 /// A room in which events wait.
@@ -52,8 +55,8 @@ struct Drain {
 
 impl Default for Drains {
     fn default() -> Self {
-        let outcomes = Cache::builder().max_capacity(HOPELESS_EVENTS_MAX).time_to_live(OUTCOME_AGE);
-        Self { rooms: Mutex::default(), outcomes: outcomes.build(), looks: watch::Sender::new(0) }
+        let outcomes = Cache::new(HOPELESS_EVENTS_MAX);
+        Self { rooms: Mutex::default(), outcomes, looks: watch::Sender::new(()) }
     }
 }
 
@@ -76,12 +79,12 @@ impl Drains {
     }
 
     /// Tells those who wait what became of events that were looked at: some go on waiting.
-    fn note(&self, looked_at: Vec<OwnedEventId>, outcomes: Outcomes) {
-        let waiting = looked_at.into_iter().map(|id| (id, PduOutcome::Waiting));
-        for (id, outcome) in waiting.chain(outcomes) {
-            self.outcomes.insert(id, outcome);
+    fn note(&self, looked_at: Vec<OwnedEventId>, outcomes: Outcomes, now: Duration) {
+        let (until, waiting) = (now + OUTCOME_AGE, |id| (id, PduOutcome::Waiting));
+        for (id, outcome) in looked_at.into_iter().map(waiting).chain(outcomes) {
+            self.outcomes.insert(id, (until, outcome));
         }
-        self.looks.send_modify(|looks| *looks += 1);
+        self.looks.send(());
     }
 }
 
@@ -226,7 +229,7 @@ impl Federation {
         let (done, dropped) = (outcomes.len(), outcomes.iter().filter(|it| is_dropped(it)).count());
         metrics::counter!("vestibule_federation_staged_done_total").increment(done as u64);
         metrics::counter!("vestibule_federation_staged_dropped_total").increment(dropped as u64);
-        self.inbound().drains.note(ids, outcomes);
+        self.inbound().drains.note(ids, outcomes, clock.monotonic());
         Ok(if done == 0 { Left::Waiting } else { Left::More })
     }
 
@@ -275,11 +278,14 @@ impl Federation {
         }
         let drains = &self.inbound().drains;
         let mut looks = drains.looks.subscribe();
-        let late = self.inner.parts.environment.clock.sleep(INBOUND_WAIT_MAX);
+        let clock = &self.inner.parts.environment.clock;
+        let late = clock.sleep(INBOUND_WAIT_MAX);
         let settled = async {
             while !open.is_empty() {
-                open.retain(|id| match drains.outcomes.get(id) {
-                    Some(outcome) => {
+                let now = clock.monotonic();
+                let known = |id: &_| drains.outcomes.get(id).filter(|(until, _)| now < *until);
+                open.retain(|id| match known(id) {
+                    Some((_, outcome)) => {
                         answers.insert(id.clone(), outcome.answer());
                         false
                     }

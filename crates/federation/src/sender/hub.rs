@@ -2,7 +2,7 @@
 //! reach. Every other server has no entry, no row, no task.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -160,7 +160,7 @@ struct State {
     tail: StoredCursor,
     /// Some server has everything, and a row that does not say so.
     settled: bool,
-    servers: HashMap<OwnedServerName, Destination>,
+    servers: BTreeMap<OwnedServerName, Destination>,
     waiting: BTreeSet<(Duration, OwnedServerName)>,
 }
 

@@ -1,4 +1,4 @@
-//! Files in memory, for tests.
+//! Files in memory, for tests and for servers of which nothing outlives the process.
 
 use std::{collections::BTreeMap, fmt, io, ops::Range, sync::Arc};
 

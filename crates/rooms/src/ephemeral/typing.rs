@@ -7,10 +7,10 @@ use std::{
 
 use parking_lot::Mutex;
 use ruma::{OwnedUserId, UserId};
-use tokio::sync::watch;
 use vestibule_types::{
     RoomNo,
     limits::{TYPING_ROOMS_MAX, TYPING_USERS_MAX},
+    watch,
 };
 
 /// Who is typing where. Every change has a number, and the numbers only grow.
@@ -165,8 +165,8 @@ mod tests {
         let mut changes = typing.watch();
         changes.mark_unchanged();
         typing.set(ROOM, user_id!("@alice:a"), None);
-        assert!(!changes.has_changed().expect("alive"));
+        assert!(!changes.has_changed());
         typing.set(ROOM, user_id!("@alice:a"), Some(Duration::from_secs(1)));
-        assert!(changes.has_changed().expect("alive"));
+        assert!(changes.has_changed());
     }
 }

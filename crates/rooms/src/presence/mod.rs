@@ -22,8 +22,10 @@ use std::{
 use parking_lot::Mutex;
 use ruma::{OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
-use vestibule_types::limits::{PRESENCE_ELSEWHERE_MAX, PRESENCE_USERS_MAX};
+use vestibule_types::{
+    limits::{PRESENCE_ELSEWHERE_MAX, PRESENCE_USERS_MAX},
+    watch,
+};
 
 pub use self::ask::{Attendance, PresenceError, SetPresence};
 use self::person::{Here, Person};

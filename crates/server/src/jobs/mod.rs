@@ -13,7 +13,7 @@ mod work;
 use std::{future::pending, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tracing::{error, warn};
 use vestibule_storage::{
     Positions, StorageError, Store,
@@ -22,6 +22,7 @@ use vestibule_storage::{
 use vestibule_types::{
     BoxFuture, Environment,
     limits::{JOBS_LOOKED_AT_MAX, JOBS_PAGE_MAX},
+    watch,
 };
 
 use self::lanes::{Place, UnderWay};
@@ -73,7 +74,7 @@ impl Runner {
         let mut published = self.store.watch();
         let (mut under_way, mut running) = (UnderWay::default(), Running::new());
         loop {
-            published.borrow_and_update();
+            published.mark_unchanged();
             let pause = match self.begin(&mut under_way, &mut running).await {
                 Ok(pause) => pause,
                 Err(cause) => {

@@ -94,7 +94,7 @@ impl Scene {
     async fn until_left(&self, expected: &[&str]) {
         let mut published = self.store.watch();
         loop {
-            published.borrow_and_update();
+            published.mark_unchanged();
             let mut left = self.left().await;
             left.sort();
             if left == expected {

@@ -9,8 +9,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
-use vestibule_types::limits::{GROUP_BATCHES_MAX, GROUP_ROWS_MAX};
+use vestibule_types::{
+    limits::{GROUP_BATCHES_MAX, GROUP_ROWS_MAX},
+    watch,
+};
 
 use super::{
     Batch, Done, Outcome, Request,
@@ -82,7 +84,7 @@ impl Committer {
         positions: watch::Sender<Positions>,
         sync: bool,
     ) -> Self {
-        let at = positions.borrow().clone();
+        let at = positions.get();
         Self {
             engine,
             shared,
@@ -168,7 +170,7 @@ impl Committer {
         written?;
         self.at = group.positions;
         self.shared.board.put(&self.at, &group.lines);
-        self.positions.send_replace(self.at.clone());
+        self.positions.send(self.at.clone());
         Ok(group.lines)
     }
 

@@ -12,7 +12,14 @@ mod skies;
 mod spawner;
 mod verdict;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::Method;
 use serde_json::{Value, json};
@@ -79,15 +86,25 @@ pub struct Outcome {
 #[must_use]
 pub fn simulate(seed: u64, plan: Plan) -> Outcome {
     let clock = SimClock::default();
+    let strayed = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .on_thread_park({
             let clock = clock.clone();
             move || clock.jump()
         })
+        .on_thread_start({
+            let strayed = strayed.clone();
+            move || strayed.store(true, Ordering::Relaxed)
+        })
         .build()
         .expect("a runtime");
-    runtime.block_on(play(seed, plan, clock))
+    let mut outcome = runtime.block_on(play(seed, plan, clock));
+    if strayed.load(Ordering::Relaxed) {
+        // Time goes on while it is waited for, as far as this machine is slow.
+        outcome.problems.push("something was done on another thread".to_owned());
+    }
+    outcome
 }
 
 async fn play(seed: u64, plan: Plan, clock: SimClock) -> Outcome {

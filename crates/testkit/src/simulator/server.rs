@@ -7,14 +7,14 @@ use http::{Method, Request, header};
 use ruma::OwnedServerName;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{runtime::Handle, sync::watch};
+use tokio::runtime::Handle;
 use vestibule_http::Entrance;
 use vestibule_server::{
     environment::Tasks,
     start::{Options, Running, start_over},
 };
 use vestibule_storage::{Executor, InlineExecutor, MemoryEngine, Store};
-use vestibule_types::Environment;
+use vestibule_types::{Environment, watch};
 
 use super::{
     clock::SimClock,
@@ -29,7 +29,7 @@ struct Alive {
     running: Running,
     spawner: Arc<MortalSpawner>,
     life: Life,
-    end: watch::Sender<bool>,
+    end: watch::Sender<()>,
 }
 
 /// A server, up or down.
@@ -100,12 +100,12 @@ impl SimServer {
         let opened = (memory_store_with(self.engine.clone(), 1), executor);
         let running = start_over(loaded.expect("a configuration"), opened, options).await;
         let running = running.expect("a simulated server starts");
-        let (end, ended) = watch::channel(false);
+        let end = watch::Sender::new(());
         let entrance = |router| Entrance::new(router, Arc::new(self.clock.clone()));
         let life = Life {
             clients: entrance(running.client_router()),
             servers: entrance(running.federation_router()),
-            ended,
+            ended: end.subscribe(),
         };
         self.skies.set_life(&self.name, Some(life.clone()));
         self.skies.note(&format!("{} is up", self.name));
@@ -118,7 +118,7 @@ impl SimServer {
         self.skies.set_life(&self.name, None);
         self.skies.note(&format!("{} crashes", self.name));
         alive.spawner.crash();
-        alive.end.send_replace(true);
+        alive.end.send(());
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -170,7 +170,7 @@ impl Life {
         let mut ended = self.ended.clone();
         let reply = tokio::select! {
             biased;
-            _ = ended.wait_for(|ended| *ended) => return None,
+            _ = ended.changed() => return None,
             reply = answer(&self.clients, request, ANSWER_BYTES_MAX) => reply.expect("a whole answer"),
         };
         let text = || Value::String(String::from_utf8_lossy(&reply.body).into_owned());
@@ -179,7 +179,10 @@ impl Life {
     }
 }
 
+/// Files are in memory too: who waits for one on a disk waits for a thread, and time goes on meanwhile.
 const CONFIGURATION: &str = r#"
+[storage]
+engine = "memory"
 [[listener]]
 bind = "127.0.0.1:0"
 serves = ["client"]

@@ -12,10 +12,9 @@ use http::Request;
 use http_body_util::{BodyExt, Limited};
 use parking_lot::Mutex;
 use ruma::{OwnedServerName, ServerName};
-use tokio::sync::watch;
 use vestibule_http::Entrance;
 use vestibule_remote::{Exchange, Reply, Transport, TransportError};
-use vestibule_types::{BoxFuture, Clock};
+use vestibule_types::{BoxFuture, Clock, watch};
 
 use super::clock::SimClock;
 use crate::SeededRandom;
@@ -58,8 +57,8 @@ impl Weather {
 pub(super) struct Life {
     pub(super) clients: Entrance,
     pub(super) servers: Entrance,
-    /// Becomes `true` at the crash.
-    pub(super) ended: watch::Receiver<bool>,
+    /// Changes at the crash.
+    pub(super) ended: watch::Receiver<()>,
 }
 
 struct Inside {
@@ -219,7 +218,7 @@ impl Skies {
         let answered = answer(&there.servers, request, bytes_max);
         let reply = tokio::select! {
             biased;
-            _ = there.ended.wait_for(|ended| *ended) => Err(unreachable("it crashed")),
+            _ = there.ended.changed() => Err(unreachable("it crashed")),
             reply = answered => reply,
         };
         match &reply {
