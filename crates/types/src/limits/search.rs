@@ -34,9 +34,9 @@ pub const SEARCH_CATCH_UP_BATCHES_MAX: usize = 20;
 /// How long the index waits for more after an event, so that a burst is one transaction.
 pub const SEARCH_GATHER: Duration = Duration::from_millis(200);
 
-/// The index rests this many times as long as it worked: it takes a third of one processor while it
+/// The index rests this many times as long as it worked: it takes a quarter of one processor while it
 /// lags behind, and sending has the rest.
-pub const SEARCH_REST_FACTOR: u32 = 2;
+pub const SEARCH_REST_FACTOR: u32 = 3;
 
 /// The longest rest.
 pub const SEARCH_REST_MAX: Duration = Duration::from_secs(2);
