@@ -107,18 +107,20 @@ impl Accounts {
     }
 }
 
-/// Spends a permit under the policy in force, which the batch asserts.
-pub(crate) fn spend<K: PermitKind>(
-    tx: &Tx<'_>,
+/// Spends a permit under the policy in force. Read through a transaction, its batch asserts it: a change of
+/// policy between decision and commit makes the batch run again.
+pub fn spend<K: PermitKind>(
+    read: &impl Read,
     permit: Permit<K>,
     subject: &UserId,
     object: &Object,
 ) -> Result<Spent, Refusal> {
-    let epoch = POLICY_EPOCH.get(tx, (0,))?.unwrap_or_default();
+    let epoch = POLICY_EPOCH.get(read, (0,))?.unwrap_or_default();
     Ok(permit.verify(subject, object, epoch).map_err(Denial::from)?)
 }
 
-fn known_subject(read: &impl Read, user_id: &UserId) -> Result<Subject, Refusal> {
+/// Whoever acts, as the policy sees them; a deactivated account may nothing.
+pub fn known_subject(read: &impl Read, user_id: &UserId) -> Result<Subject, Refusal> {
     let subject = facts::subject(read, user_id)?;
     Ok(subject.ok_or_else(|| Denial::new(Reason::AccountDeactivated, false, "an account"))?)
 }

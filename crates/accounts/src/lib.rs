@@ -50,7 +50,7 @@ pub use self::{
         DeleteDevices, DeleteDevicesError, Device, DeviceTrace, UpdateDeviceError, WhoisError,
         dehydrated, list_change,
     },
-    gate::Refusal,
+    gate::{Refusal, known_subject, spend},
     mail::{Letter, Post, PostError},
     openid::{OpenidToken, RequestOpenidTokenError},
     password::HasherBusy,

@@ -8,7 +8,10 @@ use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Du
 
 use axum::{body::Body, response::Response};
 use hyper::{body::Incoming, server::conn, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
 use ipnet::IpNet;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -163,6 +166,27 @@ struct Phases {
     abandoned: CancellationToken,
 }
 
+impl Phases {
+    /// Goes through a connection to its end, or as far as the phases let it.
+    async fn see_off(self, connection: impl GracefulConnection<Error = hyper::Error>) {
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.closing.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection => ended,
+                    () = self.abandoned.cancelled() => return,
+                }
+            }
+        };
+        // Clients hang up in every way there is; none of them is our error.
+        if let Err(error) = ended {
+            debug!(%error, "a connection ended early");
+        }
+    }
+}
+
 /// One accepted connection.
 struct Conversation {
     entrance: Entrance,
@@ -213,27 +237,13 @@ impl Conversation {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { entrance, peer, phases, head_patience } = self;
-        let mut connection = pin!(
-            conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(head_patience)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(
-                    TokioIo::new(stream),
-                    service_fn(move |request| answer(&entrance, &peer, request)),
-                )
-        );
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = phases.closing.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = connection => ended,
-                    () = phases.abandoned.cancelled() => return,
-                }
-            }
-        };
-        note(ended);
+        let service = service_fn(move |request| answer(&entrance, &peer, request));
+        let connection = conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(head_patience)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        phases.see_off(connection).await;
     }
 
     async fn http2<I>(self, stream: I)
@@ -249,18 +259,7 @@ impl Conversation {
             .keep_alive_interval(head_patience)
             .keep_alive_timeout(Duration::from_secs(HANDSHAKE_SECONDS_MAX))
             .serve_connection(TokioIo::new(stream), service);
-        let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = phases.closing.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = connection => ended,
-                    () = phases.abandoned.cancelled() => return,
-                }
-            }
-        };
-        note(ended);
+        phases.see_off(connection).await;
     }
 }
 
@@ -274,11 +273,4 @@ fn answer(
     request.extensions_mut().insert(peer.clone());
     let answered = entrance.answer(request);
     async move { Ok(answered.await) }
-}
-
-/// Clients hang up in every way there is; none of them is our error.
-fn note(ended: hyper::Result<()>) {
-    if let Err(error) = ended {
-        debug!(%error, "a connection ended early");
-    }
 }

@@ -3,25 +3,14 @@
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId};
 use std::net::IpAddr;
-use vestibule_accounts::{Acquaintance, facts};
+use vestibule_accounts::{Acquaintance, Refusal, known_subject, spend};
 use vestibule_policy::{
     Action, Decision, Denial, Facts, Object, PolicyHandle, RateFact, Reason, Request, Subject, kind,
 };
-use vestibule_storage::{Read, StorageError, Tx, tables::policy::POLICY_EPOCH};
+use vestibule_storage::Tx;
 use vestibule_types::Actor;
 
 use crate::Keys;
-
-/// Why somebody may not.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// The policy refuses.
-    #[error(transparent)]
-    Denied(#[from] Denial),
-    /// The facts could not be read.
-    #[error("could not read the facts")]
-    Storage(#[from] StorageError),
-}
 
 /// What somebody wants to do with keys.
 #[derive(Clone, Debug)]
@@ -82,8 +71,7 @@ impl Asked {
     pub(crate) fn spend(&self, tx: &Tx<'_>) -> Result<(), Refusal> {
         let subject = known_subject(tx, &self.user)?;
         let permit = self.decide(&subject).permit::<kind::Keys>()?;
-        let epoch = POLICY_EPOCH.get(tx, (0,))?.unwrap_or_default();
-        permit.verify(&self.user, &self.act.object(), epoch).map_err(Denial::from)?;
+        spend(tx, permit, &self.user, &self.act.object())?;
         Ok(())
     }
 }
@@ -143,9 +131,4 @@ impl Keys {
         }
         Ok(allowed)
     }
-}
-
-fn known_subject(read: &impl Read, user: &OwnedUserId) -> Result<Subject, Refusal> {
-    let subject = facts::subject(read, user)?;
-    Ok(subject.ok_or_else(|| Denial::new(Reason::AccountDeactivated, false, "an account"))?)
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use ruma::{DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, ServerName, UserId};
 use serde_json::value::RawValue;
 use tracing::instrument;
+use vestibule_accounts::Refusal;
 use vestibule_policy::Denial;
 use vestibule_storage::{
     Scan, Stamped, StorageError, Tx,
@@ -23,7 +24,7 @@ use vestibule_types::{
 
 use crate::{
     ClaimedKeys, Keys,
-    ask::{Asked, KeyAct, Refusal},
+    ask::{Asked, KeyAct},
     elsewhere::{Question, by_server, everywhere},
     object::OneTimeKey,
     remote::{Json, RemoteKeysError},

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ruma::OwnedServerName;
 use tracing::instrument;
+use vestibule_accounts::Refusal;
 use vestibule_policy::Denial;
 use vestibule_storage::{StorageError, tables::account::ACCOUNT_BY_ID};
 use vestibule_types::{
@@ -14,7 +15,7 @@ use vestibule_types::{
 
 use crate::{
     DeviceIds, Keys, ShownKeys,
-    ask::{KeyAct, Refusal},
+    ask::KeyAct,
     elsewhere::{Question, by_server, everywhere},
     remote::RemoteKeysError,
     show::{Viewer, show},

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ruma::{OwnedUserId, UserId};
 use tracing::instrument;
-use vestibule_accounts::{Attempt, UiaError, list_change};
+use vestibule_accounts::{Attempt, Refusal, UiaError, list_change};
 use vestibule_events::DeviceSigningKey;
 use vestibule_policy::Denial;
 use vestibule_storage::{
@@ -19,7 +19,7 @@ use vestibule_types::{Actor, limits::DEVICES_PER_USER_MAX};
 
 use crate::{
     Keys,
-    ask::{Asked, KeyAct, Refusal},
+    ask::{Asked, KeyAct},
     object::{self, CrossSigningKey, ObjectError, SignedObject, Usage},
     remote::Json,
 };

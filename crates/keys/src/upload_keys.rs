@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use sha2::{Digest, Sha256};
 use tracing::instrument;
-use vestibule_accounts::list_change;
+use vestibule_accounts::{Refusal, list_change};
 use vestibule_events::DeviceSigningKey;
 use vestibule_policy::Denial;
 use vestibule_storage::{
@@ -28,7 +28,7 @@ use vestibule_types::{
 
 use crate::{
     Keys,
-    ask::{KeyAct, Refusal},
+    ask::KeyAct,
     object::{self, ObjectError, OneTimeKey, SignedObject, Usage},
     remote::Json,
     signing_keys::signing_key,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ruma::{OwnedUserId, UserId};
 use tracing::instrument;
-use vestibule_accounts::list_change;
+use vestibule_accounts::{Refusal, list_change};
 use vestibule_policy::Denial;
 use vestibule_storage::{
     Stamped, StorageError, Tx,
@@ -18,7 +18,7 @@ use vestibule_types::{Actor, limits::SIGNED_KEYS_PER_UPLOAD_MAX};
 
 use crate::{
     Keys,
-    ask::{KeyAct, Refusal},
+    ask::KeyAct,
     object::{SignedObject, Usage},
     remote::Json,
     signing_keys::{device_key, signing_key},

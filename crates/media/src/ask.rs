@@ -4,25 +4,14 @@
 use std::net::IpAddr;
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId};
-use vestibule_accounts::facts;
+use vestibule_accounts::{Refusal, known_subject, spend};
 use vestibule_policy::{
-    Action, Decision, Denial, Facts, Object, PolicyHandle, RateFact, Reason, Request, Subject, kind,
+    Action, Decision, Denial, Facts, Object, PolicyHandle, RateFact, Request, Subject, kind,
 };
-use vestibule_storage::{Read, StorageError, Tx, tables::policy::POLICY_EPOCH};
+use vestibule_storage::Tx;
 use vestibule_types::Actor;
 
 use crate::Media;
-
-/// Why somebody may not.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// The policy refuses.
-    #[error(transparent)]
-    Denied(#[from] Denial),
-    /// The facts could not be read.
-    #[error("could not read the facts")]
-    Storage(#[from] StorageError),
-}
 
 /// An upload that was allowed and paid for.
 #[derive(Clone)]
@@ -45,8 +34,7 @@ impl Asked {
     pub(crate) fn spend(&self, tx: &Tx<'_>) -> Result<(), Refusal> {
         let subject = known_subject(tx, &self.user)?;
         let permit = self.decide(&subject).permit::<kind::Upload>()?;
-        let epoch = POLICY_EPOCH.get(tx, (0,))?.unwrap_or_default();
-        permit.verify(&self.user, &Object::Own, epoch).map_err(Denial::from)?;
+        spend(tx, permit, &self.user, &Object::Own)?;
         Ok(())
     }
 }
@@ -94,9 +82,4 @@ impl Media {
         }
         Ok(asked)
     }
-}
-
-fn known_subject(read: &impl Read, user: &OwnedUserId) -> Result<Subject, Refusal> {
-    let subject = facts::subject(read, user)?;
-    Ok(subject.ok_or_else(|| Denial::new(Reason::AccountDeactivated, false, "an account"))?)
 }

@@ -1,10 +1,10 @@
 //! Who may create, delete and move an alias, and which alias opens a door.
 
 use ruma::{OwnedRoomAliasId, RoomAliasId, UserId};
-use vestibule_types::ClassName;
+use vestibule_types::{ClassName, Glob};
 
 use crate::{
-    AliasFact, AliasOrigin, Class, Facts, Glob, Policy, Reason, Rung, Standing, skeleton::skeleton,
+    AliasFact, AliasOrigin, Class, Facts, Policy, Reason, Rung, Standing, skeleton::skeleton,
 };
 
 /// The compiled `[aliases]` section.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomId};
-use vestibule_types::ClassName;
+use vestibule_types::{ClassName, Glob};
 
-use crate::{Ability, AbilitySet, Glob, Rate, RateKey, SpaceRule};
+use crate::{Ability, AbilitySet, Rate, RateKey, SpaceRule};
 
 /// A rung that settings like `aliases.create` name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

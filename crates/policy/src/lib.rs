@@ -18,7 +18,6 @@ mod doubts;
 mod endpoint;
 mod explain;
 mod facts;
-mod glob;
 mod last_admin;
 mod names;
 mod permit;
@@ -48,7 +47,6 @@ pub use self::{
         AliasFact, AliasOrigin, Counts, Facts, GrantFact, Pins, RateFact, Residency, RoomFacts,
         SpaceFact, SpaceFinding,
     },
-    glob::Glob,
     last_admin::{GuardAnswer, LAST_ADMIN_WINDOW_MS, LastAdminGuard, PowerFacts},
     names::{GUEST_LOCALPART_PREFIX, with_suffix},
     permit::{Permit, PermitKind, PermitMismatch, Spent, kind},

@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::skeleton as confusable_skeleton;
 
-use crate::Glob;
+use vestibule_types::Glob;
 
 /// The skeleton of a text: compatibility forms, case and look-alikes folded, what is not seen left
 /// out.

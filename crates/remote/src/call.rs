@@ -15,6 +15,17 @@ use crate::{
     sign::sign,
 };
 
+/// What servers ask each other.
+pub trait RemoteRequest:
+    OutgoingRequest<Authentication: RemoteAuthentication, PathBuilder: RemotePath>
+{
+}
+
+impl<R> RemoteRequest for R where
+    R: OutgoingRequest<Authentication: RemoteAuthentication, PathBuilder: RemotePath>
+{
+}
+
 /// What a call may cost, and whether it is made at all.
 #[derive(Clone, Copy, Debug)]
 pub struct CallOptions {
@@ -49,16 +60,11 @@ pub(crate) enum Standing {
 
 impl Remote {
     /// Sends a request within the default bounds.
-    pub async fn call<R>(
+    pub async fn call<R: RemoteRequest>(
         &self,
         server: &ServerName,
         request: R,
-    ) -> Result<R::IncomingResponse, RemoteError>
-    where
-        R: OutgoingRequest,
-        R::Authentication: RemoteAuthentication,
-        R::PathBuilder: RemotePath,
-    {
+    ) -> Result<R::IncomingResponse, RemoteError> {
         let time_max = self.call_time_max();
         let options = CallOptions { time_max, ..CallOptions::default() };
         self.call_with(server, request, options).await
@@ -69,17 +75,12 @@ impl Remote {
     /// An answer with an error of Matrix is no failure of the server. No answer at all, an answer
     /// with a status of 500 or more, and one that does not come from a Matrix server are: then the
     /// server is left alone for a while, the longer the more often.
-    pub async fn call_with<R>(
+    pub async fn call_with<R: RemoteRequest>(
         &self,
         server: &ServerName,
         request: R,
         options: CallOptions,
-    ) -> Result<R::IncomingResponse, RemoteError>
-    where
-        R: OutgoingRequest,
-        R::Authentication: RemoteAuthentication,
-        R::PathBuilder: RemotePath,
-    {
+    ) -> Result<R::IncomingResponse, RemoteError> {
         let result = match self.admit(server, options) {
             Ok(()) => self.ask(server, request, options).await,
             Err(refused) => Err(refused),
@@ -110,17 +111,12 @@ impl Remote {
         }
     }
 
-    async fn ask<R>(
+    async fn ask<R: RemoteRequest>(
         &self,
         server: &ServerName,
         request: R,
         options: CallOptions,
-    ) -> Result<R::IncomingResponse, RemoteError>
-    where
-        R: OutgoingRequest,
-        R::Authentication: RemoteAuthentication,
-        R::PathBuilder: RemotePath,
-    {
+    ) -> Result<R::IncomingResponse, RemoteError> {
         let exchange = self.exchange_of(server, request, options)?;
         let started = self.parts().environment.now_ms();
         let exchanged = self.exchange(exchange).await;
@@ -130,17 +126,12 @@ impl Remote {
     }
 
     /// The request as it is sent, signed where it has to be.
-    pub(crate) fn exchange_of<R>(
+    pub(crate) fn exchange_of<R: RemoteRequest>(
         &self,
         server: &ServerName,
         request: R,
         options: CallOptions,
-    ) -> Result<Exchange, RemoteError>
-    where
-        R: OutgoingRequest,
-        R::Authentication: RemoteAuthentication,
-        R::PathBuilder: RemotePath,
-    {
+    ) -> Result<Exchange, RemoteError> {
         let mut request = written(request).map_err(|it| RemoteError::Request(it.to_string()))?;
         if R::Authentication::SIGNED {
             let parts = self.parts();
@@ -176,11 +167,7 @@ impl Remote {
     }
 }
 
-fn written<R>(request: R) -> Result<Request<Vec<u8>>, IntoHttpError>
-where
-    R: OutgoingRequest,
-    R::PathBuilder: RemotePath,
-{
+fn written<R: RemoteRequest>(request: R) -> Result<Request<Vec<u8>>, IntoHttpError> {
     let (mut parts, body) =
         request.try_into_http_request_inner("", R::PathBuilder::newest())?.into_parts();
     if let Some(content_type) = body.content_type() {

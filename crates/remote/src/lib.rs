@@ -21,7 +21,7 @@ mod web;
 
 pub use self::{
     back_off::FailingServer,
-    call::CallOptions,
+    call::{CallOptions, RemoteRequest},
     error::RemoteError,
     network::{
         Finding, Names, Network, NetworkError, NetworkOptions, Outcome, ServiceRecord, SystemNames,

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use ruma::{ServerName, api::OutgoingRequest};
+use ruma::ServerName;
 use vestibule_types::limits::REMOTE_ANSWER_BYTES_MAX;
 
 use crate::{
-    CallOptions, Exchange, OpenReply, Remote, RemoteAuthentication, RemoteError, RemotePath,
-    TransportError,
+    CallOptions, Exchange, OpenReply, Remote, RemoteError, RemoteRequest, TransportError,
     call::{failed, standing},
     reply::Deadline,
 };
@@ -15,17 +14,12 @@ use crate::{
 impl Remote {
     /// As [`Remote::call_with`], with the body of a success still to be read. It fails beyond
     /// `answer_bytes_max`, and when `time_max` is over.
-    pub async fn open_with<R>(
+    pub async fn open_with<R: RemoteRequest>(
         &self,
         server: &ServerName,
         request: R,
         options: CallOptions,
-    ) -> Result<OpenReply, RemoteError>
-    where
-        R: OutgoingRequest,
-        R::Authentication: RemoteAuthentication,
-        R::PathBuilder: RemotePath,
-    {
+    ) -> Result<OpenReply, RemoteError> {
         let result = match self.admit(server, options) {
             Ok(()) => self.opened(server, request, options).await,
             Err(refused) => Err(refused),
@@ -34,17 +28,12 @@ impl Remote {
         result
     }
 
-    async fn opened<R>(
+    async fn opened<R: RemoteRequest>(
         &self,
         server: &ServerName,
         request: R,
         options: CallOptions,
-    ) -> Result<OpenReply, RemoteError>
-    where
-        R: OutgoingRequest,
-        R::Authentication: RemoteAuthentication,
-        R::PathBuilder: RemotePath,
-    {
+    ) -> Result<OpenReply, RemoteError> {
         let exchange = self.exchange_of(server, request, options)?;
         let started = self.parts().environment.now_ms();
         let opened = match self.open_exchange(exchange).await {

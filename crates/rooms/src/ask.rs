@@ -7,26 +7,16 @@ use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedServerName, OwnedUserId,
     RoomId, UserId,
 };
-use vestibule_accounts::SYSTEM_LOCALPART;
+pub use vestibule_accounts::Refusal as AskError;
+use vestibule_accounts::{SYSTEM_LOCALPART, spend};
 use vestibule_policy::{
-    AccountState, Action, Class, Decision, Denial, Invitee, Obligation, Permit, PermitKind, Policy,
-    RateFact, RateKey, Request, RoomKind, Subject,
+    AccountState, Action, Class, Decision, Invitee, Object, Obligation, Permit, PermitKind, Policy,
+    RateFact, RateKey, Request, RoomKind, Spent, Subject,
 };
 use vestibule_storage::{Read, StorageError, tables::policy::POLICY_EPOCH};
 use vestibule_types::{Actor, ClassName};
 
 use crate::{OpenRoom, RoomTx, RoomView, Rooms, facts};
-
-/// Why something was not allowed, or could not be found out.
-#[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    /// The policy refuses.
-    #[error(transparent)]
-    Denied(#[from] Denial),
-    /// The database failed.
-    #[error("could not read what the decision needs")]
-    Storage(#[from] StorageError),
-}
 
 /// Something a user may want to do to a room: the policy's actions, owned.
 #[derive(Clone, Debug)]
@@ -258,6 +248,16 @@ impl Rooms {
 }
 
 impl RoomTx<'_, '_> {
+    /// Spends a permit of whoever asked.
+    pub(crate) fn spend_permit<K: PermitKind>(
+        &self,
+        ask: &Ask,
+        permit: Permit<K>,
+        object: &Object,
+    ) -> Result<Spent, AskError> {
+        spend(&*self.tx, permit, &ask.user_id, object)
+    }
+
     /// Asks the policy on this transaction's own reads, which the batch asserts.
     pub(crate) fn decide(&self, ask: &Ask, deed: &Deed) -> Result<Decision, StorageError> {
         let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();

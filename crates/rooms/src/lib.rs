@@ -89,7 +89,7 @@ pub use self::{
         Hierarchy, HierarchyQuery, InboundRoom, JoinedMember, MembersQuery, Messages,
         MessagesQuery, MutualRooms, MutualRoomsError, PolicyServer, ReadError, Relations,
         RelationsQuery, RoomAccountData, RoomPreview, RoomSnapshot, SpaceRoom, Threads,
-        ThreadsQuery, filter_wants,
+        ThreadsQuery, filter_wants, type_matches,
     },
     report::{FiledReport, Report, ReportError, Reported},
     room_tx::UnknownRoom,

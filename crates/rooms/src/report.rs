@@ -1,12 +1,12 @@
 //! Telling the operators about something: kept, bounded, for them to read.
 
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
+use vestibule_accounts::spend;
 use vestibule_policy::{Denial, Object, Policy, kind};
 use vestibule_storage::{
     Fixed, Scan, StorageError, Tx,
     tables::{
         account::ACCOUNT_BY_ID,
-        policy::POLICY_EPOCH,
         report::{REPORT, REPORTS_KEPT, StoredReport, StoredReported},
     },
 };
@@ -162,8 +162,7 @@ fn file(
 ) -> Result<(), ReportError> {
     let nowhere = None::<&RoomView<'_, Fixed<'_>>>;
     let permit = decide(policy, &*tx, nowhere, (ask, &Deed::Report))?.permit::<kind::Report>()?;
-    let epoch = POLICY_EPOCH.get(&*tx, (0,))?.unwrap_or_default();
-    permit.verify(&ask.user_id, &Object::Own, epoch).map_err(Denial::from)?;
+    spend(&*tx, permit, &ask.user_id, &Object::Own)?;
 
     let slot = tx.slot().0;
     let kept = REPORTS_KEPT.get(&*tx, (slot,))?.unwrap_or_default();

@@ -6,6 +6,7 @@
 mod actor;
 mod class;
 mod environment;
+mod glob;
 mod json_depth;
 pub mod limits;
 mod room_no;
@@ -17,6 +18,7 @@ pub use self::{
     actor::{Actor, Credential},
     class::ClassName,
     environment::{BoxFuture, Clock, Environment, Random, Spawner},
+    glob::Glob,
     json_depth::json_depth,
     room_no::{EventNo, RoomNo},
     secret::Secret,

@@ -2,17 +2,16 @@
 
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedDeviceId};
 use tracing::instrument;
-use vestibule_accounts::dehydrated::{Dehydrate, Dehydrated, put_dehydrated};
+use vestibule_accounts::{
+    Refusal,
+    dehydrated::{Dehydrate, Dehydrated, put_dehydrated},
+};
 use vestibule_events::canonical_content;
 use vestibule_policy::Denial;
 use vestibule_storage::{StorageError, tables::dehydrated::StoredDehydratedDevice};
 use vestibule_types::{Actor, limits::DEHYDRATED_DATA_BYTES_MAX};
 
-use crate::{
-    Json, Keys, UploadKeys, UploadKeysError,
-    ask::{KeyAct, Refusal},
-    upload_keys::Owner,
-};
+use crate::{Json, Keys, UploadKeys, UploadKeysError, ask::KeyAct, upload_keys::Owner};
 
 /// A device to be dehydrated.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tracing::instrument;
+use vestibule_accounts::Refusal;
 use vestibule_policy::{Action, Denial};
 use vestibule_remote::{ServerLists, Web};
 use vestibule_storage::StorageError;
@@ -29,7 +30,6 @@ use vestibule_types::{
 
 use crate::{
     Media,
-    ask::Refusal,
     turns::{Share, Turns},
 };
 

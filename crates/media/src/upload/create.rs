@@ -2,6 +2,7 @@
 
 use ruma::OwnedUserId;
 use tracing::instrument;
+use vestibule_accounts::Refusal;
 use vestibule_policy::Denial;
 use vestibule_storage::{
     StorageError, Tx,
@@ -12,7 +13,7 @@ use vestibule_types::{
     limits::{MEDIA_PENDING_LIFE, MEDIA_PENDING_PER_USER_MAX},
 };
 
-use crate::{Media, MediaId, ask::Refusal};
+use crate::{Media, MediaId};
 
 /// Why no id is made.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ use std::io;
 
 use ruma::{OwnedUserId, ServerName};
 use tracing::instrument;
+use vestibule_accounts::Refusal;
 use vestibule_policy::Denial;
 use vestibule_storage::{
     Read, StorageError, Tx,
@@ -15,10 +16,7 @@ use vestibule_types::{
 };
 
 use super::{Chunks, ReceiveError, keep};
-use crate::{
-    Media,
-    ask::{Asked, Refusal},
-};
+use crate::{Media, ask::Asked};
 
 /// A file somebody uploads.
 pub struct Upload {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vestibule_types::ClassName;
+use vestibule_types::{ClassName, Glob};
 
 use super::Lint;
 use crate::{
-    Ability, AbilitySet, Class, ClassConfig, Glob, PolicyConfig, Rate, RateKey, Rung, Scope,
-    Standing, Texts,
+    Ability, AbilitySet, Class, ClassConfig, PolicyConfig, Rate, RateKey, Rung, Scope, Standing,
+    Texts,
 };
 
 /// What a guest may send unless it is written otherwise.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{OwnedRoomId, OwnedServerName, RoomId, ServerName, UserId};
-use vestibule_types::limits;
+use vestibule_types::{Glob, limits};
 
 use super::Lint;
 use crate::{
-    FederatedJoin, Glob, GuestsConfig, RoomNames, Scope, ScopeConfig, SpaceConfig, SpaceRule, Texts,
+    FederatedJoin, GuestsConfig, RoomNames, Scope, ScopeConfig, SpaceConfig, SpaceRule, Texts,
 };
 
 impl Lint<'_> {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use vestibule_types::ClassName;
+use vestibule_types::{ClassName, Glob};
 
 use super::Lint;
 use crate::{
-    AliasRules, AliasesConfig, AuditConfig, CapsConfig, Class, Glob, GuestLife, GuestsConfig,
+    AliasRules, AliasesConfig, AuditConfig, CapsConfig, Class, GuestLife, GuestsConfig,
     LastAdminGuard, LeavesScopeConfig, LifeConfig, RoomRulesConfig, Rung, WhenRoomLeavesScope,
     aliases::{LOCALPART, alias_body},
     skeleton::{skeleton, skeleton_glob},

@@ -27,22 +27,28 @@ impl Rooms {
         room_id: &RoomId,
         events: Vec<Verified>,
     ) -> Result<Vec<OwnedEventId>, AppendError> {
-        let by_id: BTreeMap<OwnedEventId, Arc<Pdu>> = events
-            .into_iter()
-            .map(|event| Arc::new(event.into_pdu()))
-            .filter(|pdu| pdu.room_id() == room_id)
-            .map(|pdu| (pdu.event_id().clone(), pdu))
-            .collect();
-        let order = auth_events_first(&by_id);
+        let sorted = sorted(room_id, events);
         let mut left = Vec::new();
-        for ids in order.chunks(OUTLIERS_PER_BATCH_MAX) {
-            let some: Vec<Arc<Pdu>> = ids.iter().filter_map(|id| by_id.get(id).cloned()).collect();
+        for some in sorted.chunks(OUTLIERS_PER_BATCH_MAX) {
+            let some = some.to_vec();
             let (unjudged, _) =
                 self.in_room(room_id, move |room| room.store_in_order(&some)).await?;
             left.extend(unjudged);
         }
         Ok(left)
     }
+}
+
+/// Those of a room, each once and after its auth events.
+fn sorted(room_id: &RoomId, events: Vec<Verified>) -> Vec<Arc<Pdu>> {
+    let by_id: BTreeMap<OwnedEventId, Arc<Pdu>> = events
+        .into_iter()
+        .map(|event| Arc::new(event.into_pdu()))
+        .filter(|pdu| pdu.room_id() == room_id)
+        .map(|pdu| (pdu.event_id().clone(), pdu))
+        .collect();
+    let order = auth_events_first(&by_id);
+    order.iter().filter_map(|id| by_id.get(id).cloned()).collect()
 }
 
 impl RoomTx<'_, '_> {
@@ -53,15 +59,7 @@ impl RoomTx<'_, '_> {
         &mut self,
         events: Vec<Verified>,
     ) -> Result<Vec<OwnedEventId>, AppendError> {
-        let room_id = self.room_id.clone();
-        let by_id: BTreeMap<OwnedEventId, Arc<Pdu>> = events
-            .into_iter()
-            .map(|event| Arc::new(event.into_pdu()))
-            .filter(|pdu| pdu.room_id() == room_id)
-            .map(|pdu| (pdu.event_id().clone(), pdu))
-            .collect();
-        let order = auth_events_first(&by_id);
-        let sorted: Vec<Arc<Pdu>> = order.iter().filter_map(|id| by_id.get(id).cloned()).collect();
+        let sorted = sorted(&self.room_id, events);
         self.store_in_order(&sorted)
     }
 

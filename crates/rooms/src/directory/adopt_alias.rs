@@ -2,13 +2,12 @@
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId};
 use vestibule_policy::{Object, PermitKind, Subject, kind};
-use vestibule_storage::tables::{
-    directory::{ALIAS_BY_NAME, SPACE_APPROVAL, SPACE_EDGE_FIRST, StoredAliasOrigin},
-    policy::POLICY_EPOCH,
+use vestibule_storage::tables::directory::{
+    ALIAS_BY_NAME, SPACE_APPROVAL, SPACE_EDGE_FIRST, StoredAliasOrigin,
 };
 use vestibule_types::{Actor, ClassName};
 
-use super::{DirectoryError, create_alias::denied};
+use super::DirectoryError;
 use crate::{
     RoomTx, Rooms, UnknownRoom,
     ask::{Ask, AskError, Deed, decide_for, subject},
@@ -115,8 +114,7 @@ impl RoomTx<'_, '_> {
         let decision =
             decide_for(&policy, &*self.tx, view.as_ref(), asked).map_err(AskError::from)?;
         let permit = decision.permit::<K>().map_err(AskError::from)?;
-        let epoch = POLICY_EPOCH.get(&*self.tx, (0,)).map_err(AskError::from)?.unwrap_or_default();
-        permit.verify(&by.ask.user_id, object, epoch).map_err(denied)?;
+        self.spend_permit(&by.ask, permit, object)?;
         Ok(())
     }
 }

@@ -2,16 +2,15 @@
 
 use ruma::{OwnedRoomAliasId, OwnedRoomId, RoomAliasId};
 use vestibule_policy::{Object, Permit, kind};
-use vestibule_storage::tables::{
-    directory::{ALIAS_BY_NAME, ALIAS_BY_ROOM, StoredAlias, StoredAliasOrigin},
-    policy::POLICY_EPOCH,
+use vestibule_storage::tables::directory::{
+    ALIAS_BY_NAME, ALIAS_BY_ROOM, StoredAlias, StoredAliasOrigin,
 };
 use vestibule_types::{Actor, limits::ALIASES_PER_ROOM_MAX};
 
 use super::DirectoryError;
 use crate::{
     RoomTx, Rooms,
-    ask::{Ask, AskError, Deed},
+    ask::{Ask, Deed},
 };
 
 impl Rooms {
@@ -43,9 +42,8 @@ impl RoomTx<'_, '_> {
         permit: Permit<kind::CreateAlias>,
         alias: &RoomAliasId,
     ) -> Result<(), DirectoryError> {
-        let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
         let object = Object::alias(alias, &self.room_id);
-        let spent = permit.verify(&ask.user_id, &object, epoch).map_err(denied)?;
+        let spent = self.spend_permit(ask, permit, &object)?;
         if ALIAS_BY_NAME.get(&*self.tx, (alias,))?.is_some() {
             return Err(DirectoryError::Taken);
         }
@@ -76,8 +74,4 @@ impl RoomTx<'_, '_> {
         self.scope_changed(row.created_at)?;
         Ok(())
     }
-}
-
-pub(super) fn denied(mismatch: vestibule_policy::PermitMismatch) -> DirectoryError {
-    DirectoryError::Ask(AskError::Denied(mismatch.into()))
 }

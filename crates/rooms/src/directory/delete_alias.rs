@@ -2,13 +2,10 @@
 
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, RoomAliasId};
 use vestibule_policy::{Object, Permit, kind};
-use vestibule_storage::tables::{
-    directory::{ALIAS_BY_NAME, ALIAS_BY_ROOM},
-    policy::POLICY_EPOCH,
-};
+use vestibule_storage::tables::directory::{ALIAS_BY_NAME, ALIAS_BY_ROOM};
 use vestibule_types::Actor;
 
-use super::{DirectoryError, create_alias::denied};
+use super::DirectoryError;
 use crate::{
     AppendError, RoomTx, Rooms,
     append::{Authority, Draft},
@@ -70,9 +67,8 @@ impl RoomTx<'_, '_> {
         permit: Permit<kind::DeleteAlias>,
         alias: &RoomAliasId,
     ) -> Result<(), DirectoryError> {
-        let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
         let object = Object::alias(alias, &self.room_id);
-        permit.verify(&ask.user_id, &object, epoch).map_err(denied)?;
+        self.spend_permit(ask, permit, &object)?;
         ALIAS_BY_NAME.delete(self.tx, (alias,))?;
         ALIAS_BY_ROOM.delete(self.tx, (&self.room_id, alias))?;
         self.bump_scope_guard()?;

@@ -5,14 +5,11 @@ use vestibule_policy::{Object, Permit, kind};
 use vestibule_state_res::Power;
 use vestibule_storage::{
     StorageError,
-    tables::{
-        directory::{PUBLICATION_BY_ROOM, StoredPublication},
-        policy::POLICY_EPOCH,
-    },
+    tables::directory::{PUBLICATION_BY_ROOM, StoredPublication},
 };
 use vestibule_types::Actor;
 
-use super::{DirectoryError, create_alias::denied};
+use super::DirectoryError;
 use crate::{
     OpenRoom, RoomTx, Rooms,
     append::power_levels,
@@ -36,7 +33,7 @@ impl Rooms {
             if published {
                 return room.publish(&ask, permit);
             }
-            room.spend_publish(&ask, permit)?;
+            room.spend_permit(&ask, permit, &Object::room(&room.room_id))?;
             let no = room.known()?.no;
             PUBLICATION_BY_ROOM.delete(room.tx, (no,))?;
             Ok(())
@@ -65,24 +62,13 @@ impl RoomTx<'_, '_> {
         ask: &Ask,
         permit: Permit<kind::Publish>,
     ) -> Result<(), DirectoryError> {
-        self.spend_publish(ask, permit)?;
+        self.spend_permit(ask, permit, &Object::room(&self.room_id))?;
         let no = self.known()?.no;
         let row = StoredPublication {
             publisher: ask.user_id.clone(),
             published_at: ask.now.get().into(),
         };
         PUBLICATION_BY_ROOM.put(self.tx, (no,), &row)?;
-        Ok(())
-    }
-
-    fn spend_publish(
-        &self,
-        ask: &Ask,
-        permit: Permit<kind::Publish>,
-    ) -> Result<(), DirectoryError> {
-        let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
-        let object = Object::room(&self.room_id);
-        permit.verify(&ask.user_id, &object, epoch).map_err(denied)?;
         Ok(())
     }
 

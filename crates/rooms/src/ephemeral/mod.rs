@@ -7,11 +7,9 @@ mod set_typing;
 mod typing;
 
 use ruma::EventId;
+use vestibule_accounts::spend;
 use vestibule_policy::{Object, Permit, kind};
-use vestibule_storage::{
-    Read, StorageError,
-    tables::{policy::POLICY_EPOCH, room::StoredMembership},
-};
+use vestibule_storage::{Read, StorageError, tables::room::StoredMembership};
 
 pub use self::{
     from_elsewhere::ReceiptElsewhere,
@@ -50,11 +48,7 @@ impl From<StorageError> for NoticeError {
 impl<R: Read> RoomView<'_, R> {
     /// Spends the permit of somebody who must be in the room.
     fn spend_notice(&self, ask: &Ask, permit: Permit<kind::Ephemeral>) -> Result<(), NoticeError> {
-        let epoch = POLICY_EPOCH.get(&self.reader, (0,))?.unwrap_or_default();
-        let here = Object::room(&self.room.room_id);
-        permit
-            .verify(&ask.user_id, &here, epoch)
-            .map_err(|mismatch| AskError::Denied(mismatch.into()))?;
+        spend(&self.reader, permit, &ask.user_id, &Object::room(&self.room.room_id))?;
         let member = self.local_member(&ask.user_id)?;
         let joined = member.is_some_and(|row| row.value.membership == StoredMembership::Join);
         if joined { Ok(()) } else { Err(NoticeError::NotJoined) }

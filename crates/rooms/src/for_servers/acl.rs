@@ -4,11 +4,10 @@
 use moka::sync::Cache;
 use ruma::{RoomId, ServerName};
 use serde_json::{Value, value::RawValue};
-use vestibule_policy::Glob;
 use vestibule_storage::{Read, StorageError};
-use vestibule_types::{EventNo, RoomNo, limits::ACL_ANSWERS_MAX};
+use vestibule_types::{EventNo, Glob, RoomNo, limits::ACL_ANSWERS_MAX};
 
-use crate::{OpenRoom, RoomView, Rooms};
+use crate::{RoomView, Rooms};
 
 /// What a list says about servers: how it is written, without patterns of another case.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,14 +66,9 @@ impl Rooms {
         room_id: &RoomId,
         server: &ServerName,
     ) -> Result<bool, StorageError> {
-        let (rooms, room_id, server) = (self.clone(), room_id.to_owned(), server.to_owned());
-        self.inner
-            .store
-            .read(move |snapshot| match OpenRoom::load(snapshot, &room_id)? {
-                Some(room) => RoomView::new(&rooms, snapshot, &room).acl_allows(&server),
-                None => Ok(true),
-            })
-            .await
+        let server = server.to_owned();
+        let allowed = self.with_view(room_id, move |view| view.acl_allows(&server)).await?;
+        Ok(allowed.unwrap_or(true))
     }
 }
 

@@ -7,7 +7,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{EventNo, limits::INVITED_SCAN_MAX};
 
-use crate::{OpenRoom, RoomView, Rooms, append::membership_of};
+use crate::{RoomView, Rooms, append::membership_of};
 
 impl Rooms {
     /// Whether a server has a joined member in a room, as far as this server knows.
@@ -16,14 +16,9 @@ impl Rooms {
         room_id: &RoomId,
         server: &ServerName,
     ) -> Result<bool, StorageError> {
-        let (rooms, room_id, server) = (self.clone(), room_id.to_owned(), server.to_owned());
-        self.inner
-            .store
-            .read(move |snapshot| match OpenRoom::load(snapshot, &room_id)? {
-                Some(room) => RoomView::new(&rooms, snapshot, &room).has_server(&server),
-                None => Ok(false),
-            })
-            .await
+        let server = server.to_owned();
+        let found = self.with_view(room_id, move |view| view.has_server(&server)).await?;
+        Ok(found.unwrap_or(false))
     }
 
     /// Up to `limit` servers with a joined member in a room, ours among them, by name.
@@ -32,14 +27,8 @@ impl Rooms {
         room_id: &RoomId,
         limit: usize,
     ) -> Result<Vec<OwnedServerName>, StorageError> {
-        let (rooms, room_id) = (self.clone(), room_id.to_owned());
-        self.inner
-            .store
-            .read(move |snapshot| match OpenRoom::load(snapshot, &room_id)? {
-                Some(room) => RoomView::new(&rooms, snapshot, &room).servers(limit),
-                None => Ok(Vec::new()),
-            })
-            .await
+        let found = self.with_view(room_id, move |view| view.servers(limit)).await?;
+        Ok(found.unwrap_or_default())
     }
 }
 

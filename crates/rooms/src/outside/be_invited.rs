@@ -8,7 +8,7 @@ use vestibule_events::{Pdu, Verified, cosign};
 use vestibule_policy::{Denial, kind};
 use vestibule_storage::{
     StorageError,
-    tables::{handshake::OUTSIDE_BY_USER, policy::POLICY_EPOCH, room::StoredMembership},
+    tables::{handshake::OUTSIDE_BY_USER, room::StoredMembership},
 };
 use vestibule_types::limits::OUTSIDE_ROOMS_MAX;
 
@@ -165,9 +165,7 @@ impl RoomTx<'_, '_> {
         };
         let deed = Deed::BeInvited(self.room_id.clone());
         let permit = self.permit::<kind::BeInvited>(ask, &deed)?;
-        let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
-        let here = vestibule_policy::Object::room(&self.room_id);
-        permit.verify(user, &here, epoch).map_err(Denial::from)?;
+        self.spend_permit(ask, permit, &vestibule_policy::Object::room(&self.room_id))?;
         if resident {
             return Ok(());
         }

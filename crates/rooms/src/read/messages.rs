@@ -257,14 +257,14 @@ struct HasUrl {
 pub fn wanted(filter: &RoomEventFilter, event: &LoggedEvent) -> bool {
     let kind = event.pdu.kind();
     let sender = event.pdu.sender();
-    if filter.not_types.iter().any(|pattern| matches(pattern, kind))
+    if filter.not_types.iter().any(|pattern| type_matches(pattern, kind))
         || filter.not_senders.iter().any(|not| not == sender)
         || filter.not_rooms.iter().any(|not| not == event.pdu.room_id())
     {
         return false;
     }
     let of_type =
-        filter.types.as_ref().is_none_or(|types| types.iter().any(|it| matches(it, kind)));
+        filter.types.as_ref().is_none_or(|types| types.iter().any(|it| type_matches(it, kind)));
     let of_sender = filter.senders.as_ref().is_none_or(|all| all.iter().any(|it| it == sender));
     let of_room =
         filter.rooms.as_ref().is_none_or(|all| all.iter().any(|it| it == event.pdu.room_id()));
@@ -277,8 +277,9 @@ pub fn wanted(filter: &RoomEventFilter, event: &LoggedEvent) -> bool {
     of_type && of_sender && of_room && of_url
 }
 
-/// Filters name types with `*` for any run of characters.
-fn matches(pattern: &str, kind: &str) -> bool {
+/// Whether a type fits a pattern of a filter, in which `*` stands for any run of characters.
+#[must_use]
+pub fn type_matches(pattern: &str, kind: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = kind.strip_prefix(first) else { return false };
@@ -300,7 +301,7 @@ fn matches(pattern: &str, kind: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::type_matches;
 
     #[test]
     fn a_star_in_a_type_stands_for_anything() {
@@ -314,7 +315,7 @@ mod tests {
             ("*a*b", "xaxxb", true),
             ("*a*b", "xb", false),
         ] {
-            assert_eq!(matches(pattern, kind), expected, "{pattern} {kind}");
+            assert_eq!(type_matches(pattern, kind), expected, "{pattern} {kind}");
         }
     }
 }

@@ -32,7 +32,7 @@ pub use self::{
     initial_sync::{RoomAccountData, RoomSnapshot},
     joined::JoinedMember,
     members::MembersQuery,
-    messages::{Direction, Messages, MessagesQuery, wanted as filter_wants},
+    messages::{Direction, Messages, MessagesQuery, type_matches, wanted as filter_wants},
     mutual_rooms::{MutualRooms, MutualRoomsError},
     relations::{Relations, RelationsQuery},
     room_summary::RoomPreview,

@@ -5,11 +5,8 @@ use vestibule_events::Pdu;
 use vestibule_policy::{Object, Permit, RoomKind, kind};
 use vestibule_storage::{
     StorageError,
-    tables::{
-        directory::{
-            ALIAS_BY_NAME, ALIAS_BY_ROOM, PUBLICATION_BY_ROOM, SCOPE_GUARD, StoredAliasOrigin,
-        },
-        policy::POLICY_EPOCH,
+    tables::directory::{
+        ALIAS_BY_NAME, ALIAS_BY_ROOM, PUBLICATION_BY_ROOM, SCOPE_GUARD, StoredAliasOrigin,
     },
 };
 use vestibule_types::RoomNo;
@@ -145,7 +142,6 @@ impl RoomTx<'_, '_> {
         aliases: &[OwnedRoomAliasId],
         (old_id, new_id): (&RoomId, &RoomId),
     ) -> Result<bool, StorageError> {
-        let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
         let mut moved = false;
         for alias in aliases {
             let Some(mut row) = ALIAS_BY_NAME.get(&*self.tx, (alias,))? else { continue };
@@ -155,7 +151,11 @@ impl RoomTx<'_, '_> {
             let deed = Deed::MoveAlias(alias.clone(), new_id.to_owned());
             let Ok(permit) = self.decide(ask, &deed)?.permit::<kind::MoveAlias>() else { continue };
             let object = Object::alias(alias, new_id);
-            let Ok(spent) = permit.verify(&ask.user_id, &object, epoch) else { continue };
+            let spent = match self.spend_permit(ask, permit, &object) {
+                Ok(spent) => spent,
+                Err(crate::AskError::Denied(_)) => continue,
+                Err(crate::AskError::Storage(error)) => return Err(error),
+            };
             row.room_id = new_id.to_owned();
             row.origin = StoredAliasOrigin::Upgrade;
             row.creator_class = spent.class;

@@ -13,9 +13,8 @@ use vestibule_types::Actor;
 use super::is_worth_another;
 use crate::{
     Answer, ElsewhereError, Handshake, Join, MembershipError, Prepared, Rooms, UnknownRoom, Wanted,
-    ask::{Afar, Ask, AskError, Deed, name_suffix, subject},
+    ask::{Afar, Ask, AskError, Deed, subject},
     import::{Arrival, ImportError, Imported},
-    membership::{member_content, put_profile},
 };
 
 impl Rooms {
@@ -136,17 +135,8 @@ impl Rooms {
     ) -> Result<Arc<vestibule_events::Pdu>, MembershipError> {
         let decision = self.decided(ask, &Deed::Join(command.room_id.clone())).await?;
         let permit = decision.permit::<kind::Join>().map_err(AskError::Denied)?;
-        let mut content = member_content(Wanted::Join.as_str(), command.reason.as_deref());
-        let suffix = name_suffix(permit.obligations()).map(ToOwned::to_owned);
-        let user = ask.user_id.clone();
-        let content = self
-            .inner
-            .store
-            .read::<_, MembershipError, _>(move |snapshot| {
-                put_profile(snapshot, &mut content, &user, suffix.as_deref())?;
-                Ok(content)
-            })
-            .await?;
+        let (wanted, reason) = (Wanted::Join, command.reason.as_deref());
+        let content = self.content_abroad(ask, (wanted, reason), permit.obligations()).await?;
         let whose = (&*command.room_id, &*ask.user_id, Wanted::Join);
         self.sign_prepared(whose, prepared, content)
     }

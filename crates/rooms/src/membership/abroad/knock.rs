@@ -6,15 +6,14 @@ use ruma::OwnedServerName;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use vestibule_events::Pdu;
-use vestibule_policy::{Denial, Object, kind};
-use vestibule_storage::tables::{policy::POLICY_EPOCH, room::StoredMembership};
+use vestibule_policy::{Object, kind};
+use vestibule_storage::tables::room::StoredMembership;
 use vestibule_types::{Actor, limits::STRIPPED_STATE_MAX};
 
 use super::is_worth_another;
 use crate::{
     Answer, ElsewhereError, Handshake, Knock, MembershipError, RoomTx, Rooms, UnknownRoom, Wanted,
-    ask::{Afar, Ask, AskError, Deed, name_suffix},
-    membership::{member_content, put_profile},
+    ask::{Afar, Ask, AskError, Deed},
     outside::Outside,
 };
 
@@ -66,17 +65,8 @@ impl Rooms {
         let deed = Deed::Knock(command.room_id.clone());
         let decision = self.decide_now(ask.clone(), deed).await?;
         decision.allowed().map_err(AskError::Denied)?;
-        let suffix = name_suffix(decision.obligations()).map(ToOwned::to_owned);
-        let mut content = member_content(Wanted::Knock.as_str(), command.reason.as_deref());
-        let user = ask.user_id.clone();
-        let content = self
-            .inner
-            .store
-            .read::<_, MembershipError, _>(move |snapshot| {
-                put_profile(snapshot, &mut content, &user, suffix.as_deref())?;
-                Ok(content)
-            })
-            .await?;
+        let (wanted, reason) = (Wanted::Knock, command.reason.as_deref());
+        let content = self.content_abroad(ask, (wanted, reason), decision.obligations()).await?;
         let whose = (&*command.room_id, &*ask.user_id, Wanted::Knock);
         let knock = self.sign_prepared(whose, prepared, content)?;
         let answer = self.elsewhere().hand_in(server, Wanted::Knock, &knock).await?;
@@ -100,9 +90,7 @@ impl RoomTx<'_, '_> {
     ) -> Result<(), MembershipError> {
         let user = &ask.user_id;
         let permit = self.permit::<kind::Knock>(ask, &Deed::Knock(self.room_id.clone()))?;
-        let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
-        let here = Object::room(&self.room_id);
-        permit.verify(user, &here, epoch).map_err(|it| AskError::Denied(Denial::from(it)))?;
+        self.spend_permit(ask, permit, &Object::room(&self.room_id))?;
         let outside = Outside {
             membership: StoredMembership::Knock,
             event: knock,

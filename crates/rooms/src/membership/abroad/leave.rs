@@ -7,11 +7,8 @@ use std::sync::Arc;
 
 use ruma::{OwnedServerName, RoomId};
 use vestibule_events::{EventBuilder, Pdu, RoomVersion};
-use vestibule_policy::{Denial, Object, kind};
-use vestibule_storage::{
-    StorageError,
-    tables::{policy::POLICY_EPOCH, room::StoredMembership},
-};
+use vestibule_policy::{Object, kind};
+use vestibule_storage::{StorageError, tables::room::StoredMembership};
 use vestibule_types::Actor;
 
 use super::tell_leave::UntoldLeave;
@@ -169,9 +166,7 @@ impl RoomTx<'_, '_> {
     fn left_outside(&mut self, ask: &Ask, left: &Pdu) -> Result<(), MembershipError> {
         let user = &ask.user_id;
         let permit = self.permit::<kind::Leave>(ask, &Deed::Leave(self.room_id.clone()))?;
-        let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
-        let here = Object::room(&self.room_id);
-        permit.verify(user, &here, epoch).map_err(|it| AskError::Denied(Denial::from(it)))?;
+        self.spend_permit(ask, permit, &Object::room(&self.room_id))?;
         let row = self.outside(user)?.map(|row| row.value);
         let (stripped, via) = row.map(|row| (row.stripped, row.via)).unwrap_or_default();
         let membership = StoredMembership::Leave;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use ruma::{CanonicalJsonObject, RoomId, UserId};
 use tokio::sync::oneshot;
 use vestibule_events::{EventBuilder, Pdu};
+use vestibule_policy::Obligation;
 use vestibule_storage::StorageError;
 
 pub use self::knock::pruned_state;
@@ -23,22 +24,20 @@ pub(crate) use self::{
     turn::Turns,
     undo::{UNDO_JOIN, UndoJoin},
 };
-use super::MembershipError;
-use crate::{AppendError, ElsewhereError, OpenRoom, Prepared, RoomView, Rooms, Wanted};
+use super::{MembershipError, member_content, put_profile};
+use crate::{
+    AppendError, ElsewhereError, Prepared, Rooms, Wanted,
+    ask::{Ask, name_suffix},
+};
 
 impl Rooms {
     /// Whether a membership in a room is changed here: a user of ours is joined, or nobody is any
     /// more, anywhere. Otherwise what is stored of the room, if anything, is out of date.
     pub(crate) async fn is_here(&self, room_id: &RoomId) -> Result<bool, StorageError> {
-        let (rooms, room_id) = (self.clone(), room_id.to_owned());
-        self.inner
-            .store
-            .read(move |snapshot| {
-                let Some(room) = OpenRoom::load(snapshot, &room_id)? else { return Ok(false) };
-                let view = RoomView::new(&rooms, snapshot, &room);
-                Ok(view.is_resident()? || view.servers(1)?.is_empty())
-            })
-            .await
+        let here = self.with_view(room_id, |view| {
+            Ok::<_, StorageError>(view.is_resident()? || view.servers(1)?.is_empty())
+        });
+        Ok(here.await?.unwrap_or(false))
     }
 
     /// Whether a room may be on its way here: somebody of ours has a handshake under way for it.
@@ -65,6 +64,24 @@ impl Rooms {
         };
         self.inner.env.spawner.spawn("rooms.handshake", Box::pin(handshake));
         told.await.unwrap_or_else(|_| Err(StorageError::Closed.into()))
+    }
+
+    /// The content of a membership elsewhere, with the user's profile as the decision obliges to.
+    async fn content_abroad(
+        &self,
+        ask: &Ask,
+        (wanted, reason): (Wanted, Option<&str>),
+        obligations: &[Obligation],
+    ) -> Result<CanonicalJsonObject, StorageError> {
+        let mut content = member_content(wanted.as_str(), reason);
+        let (user, suffix) = (ask.user_id.clone(), name_suffix(obligations).map(str::to_owned));
+        self.inner
+            .store
+            .read(move |snapshot| {
+                put_profile(snapshot, &mut content, &user, suffix.as_deref())?;
+                Ok(content)
+            })
+            .await
     }
 
     /// Builds and signs the membership that was laid out for us.

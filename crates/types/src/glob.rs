@@ -1,4 +1,4 @@
-//! Patterns with `*` and `?`, as they are written for aliases, event types and names.
+//! Patterns with `*` and `?`, as they are written for aliases, event types, names and servers.
 
 use std::fmt;
 
