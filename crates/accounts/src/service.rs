@@ -73,8 +73,8 @@ pub(crate) struct Throttles {
     pub(crate) mails_of_address: Throttle,
 }
 
-/// Whether two people share a room that lies in the first one's scope. Rooms know; the server
-/// plugs the answer in.
+/// What is to be known of people in rooms: whether two share one that lies in the first one's scope. Rooms
+/// know; the server plugs the answers in.
 pub trait Acquaintance: Send + Sync + 'static {
     /// Whether `user` and `other` do.
     fn share_room<'a>(
@@ -89,6 +89,9 @@ pub trait Acquaintance: Send + Sync + 'static {
         user: &'a UserId,
         server: &'a ServerName,
     ) -> BoxFuture<'a, Result<bool, StorageError>>;
+
+    /// Whether `user` is or was in a room.
+    fn was_in_a_room<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<bool, StorageError>>;
 }
 
 impl fmt::Debug for Accounts {

@@ -4,7 +4,7 @@ use ruma::{OwnedUserId, ServerName, UserId};
 use vestibule_types::limits;
 
 /// Names with this prefix are the server's to give, to guests.
-pub const GUEST_PREFIX: &str = "guest-";
+pub use vestibule_policy::GUEST_LOCALPART_PREFIX as GUEST_PREFIX;
 
 /// The localpart of the server's own user.
 pub const SYSTEM_LOCALPART: &str = "vestibule";

@@ -1,7 +1,7 @@
 //! Who may create, delete and move an alias, and which alias opens a door.
 
 use ruma::{OwnedRoomAliasId, RoomAliasId, UserId};
-use vestibule_types::{ClassName, Glob};
+use vestibule_types::Glob;
 
 use crate::{
     AliasFact, AliasOrigin, Class, Facts, Policy, Reason, Rung, Standing, skeleton::skeleton,
@@ -177,12 +177,6 @@ impl Policy {
             return Ok("the account made it; its class is recorded anew");
         }
         Err((Reason::AliasClassTooLow, "a class as high as aliases.create"))
-    }
-
-    /// Whether a class, were it the one to make an alias, could open a door with it.
-    #[must_use]
-    pub fn class_opens_doors(&self, class: &ClassName) -> bool {
-        self.class(class).is_some_and(|class| class.at_least(self.aliases.create))
     }
 }
 

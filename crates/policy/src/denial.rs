@@ -50,14 +50,10 @@ reasons! {
     AccountDeactivated = "account_deactivated", "This account has been deactivated";
     /// The name, or one that looks like it, is protected.
     NameProtected = "name_protected", "This name is reserved";
-    /// The localpart is reserved.
-    LocalpartReserved = "localpart_reserved", "This user name is reserved";
     /// A guest may not be given more than a guest-derived class.
     GuestStaysGuest = "guest_stays_guest", "A guest account cannot be given this class";
     /// The class cannot be assigned.
     ClassUnassignable = "class_unassignable", "This class cannot be assigned";
-    /// Application services may not act as guests.
-    MasqueradeRefused = "masquerade_refused", "An application service cannot act as this account";
     /// A fact the rules need was not handed in.
     FactsMissing = "facts_missing", "This request could not be checked";
     /// The room is on the `never` list.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId};
 use serde::{Deserialize, Serialize};
 use vestibule_types::ClassName;
 
@@ -57,8 +57,6 @@ pub struct RoomFacts {
     /// What the walks of the policy's spaces found about this room: one entry for each space of
     /// the subject's class.
     pub spaces: Vec<SpaceFact>,
-    /// A guest link the subject redeemed for this room.
-    pub grant: Option<GrantFact>,
     /// Whether a local member is joined whose class hosts (see [`crate::Policy::is_host`]).
     pub has_host: Option<bool>,
     /// Whether such a member is or was in the room. One that was not, only guests brought us into.
@@ -84,7 +82,6 @@ impl RoomFacts {
             world_readable: None,
             aliases: Vec::new(),
             spaces: Vec::new(),
-            grant: None,
             has_host: None,
             was_hosted: None,
             residency: Residency::Resident,
@@ -131,15 +128,6 @@ pub enum AliasOrigin {
     Appservice,
     /// It followed a room upgrade.
     Moved,
-}
-
-/// A redeemed guest link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GrantFact {
-    /// The one room it is for.
-    pub room_id: OwnedRoomId,
-    /// When it ends.
-    pub expires_at: MilliSecondsSinceUnixEpoch,
 }
 
 /// What the walk of one space found about a room.
@@ -244,11 +232,5 @@ impl Pins {
     #[must_use]
     pub fn ever_pointed(&self, alias: &ruma::RoomAliasId, room: &RoomId) -> bool {
         self.never.get(alias).is_some_and(|rooms| rooms.contains(room))
-    }
-
-    /// Whether a forbidden alias was resolved at least once.
-    #[must_use]
-    pub fn never_is_resolved(&self, alias: &ruma::RoomAliasId) -> bool {
-        self.never.contains_key(alias)
     }
 }

@@ -1,9 +1,9 @@
 //! Names people show: the server's suffix, protected names, reserved localparts.
 
-use ruma::{ServerName, UserId};
+use ruma::ServerName;
 use vestibule_types::ClassName;
 
-use crate::{Denial, Policy, Reason, Subject, skeleton::skeleton};
+use crate::{Policy, skeleton::skeleton};
 
 /// What every guest's localpart begins with. Reserved against everybody else.
 pub const GUEST_LOCALPART_PREFIX: &str = "guest-";
@@ -69,34 +69,6 @@ impl Policy {
         let bare = without_suffix(name, class.name_suffix.as_deref().unwrap_or_default());
         self.names.protects(bare) || self.names.protects(name) || looks_like_a_user_id(bare)
     }
-
-    /// Whether somebody may register this localpart. `upgrading` is the guest whose own token was
-    /// shown: it may keep its own name and no other reserved one.
-    pub fn may_register(&self, localpart: &str, upgrading: Option<&UserId>) -> Result<(), Denial> {
-        let own = upgrading.is_some_and(|guest| guest.localpart() == localpart);
-        if is_reserved_localpart(localpart) && !own {
-            let what = "another name, or upgrading the guest of that name with its own token";
-            return Err(Denial::new(Reason::LocalpartReserved, false, what));
-        }
-        Ok(())
-    }
-
-    /// Whether an application service may act as this account, in whose namespace it lies.
-    pub fn may_masquerade(&self, target: &Subject) -> Result<(), Denial> {
-        let refused = target.is_spec_guest
-            || self.class(&target.class).is_none_or(crate::Class::is_guest_like)
-            || target.class.as_str() == ClassName::SYSTEM;
-        if refused {
-            let what = "an account that is neither a guest nor the server's own";
-            return Err(Denial::new(Reason::MasqueradeRefused, false, what));
-        }
-        Ok(())
-    }
-}
-
-/// Whether only the server itself may make accounts of that name.
-fn is_reserved_localpart(localpart: &str) -> bool {
-    localpart.to_lowercase().starts_with(GUEST_LOCALPART_PREFIX)
 }
 
 /// `@somebody:server` as a display name passes for that somebody.

@@ -207,18 +207,6 @@ impl Policy {
         self.guests.life
     }
 
-    /// How many guests there may be.
-    #[must_use]
-    pub fn guest_caps(&self) -> &CapsConfig {
-        &self.guests.caps
-    }
-
-    /// Whether the room directory is shown without login.
-    #[must_use]
-    pub fn directory_visible_without_login(&self) -> bool {
-        self.directory_without_login
-    }
-
     /// Whether the room directory is shown to other servers.
     #[must_use]
     pub fn directory_visible_to_servers(&self) -> bool {
@@ -236,12 +224,6 @@ impl Policy {
     #[must_use]
     pub fn audits_denials(&self) -> bool {
         self.audit_denials
-    }
-
-    /// Whether ceiling, scope and caps only write down what they would refuse.
-    #[must_use]
-    pub fn only_observes(&self) -> bool {
-        self.observe
     }
 
     /// The aliases that some class's `list` names: pin each when it is first resolved.

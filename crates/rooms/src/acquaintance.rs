@@ -1,10 +1,10 @@
-//! Who knows whom: sharing a room that lies in the asker's scope.
+//! Who knows whom: sharing a room that lies in the asker's scope; and who was in a room at all.
 
 use ruma::{ServerName, UserId};
 use vestibule_accounts::Acquaintance;
 use vestibule_policy::RateFact;
 use vestibule_storage::{
-    StorageError,
+    Snapshot, StorageError,
     tables::{
         device_list::JOINED_ROOM_BY_USER,
         room::{ROOM_BY_MEMBER, SERVER_BY_ROOM, StoredMembership},
@@ -81,6 +81,20 @@ impl Acquaintance for Rooms {
                     Ok(false)
                 })
                 .await
+        })
+    }
+
+    fn was_in_a_room<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<bool, StorageError>> {
+        let user = user.to_owned();
+        Box::pin(async move {
+            let read = move |snapshot: &Snapshot<'_>| {
+                let rooms = ROOM_BY_MEMBER.scan(snapshot, (&user,), SHARED_ROOMS_SCAN_MAX)?;
+                let was_in = |membership| {
+                    matches!(membership, StoredMembership::Join | StoredMembership::Leave)
+                };
+                Ok(rooms.into_iter().any(|(_, row)| was_in(row.value.membership)))
+            };
+            self.inner.store.read(read).await
         })
     }
 }

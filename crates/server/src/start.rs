@@ -127,6 +127,7 @@ async fn assemble(
     let open = house.accounts.config().registration.mode == RegistrationMode::Open;
     let swept = (house.rooms.clone(), open);
     let kept = sweep::Kept {
+        accounts: house.accounts.clone(),
         media: house.media.clone(),
         remote_keep: config.media.remote_keep.map(vestibule_config::Period::duration),
     };

@@ -1,10 +1,12 @@
-//! What is looked at again after the policy changed, and every hour: members out of scope, names
-//! the policy pins, transaction ids nobody will repeat, files that are not kept for ever.
+//! What is looked at again after the policy changed, when something is due, and every hour: guests whose time is
+//! over, members out of scope, names the policy pins, transaction ids nobody will repeat, files that are not kept
+//! for ever.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use tracing::{error, warn};
+use vestibule_accounts::Accounts;
 use vestibule_media::Media;
 use vestibule_rooms::Rooms;
 use vestibule_types::Environment;
@@ -14,14 +16,23 @@ const EVERY_MS: u64 = 3_600_000;
 /// The shortest pause between two sweeps.
 const PAUSE_MS: u64 = 1_000;
 
-/// Files that are not kept for ever.
+/// What is not kept for ever: guests and files.
 pub(crate) struct Kept {
+    pub(crate) accounts: Accounts,
     pub(crate) media: Media,
     /// How long copies of files of other servers are kept.
     pub(crate) remote_keep: Option<Duration>,
 }
 
 impl Kept {
+    /// Ends guests whose time is over. Returns when the next one is due.
+    async fn expire_guests(&self) -> Option<u64> {
+        self.accounts.expire_guests().await.unwrap_or_else(|cause| {
+            error!(cause = &cause as &dyn Error, "guests whose time is over could not be ended");
+            None
+        })
+    }
+
     /// Takes away what need not be kept any more.
     async fn purge(&self, now: u64) {
         let before = self
@@ -52,6 +63,7 @@ pub(crate) fn start(
                 kept.purge(now).await;
                 purge_due = now.saturating_add(EVERY_MS);
             }
+            let guests = kept.expire_guests().await;
             let next = match rooms.sweep_all().await {
                 Ok(next) => next,
                 Err(cause) => {
@@ -62,6 +74,7 @@ pub(crate) fn start(
                     None
                 }
             };
+            let next = next.into_iter().chain(guests).min();
             let pause = next.map_or(EVERY_MS, |due| due.saturating_sub(now));
             let pause = Duration::from_millis(pause.clamp(PAUSE_MS, EVERY_MS));
             tokio::select! {

@@ -46,8 +46,8 @@ impl Actor {
 
     /// The same caller, coming from this address (as established behind trusted proxies).
     #[must_use]
-    pub fn at_address(mut self, address: IpAddr) -> Self {
-        self.address = Some(address);
+    pub fn at_address(mut self, address: Option<IpAddr>) -> Self {
+        self.address = address;
         self
     }
 

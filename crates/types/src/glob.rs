@@ -48,12 +48,6 @@ impl Glob {
         &self.text
     }
 
-    /// Whether the pattern holds no wildcard.
-    #[must_use]
-    pub fn is_literal(&self) -> bool {
-        self.parts.iter().all(|part| matches!(part, Part::Just(_)))
-    }
-
     /// Whether the whole text matches. Takes time linear in text × pattern at worst.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

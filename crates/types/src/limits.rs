@@ -236,6 +236,9 @@ pub const CHECK_PROBLEMS_MAX: usize = 100;
 /// Guests looked at to count those of a room; a cap above this cannot be told from it.
 pub const GUESTS_PER_ROOM_MAX: usize = 10_000;
 
+/// Guests looked at with one read when those whose time is over are looked for.
+pub const GUESTS_PER_LOOK: usize = 500;
+
 /// Rooms one user can be in.
 pub const JOINED_ROOMS_MAX: usize = 100_000;
 

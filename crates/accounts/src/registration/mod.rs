@@ -2,6 +2,7 @@
 
 mod available;
 mod create;
+mod expire_guests;
 mod guest;
 mod guest_tally;
 mod register;

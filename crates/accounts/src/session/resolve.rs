@@ -57,9 +57,10 @@ impl Accounts {
         seen: Sighting<'_>,
     ) -> Result<Resolved, StorageError> {
         let (digest, now) = (token::digest(token), self.0.now_ms());
-        let found = match self.0.store.glance(|read| look_up(read, digest, now))? {
+        let address = seen.address.filter(|ip| !ip.is_unspecified());
+        let found = match self.0.store.glance(|read| look_up(read, digest, (now, address)))? {
             Some(found) => found,
-            None => self.0.store.read(move |read| look_up(read, digest, now)).await?,
+            None => self.0.store.read(move |read| look_up(read, digest, (now, address))).await?,
         };
         let Some((resolved, session)) = found else { return Ok(Resolved::Unknown) };
         if resolved == Resolved::Expired {
@@ -95,7 +96,7 @@ impl Accounts {
 fn look_up(
     read: &impl Read,
     digest: TokenDigest,
-    now: u64,
+    (now, address): (u64, Option<IpAddr>),
 ) -> Result<Option<(Resolved, StoredSession)>, StorageError> {
     let Some(session) = SESSION_BY_TOKEN.get(read, (digest,))? else { return Ok(None) };
     let Some(account) = facts::account(read, &session.user_id)? else { return Ok(None) };
@@ -108,7 +109,8 @@ fn look_up(
         account.class,
         Credential::StoredSession,
     )
-    .in_session(digest.0);
+    .in_session(digest.0)
+    .at_address(address);
     let resolved = match account.state {
         StoredAccountState::Active => Resolved::Active(actor),
         StoredAccountState::Suspended => Resolved::Suspended(actor),

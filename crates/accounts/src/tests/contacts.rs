@@ -83,10 +83,7 @@ async fn rows(house: &House) -> ([usize; 4], [u64; 2]) {
             MAIL_BY_DUE.scan(read, (), 100)?.len(),
         ];
         let count = VALIDATION_COUNT.get(read, (0,))?.unwrap_or_default();
-        Ok::<_, vestibule_storage::StorageError>((
-            rows,
-            [count, MAIL_COUNT.get(read, (0,))?.unwrap_or_default()],
-        ))
+        Ok::<_, StorageError>((rows, [count, MAIL_COUNT.get(read, (0,))?.unwrap_or_default()]))
     });
     counted.await.unwrap()
 }

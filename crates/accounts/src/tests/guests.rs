@@ -1,5 +1,7 @@
 //! People without an account.
 
+use std::time::Duration;
+
 use vestibule_policy::DenialKind;
 use vestibule_storage::tables::{account::GUESTS_LIVE, user_data::PROFILE_FIELD};
 
@@ -81,7 +83,7 @@ async fn the_day_of_an_address_is_counted_though_guests_go() {
         house.accounts.deactivate_account(&guest.user_id, true).await.unwrap();
     }
     assert_eq!(denial(house.guest_from(PEER).await).1, "cap_per_ip_per_day");
-    house.time.clock.advance(std::time::Duration::from_hours(24));
+    house.time.clock.advance(Duration::from_hours(24));
     house.guest().await;
 }
 
@@ -96,7 +98,7 @@ async fn the_server_holds_so_many_guests_and_makes_so_many_a_minute() {
     house.guest().await;
     let refused = house.guest_from("203.0.113.9".parse().unwrap()).await;
     assert_eq!(denial(refused).1, "cap_new_per_minute");
-    house.time.clock.advance(std::time::Duration::from_mins(1));
+    house.time.clock.advance(Duration::from_mins(1));
     house.guest_from("203.0.113.9".parse().unwrap()).await.unwrap();
 }
 
@@ -123,7 +125,7 @@ async fn a_guest_becomes_an_account_under_its_own_name() {
         let house = house_with(slots, |_| {}, |_| {});
         let guest = house.guest().await;
         let localpart = guest.user_id.localpart().to_owned();
-        house.time.clock.advance(std::time::Duration::from_mins(1));
+        house.time.clock.advance(Duration::from_mins(1));
         let command = upgrade(&guest, Some(&localpart));
         let account = house.accounts.register(command).await.unwrap();
         assert_eq!(account.user_id, guest.user_id);
@@ -229,4 +231,56 @@ async fn futures(house: &House, count: usize) -> Vec<Result<Registered, Register
         });
     }
     tasks.join_all().await
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
+#[tokio::test]
+async fn a_guest_that_never_joined_ends_and_gives_its_place_back() {
+    for slots in [1, 3] {
+        let house = house_with(slots, |policy| policy.guests.caps.per_ip = 1, |_| {});
+        let known = Known { to: "", near: "", joined: false };
+        house.accounts.set_acquaintance(Arc::new(known));
+        let token = house.guest().await.session.unwrap().access_token;
+        let born = house.time.environment.now_ms();
+        assert_eq!(house.accounts.expire_guests().await.unwrap(), Some(born + 3_600_000));
+        assert!(matches!(house.resolve(&token).await, Resolved::Active(_)));
+
+        house.time.clock.advance(HOUR);
+        assert_eq!(house.accounts.expire_guests().await.unwrap(), None);
+        assert!(matches!(house.resolve(&token).await, Resolved::Unknown));
+        assert_eq!(live(&house).await, 0);
+        house.guest().await;
+    }
+}
+
+#[tokio::test]
+async fn a_guest_in_a_room_lasts_while_it_is_heard_of_but_not_for_ever() {
+    let house = house();
+    let known = Known { to: "", near: "", joined: true };
+    house.accounts.set_acquaintance(Arc::new(known));
+    let active = house.guest().await;
+    let idle = house.guest().await;
+    let token = active.session.unwrap().access_token;
+    for _ in 0..23 {
+        house.time.clock.advance(HOUR);
+        house.resolve(&token).await;
+    }
+    house.accounts.flush_sightings().await.unwrap();
+    house.accounts.expire_guests().await.unwrap();
+    assert_eq!(live(&house).await, 2);
+
+    house.time.clock.advance(HOUR);
+    house.accounts.expire_guests().await.unwrap();
+    assert_eq!(live(&house).await, 1, "who was silent for a day is gone");
+    let user_id = idle.user_id.clone();
+    let row = house.store.read(move |read| facts::account(read, &user_id)).await.unwrap().unwrap();
+    assert!(row.erased);
+
+    for _ in 0..6 * 24 {
+        house.time.clock.advance(HOUR);
+        house.resolve(&token).await;
+    }
+    assert_eq!(house.accounts.expire_guests().await.unwrap(), None, "nobody lasts over a week");
+    assert_eq!(live(&house).await, 0);
 }

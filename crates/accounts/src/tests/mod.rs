@@ -15,16 +15,16 @@ use std::{
     sync::Arc,
 };
 
-use ruma::{OwnedUserId, server_name};
+use ruma::{OwnedUserId, ServerName, UserId, server_name};
 use vestibule_policy::{ClassConfig, PolicyConfig, PolicyHandle, RateBuckets, compile};
-use vestibule_storage::{InlineExecutor, Store, jobs};
+use vestibule_storage::{InlineExecutor, StorageError, Store, jobs};
 use vestibule_testkit::{TestEnvironment, environment, memory_store};
-use vestibule_types::{Actor, ClassName, Secret};
+use vestibule_types::{Actor, BoxFuture, ClassName, Secret};
 
 use crate::{
-    Accounts, AccountsConfig, AccountsParts, Assigner, Attempt, CreateAccount, LogIn, LogInProof,
-    Named, NewSession, Proof, Register, RegisterError, Registered, RegistrationMode, Resolved,
-    Restrain, RestrainError, Restraint, Sighting, UiaError,
+    Accounts, AccountsConfig, AccountsParts, Acquaintance, Assigner, Attempt, CreateAccount, LogIn,
+    LogInProof, Named, NewSession, Proof, Register, RegisterError, Registered, RegistrationMode,
+    Resolved, Restrain, RestrainError, Restraint, Sighting, UiaError,
 };
 
 /// Somewhere on the internet.
@@ -54,6 +54,36 @@ pub(crate) fn policy_config() -> PolicyConfig {
         },
     );
     config
+}
+
+/// What is known of everybody: the one they share a room with, the server that is in a room with them, and
+/// whether they were in one.
+pub(crate) struct Known {
+    pub(crate) to: &'static str,
+    pub(crate) near: &'static str,
+    pub(crate) joined: bool,
+}
+
+impl Acquaintance for Known {
+    fn share_room<'a>(
+        &'a self,
+        _: &'a UserId,
+        other: &'a UserId,
+    ) -> BoxFuture<'a, Result<bool, StorageError>> {
+        Box::pin(std::future::ready(Ok(other.localpart() == self.to)))
+    }
+
+    fn share_room_with_server<'a>(
+        &'a self,
+        _: &'a UserId,
+        server: &'a ServerName,
+    ) -> BoxFuture<'a, Result<bool, StorageError>> {
+        Box::pin(std::future::ready(Ok(server == self.near)))
+    }
+
+    fn was_in_a_room<'a>(&'a self, _: &'a UserId) -> BoxFuture<'a, Result<bool, StorageError>> {
+        Box::pin(std::future::ready(Ok(self.joined)))
+    }
 }
 
 pub(crate) fn house() -> House {

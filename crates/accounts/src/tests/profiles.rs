@@ -128,27 +128,6 @@ async fn somebody_elses_profile_is_not_changed_and_an_unknown_one_not_shown() {
 
 #[tokio::test]
 async fn a_guest_sees_only_those_it_shares_a_room_with() {
-    use vestibule_types::BoxFuture;
-
-    struct OnlyBob;
-    impl crate::Acquaintance for OnlyBob {
-        fn share_room<'a>(
-            &'a self,
-            _user: &'a ruma::UserId,
-            other: &'a ruma::UserId,
-        ) -> BoxFuture<'a, Result<bool, crate::StorageError>> {
-            Box::pin(std::future::ready(Ok(other.localpart() == "bob")))
-        }
-
-        fn share_room_with_server<'a>(
-            &'a self,
-            _user: &'a ruma::UserId,
-            _server: &'a ruma::ServerName,
-        ) -> BoxFuture<'a, Result<bool, crate::StorageError>> {
-            Box::pin(std::future::ready(Ok(false)))
-        }
-    }
-
     let house = house();
     let guest = house.guest().await;
     let actor = house.actor(&guest.session.unwrap()).await;
@@ -156,7 +135,7 @@ async fn a_guest_sees_only_those_it_shares_a_room_with() {
     let bob = house.create("bob", "member").await;
     let refused = house.accounts.profile(Some(&actor), &bob, None).await;
     assert!(matches!(refused, Err(LookUpProfileError::Denied(_))), "unknown counts as no");
-    house.accounts.set_acquaintance(Arc::new(OnlyBob));
+    house.accounts.set_acquaintance(Arc::new(Known { to: "bob", near: "", joined: true }));
     house.accounts.profile(Some(&actor), &bob, None).await.unwrap();
     house.accounts.profile(Some(&actor), actor.user_id(), None).await.unwrap();
     let refused = house.accounts.profile(Some(&actor), &alice, None).await;
@@ -165,29 +144,8 @@ async fn a_guest_sees_only_those_it_shares_a_room_with() {
 
 #[tokio::test]
 async fn a_server_sees_guests_only_where_it_is_in_a_room_with_them() {
-    use vestibule_types::BoxFuture;
-
-    struct WithNear;
-    impl crate::Acquaintance for WithNear {
-        fn share_room<'a>(
-            &'a self,
-            _user: &'a ruma::UserId,
-            _other: &'a ruma::UserId,
-        ) -> BoxFuture<'a, Result<bool, crate::StorageError>> {
-            Box::pin(std::future::ready(Ok(false)))
-        }
-
-        fn share_room_with_server<'a>(
-            &'a self,
-            _user: &'a ruma::UserId,
-            server: &'a ruma::ServerName,
-        ) -> BoxFuture<'a, Result<bool, crate::StorageError>> {
-            Box::pin(std::future::ready(Ok(server == "near.example")))
-        }
-    }
-
     let house = house();
-    house.accounts.set_acquaintance(Arc::new(WithNear));
+    house.accounts.set_acquaintance(Arc::new(Known { to: "", near: "near.example", joined: true }));
     let guest = house.guest().await;
     let actor = house.actor(&guest.session.unwrap()).await;
     set(&house, &actor, "displayname", "Visitor").await.unwrap();

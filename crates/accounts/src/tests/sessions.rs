@@ -293,7 +293,7 @@ async fn an_account_holds_a_bounded_number_of_devices() {
                         &device,
                     )?;
                 }
-                Ok::<_, vestibule_storage::StorageError>(())
+                Ok::<_, StorageError>(())
             }
         })
         .await
@@ -314,7 +314,7 @@ async fn a_device_cannot_have_the_name_of_a_cross_signing_key() {
     let owner = user.clone();
     house
         .store
-        .write::<_, crate::StorageError, _>(slot, move |tx| {
+        .write::<_, StorageError, _>(slot, move |tx| {
             CROSS_SIGNING_KEY.put(tx, (&owner, SELF_SIGNING), &row)
         })
         .await

@@ -95,7 +95,7 @@ async fn followers_find_each_item_once_at_its_newest_change() {
             .store
             .read(move |read| {
                 let row = ACCOUNT_DATA.get(read, (&user, "", "org.x"))?;
-                Ok::<_, crate::StorageError>((row, STREAM.get(read, (number, newest))?))
+                Ok::<_, StorageError>((row, STREAM.get(read, (number, newest))?))
             })
             .await
             .unwrap();

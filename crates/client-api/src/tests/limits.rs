@@ -71,3 +71,33 @@ async fn without_a_login_an_address_waits_and_others_do_not() {
     assert_eq!(ask("198.51.100.7").await, (429, Some(1)));
     assert_eq!(ask("198.51.100.8").await.0, 200);
 }
+
+#[tokio::test]
+async fn a_rate_per_address_is_shared_by_all_who_are_logged_in_there() {
+    let server = server_with(
+        |policy| {
+            let rates = [("message".to_owned(), Texts::One("1/h per ip".to_owned()))].into();
+            let class = ClassConfig { rates, ..ClassConfig::default() };
+            policy.class.insert("member".to_owned(), class);
+        },
+        |_| {},
+    );
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let hers = server.public_room(&alice, json!({})).await;
+    let his = server.public_room(&bob, json!({})).await;
+    let speak = async |who: &Person, room: &str, from: &str| {
+        let address: Option<IpAddr> = Some(from.parse().unwrap());
+        let peer = Peer { address, trusted: TrustedProxies::default() };
+        let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/{from}");
+        let request = Request::builder()
+            .method("PUT")
+            .uri(path)
+            .extension(peer)
+            .header(header::AUTHORIZATION, format!("Bearer {}", who.token));
+        let body = json!({ "msgtype": "m.text", "body": "tea" }).to_string();
+        server.entrance.answer(request.body(Body::from(body)).unwrap()).await.status().as_u16()
+    };
+    assert_eq!(speak(&alice, &hers, "198.51.100.7").await, 200);
+    assert_eq!(speak(&bob, &his, "198.51.100.7").await, 429);
+    assert_eq!(speak(&bob, &his, "198.51.100.8").await, 200);
+}

@@ -1,4 +1,4 @@
-//! Layer 3: where a scoped class may be. Alias or list or space or guest link, any one opens.
+//! Layer 3: where a scoped class may be. Alias or list or space, any one opens.
 
 use ruma::{RoomId, UserId};
 use vestibule_types::limits;
@@ -70,10 +70,9 @@ impl Case<'_> {
         let Action::Invite { room, target: Invitee::Local(target) } = self.action() else { return };
         let action = Action::BeInvited { room };
         let request = Request { subject: target, action, now: self.request.now, ip: None };
-        // The link and the freeze are the sender's own.
+        // The freeze is the sender's own.
         let mut facts = self.facts.clone();
         if let Some(room) = &mut facts.room {
-            room.grant = None;
             room.frozen = false;
         }
         let inner = self.policy.decide(&facts, &request);
@@ -139,7 +138,6 @@ impl Case<'_> {
             self.door_alias(scope, room, trail),
             self.door_list(scope, &room.room_id, trail),
             self.door_space(scope, room, trail),
-            self.door_link(room, trail),
         ];
         if doors.contains(&Door::Open) {
             return;
@@ -250,25 +248,6 @@ impl Case<'_> {
         }
     }
 
-    fn door_link(&self, room: &RoomFacts, trail: &mut Trail) -> Door {
-        const RULE: &str = "guest_link";
-        match &room.grant {
-            Some(grant) if grant.room_id != room.room_id => {
-                trail.closed(LAYER, RULE, "the link is for another room");
-                Door::Closed
-            }
-            Some(grant) if grant.expires_at <= self.request.now => {
-                trail.closed(LAYER, RULE, "the link has expired");
-                Door::Closed
-            }
-            Some(_) => {
-                trail.pass(LAYER, RULE, "a guest link was redeemed");
-                Door::Open
-            }
-            None => Door::Closed,
-        }
-    }
-
     /// The ways in that this class has, in words.
     fn what_opens(&self, scope: &Scope) -> String {
         let mut ways = Vec::new();
@@ -283,7 +262,6 @@ impl Case<'_> {
             ways.push("an entry in the list".to_owned());
         }
         ways.extend(scope.spaces.iter().map(|rule| format!("a curator adding it to {}", rule.id)));
-        ways.push("a guest link for it".to_owned());
         ways.join(", or ")
     }
 }

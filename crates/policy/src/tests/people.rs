@@ -198,22 +198,6 @@ fn low_trust_names_carry_the_suffix_and_do_not_pass_for_others() {
 }
 
 #[test]
-fn names_of_guests_are_reserved_but_for_the_guest_itself() {
-    let policy = policy("");
-    let own = guest().user_id;
-    for (localpart, upgrading, allowed) in [
-        ("ada", None, true),
-        ("guest-a", None, false),
-        ("GUEST-a", None, false),
-        ("guest-a", Some(&*own), true),
-        ("guest-b", Some(&*own), false),
-        ("guesthouse", None, true),
-    ] {
-        assert_eq!(policy.may_register(localpart, upgrading).is_ok(), allowed, "{localpart}");
-    }
-}
-
-#[test]
 fn a_guest_is_never_made_more_than_a_guest() {
     let policy = policy(&format!("{OPEN}\n[class.webchat]\ninherits = 'guest'"));
     let (root, ada, somebody) = (account("root", "admin"), account("ada", "member"), guest());
@@ -241,16 +225,6 @@ fn a_guest_is_never_made_more_than_a_guest() {
     let admin = ClassName::admin();
     let action = Action::AssignClass { target: &ada, class: &admin };
     assert_eq!(refused(&policy, &Facts::default(), &first, action), Some(Reason::NotInClass));
-}
-
-#[test]
-fn application_services_do_not_act_as_guests() {
-    let policy = policy(&format!("{OPEN}\n[class.webchat]\ninherits = 'guest'"));
-    for (class, allowed) in
-        [("guest", false), ("webchat", false), ("system", false), ("gone", false), ("member", true)]
-    {
-        assert_eq!(policy.may_masquerade(&account("x", class)).is_ok(), allowed, "{class}");
-    }
 }
 
 #[test]

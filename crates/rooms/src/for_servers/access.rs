@@ -54,30 +54,6 @@ impl Rooms {
             })
             .await
     }
-
-    /// Whether a server may see an event of a room whole: the room's access control list lets it
-    /// take part, and history visibility shows it the event.
-    pub async fn server_may_see(
-        &self,
-        server: &ServerName,
-        room_id: &RoomId,
-        event_id: &EventId,
-    ) -> Result<bool, StorageError> {
-        let event_id = event_id.to_owned();
-        let seen = self.read_for_server(server, room_id, move |view, mut viewer| {
-            match view.event_by_id(&event_id)? {
-                Some(event) => Ok(viewer.may_see(view, &event)?),
-                None => Ok(false),
-            }
-        });
-        match seen.await {
-            Ok(seen) => Ok(seen),
-            Err(ServerReadError::Storage(error)) => Err(error),
-            Err(
-                ServerReadError::NotInRoom | ServerReadError::Excluded | ServerReadError::NotFound,
-            ) => Ok(false),
-        }
-    }
 }
 
 /// An event around which a server may see the room's state and authorization: one of the room, that

@@ -1,0 +1,80 @@
+//! The end of guests whose time is over (`[guests.life]`).
+
+use ruma::OwnedUserId;
+use tracing::{info, instrument};
+use vestibule_policy::GuestLife;
+use vestibule_storage::{Scan, StorageError, tables::account::GUEST_BY_ID};
+use vestibule_types::limits::GUESTS_PER_LOOK;
+
+use crate::{Accounts, DeactivateError, facts};
+
+impl Accounts {
+    /// Ends the guests whose time is over by the policy in force, so that their places are free again:
+    /// they leave their rooms, and are erased or deactivated. Returns when the next one is due, in
+    /// milliseconds since the Unix epoch; it may have made itself heard by then.
+    #[instrument(name = "accounts.registration.expire_guests", skip_all)]
+    pub async fn expire_guests(&self) -> Result<Option<u64>, DeactivateError> {
+        let life = self.0.policy.current().guest_life();
+        let (mut next, mut after, mut ended) = (None::<u64>, None, 0_u64);
+        loop {
+            let guests = self.guests_after(after).await?;
+            for guest in &guests {
+                let Some(due) = self.end_of(guest, life).await? else { continue };
+                if due > self.0.now_ms() {
+                    next = Some(next.map_or(due, |next| next.min(due)));
+                    continue;
+                }
+                self.deactivate_account(guest, life.erase).await?;
+                ended = ended.saturating_add(1);
+            }
+            after = guests.last().cloned();
+            if guests.len() < GUESTS_PER_LOOK {
+                break;
+            }
+        }
+        if ended > 0 {
+            info!(ended, "guests whose time was over are gone");
+        }
+        Ok(next)
+    }
+
+    async fn guests_after(
+        &self,
+        after: Option<OwnedUserId>,
+    ) -> Result<Vec<OwnedUserId>, StorageError> {
+        let read = move |read: &vestibule_storage::Snapshot<'_>| {
+            let scan = Scan::prefix(()).limit(GUESTS_PER_LOOK);
+            let scan = match &after {
+                Some(after) => scan.after((after,)),
+                None => scan,
+            };
+            let rows = GUEST_BY_ID.scan_with(read, scan)?;
+            Ok(rows.into_iter().map(|((user_id,), _)| user_id).collect())
+        };
+        self.0.store.read(read).await
+    }
+
+    /// When the time of a guest is over, as things are now. `None` for somebody without an account.
+    async fn end_of(
+        &self,
+        guest: &OwnedUserId,
+        life: GuestLife,
+    ) -> Result<Option<u64>, StorageError> {
+        let user = guest.clone();
+        let account = self.0.store.read(move |read| facts::account(read, &user)).await?;
+        let Some(account) = account else { return Ok(None) };
+        let born = account.created_at;
+        let devices = self.devices(guest).await?;
+        let seen = devices.into_iter().filter_map(|device| device.last_seen).map(|seen| seen.at);
+        let seen = seen.max().unwrap_or(born);
+        let end = born.saturating_add(life.max_ms).min(seen.saturating_add(life.idle_ms));
+        let early = born.saturating_add(life.never_joined_ms);
+        // Only of those who would end early it has to be known.
+        let joined = early >= end
+            || match self.0.acquaintance.get() {
+                Some(acquaintance) => acquaintance.was_in_a_room(guest).await?,
+                None => true,
+            };
+        Ok(Some(if joined { end } else { early }))
+    }
+}
