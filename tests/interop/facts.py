@@ -43,6 +43,10 @@ class Facts:
             line(f"{'not yet' if listed else 'FAILED '} {name}\n        seen: {str(seen)[:1500]}")
         return bool(holds)
 
+    def about(self, what):
+        """States facts about one thing: `check`, with its name before each."""
+        return lambda fact, holds, seen=None: self.check(f"{what}: {fact}", holds, seen)
+
     @contextmanager
     def part(self, name):
         """A part of a scenario: a crash in it is one failed fact, and the next part still runs."""

@@ -14,5 +14,5 @@ mod town;
 
 pub use person::{Answer, Person};
 pub use program::{launch, say};
-pub use town::{Said, Town};
+pub use town::{MANY_GUESTS, Said, Town};
 pub use vestibule_types::segment;

@@ -24,13 +24,15 @@ const PASSWORD: &str = "correct horse battery staple";
 const LOOKS_MAX: usize = 600;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Guests by alias, and nothing in the way of a busy test.
+/// Guests by alias.
 const GUESTS_BY_ALIAS: &str = r##"
 [guests]
 enabled = true
 open_rooms_by = ["alias"]
 alias = "#*:localhost"
-
+"##;
+/// Nothing in the way of the many guests of a busy test, whatever lets them in.
+pub const MANY_GUESTS: &str = r#"
 [guests.caps]
 per_ip = 1000
 per_ip_per_day = 10000
@@ -42,7 +44,7 @@ rates = { message = "6000/min burst 1000", join = "6000/min burst 1000" }
 
 [aliases]
 create = "moderator"
-"##;
+"#;
 
 /// A running server with its folder; it is killed when dropped.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ pub struct Said {
 impl Town {
     /// A server that opens rooms by their alias; nothing where process tests are switched off.
     pub async fn with_guests() -> Result<Option<Self>> {
-        Self::with_policy(GUESTS_BY_ALIAS).await
+        Self::with_policy(&format!("{GUESTS_BY_ALIAS}{MANY_GUESTS}")).await
     }
 
     /// A server with a policy of its own; nothing where process tests are switched off.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use vestibule_tests::{Person, Town, segment};
+use vestibule_tests::{MANY_GUESTS, Person, Town, segment};
 
 /// How often two requests are raced.
 const ROUNDS: usize = 40;
@@ -15,25 +15,7 @@ const ROUNDS_OF_A_GUEST: usize = 10;
 const LOOKS_MAX: usize = 400;
 
 fn guests(more: &str) -> String {
-    format!(
-        r#"
-[guests]
-enabled = true
-{more}
-
-[guests.caps]
-per_ip = 1000
-per_ip_per_day = 10000
-new_per_minute = 10000
-rooms_each = 100
-
-[class.guest]
-rates = {{ message = "6000/min burst 1000", join = "6000/min burst 1000" }}
-
-[aliases]
-create = "moderator"
-"#
-    )
+    format!("\n[guests]\nenabled = true\n{more}\n{MANY_GUESTS}")
 }
 
 async fn until<F: Future<Output = Result<bool>>>(test: impl Fn() -> F) -> Result<bool> {

@@ -24,6 +24,7 @@ use vestibule_rooms::Received;
 use vestibule_testkit::server::{
     Blueprint, Network, Person, PretendServer, Reply, RoomEnds, TestServer, segment,
 };
+use vestibule_tests::MANY_GUESTS;
 
 const CLIENT: &str = "/_matrix/client/v3";
 
@@ -34,18 +35,6 @@ enabled = true
 open_rooms_by = ["alias", "list", "space"]
 federated_join = "in-scope"
 need_host = false
-
-[guests.caps]
-per_ip = 1000
-per_ip_per_day = 10000
-new_per_minute = 10000
-rooms_each = 100
-
-[class.guest]
-rates = { message = "6000/min burst 1000", join = "6000/min burst 1000" }
-
-[aliases]
-create = "moderator"
 "#;
 
 /// The server guests come to, and another one.
@@ -58,7 +47,8 @@ struct Pair {
 impl Pair {
     async fn with(policy: &str) -> Self {
         let network = Network::new();
-        let a = Blueprint::default().with(policy).on(&network, "a.example").start().await;
+        let policy = format!("{policy}{MANY_GUESTS}");
+        let a = Blueprint::default().with(&policy).on(&network, "a.example").start().await;
         let b = Blueprint::default().on(&network, "b.example").start().await;
         Self { network, a, b }
     }
@@ -500,8 +490,8 @@ async fn a_space_that_cannot_be_read_lets_nobody_new_in() {
 /// Case 16.
 #[tokio::test]
 async fn a_guest_whom_the_resolution_of_state_brings_back_into_a_closed_room_is_taken_out() {
-    let evicting = "when_room_leaves_scope = { do = \"evict\" }\n\n[guests.caps]";
-    let pair = Pair::with(&FAR.replace("[guests.caps]", evicting)).await;
+    let evicting = "when_room_leaves_scope = { do = \"evict\" }\n";
+    let pair = Pair::with(&format!("{FAR}{evicting}")).await;
     let evil = PretendServer::on(&pair.network, "evil.example");
     let mona = pair.a.person("mona", "moderator").await;
     let (eve, chief) = (evil.user("eve"), evil.user("chief"));

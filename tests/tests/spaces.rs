@@ -2,21 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use vestibule_tests::{Person, Town, segment};
-
-const GUESTS: &str = r#"
-[guests.caps]
-per_ip = 1000
-per_ip_per_day = 10000
-new_per_minute = 10000
-rooms_each = 100
-
-[class.guest]
-rates = { message = "6000/min burst 1000", join = "6000/min burst 1000" }
-
-[aliases]
-create = "moderator"
-"#;
+use vestibule_tests::{MANY_GUESTS, Person, Town, segment};
 
 fn by_space(space: &str, depth: u32) -> String {
     format!(
@@ -29,7 +15,7 @@ open_rooms_by = ["space"]
 id = "{space}"
 depth = {depth}
 curators = ["localhost"]
-{GUESTS}"#
+{MANY_GUESTS}"#
     )
 }
 
@@ -56,7 +42,7 @@ async fn open_by(town: &Town, guest: &Person, space: &str, depth: u32) -> Result
 }
 
 async fn early_town() -> Result<Option<Town>> {
-    Town::with_policy(&format!("\n[guests]\nenabled = true\n{GUESTS}")).await
+    Town::with_policy(&format!("\n[guests]\nenabled = true\n{MANY_GUESTS}")).await
 }
 
 #[tokio::test]
@@ -197,7 +183,7 @@ async fn a_listed_room_does_not_hand_its_place_to_its_successor() -> Result<()> 
     let mona = town.person("mona", "moderator").await?;
     let old = mona.make_room(json!({ "room_version": "11" })).await?;
     let list = format!(
-        "\n[guests]\nenabled = true\nopen_rooms_by = [\"list\"]\nlist = [\"{old}\"]\n{GUESTS}"
+        "\n[guests]\nenabled = true\nopen_rooms_by = [\"list\"]\nlist = [\"{old}\"]\n{MANY_GUESTS}"
     );
     let guest = town.guest().await?;
     town.swap_policy(&list)?;

@@ -26,6 +26,8 @@ pub struct Terms {
     pub name: String,
     /// The version of the document.
     pub version: String,
+    /// The language of the title and the text.
+    pub language: String,
     /// What people see.
     pub title: String,
     /// Where it can be read.

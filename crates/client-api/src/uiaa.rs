@@ -136,16 +136,12 @@ fn params(challenge: &Challenge) -> Value {
     if challenge.terms.is_empty() {
         return json!({});
     }
-    let policies: BTreeMap<&str, Value> = challenge
-        .terms
-        .iter()
-        .map(|terms| {
-            let document = json!({
-                "version": terms.version,
-                "en": { "name": terms.title, "url": terms.url },
-            });
-            (terms.name.as_str(), document)
-        })
-        .collect();
+    let mut policies: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for terms in &challenge.terms {
+        let document = policies.entry(&terms.name).or_default();
+        document.insert("version".to_owned(), terms.version.clone().into());
+        let text = json!({ "name": terms.title, "url": terms.url });
+        document.insert(terms.language.clone(), text);
+    }
     json!({ "m.login.terms": { "policies": policies } })
 }

@@ -402,6 +402,7 @@ fn terms(written: &vestibule_config::Terms) -> Terms {
     Terms {
         name: written.id.clone(),
         version: written.version.clone(),
+        language: written.language.clone(),
         title: written.name.clone(),
         url: written.url.clone(),
     }

@@ -3,9 +3,7 @@
 
 def play(stage, facts):
     for here, there in stage.ways():
-        def check(fact, holds, seen=None, here=here):
-            facts.check(f"room of {here}: {fact}", holds, seen)
-
+        check = facts.about(f"room of {here}")
         with facts.part(f"a room of {here} that shuts {there} out"):
             shut_out(here, there, check)
 

@@ -4,9 +4,7 @@
 def play(stage, facts):
     for here, there in stage.ways():
         for version in ("11", "12"):
-            def check(fact, holds, seen=None, here=here, version=version):
-                return facts.check(f"v{version} room of {here}: {fact}", holds, seen)
-
+            check = facts.about(f"v{version} room of {here}")
             with facts.part(f"an address invited to a v{version} room of {here}"):
                 turns_up(version, (here, there), stage.identity, check)
         with facts.part(f"an address invited and found on {here}"):

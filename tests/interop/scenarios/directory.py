@@ -5,9 +5,7 @@ from people import eventually
 
 def play(stage, facts):
     for here, there in stage.ways():
-        def check(fact, holds, seen=None, here=here):
-            facts.check(f"{here}: {fact}", holds, seen)
-
+        check = facts.about(here)
         with facts.part(f"the public rooms of {here}"):
             public_rooms(here, there, check)
         with facts.part(f"a space of {here}"):

@@ -15,9 +15,7 @@ def play(stage, facts):
 
 def past(here, there, facts):
     """More was said than any server sends at a join."""
-    def check(fact, holds, seen=None):
-        facts.check(f"room of {here}: {fact}", holds, seen)
-
+    check = facts.about(f"room of {here}")
     alice, bob = here.person("alice"), there.person("bob")
     room = alice.create_room("12")
     first = [f"early {n}" for n in range(WORDS)]
@@ -47,9 +45,7 @@ def past(here, there, facts):
 
 def hidden(here, there, facts):
     """History for members since they joined."""
-    def check(fact, holds, seen=None):
-        facts.check(f"room of {here} with hidden past: {fact}", holds, seen)
-
+    check = facts.about(f"room of {here} with hidden past")
     alice, bob = here.person("alice"), there.person("bob")
     room = alice.create_room("12", initial_state=[
         {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "joined"}},

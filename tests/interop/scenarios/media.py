@@ -8,9 +8,7 @@ from people import eventually
 
 def play(stage, facts):
     for here, there in stage.ways():
-        def check(fact, holds, seen=None, here=here):
-            return facts.check(f"files of {here}: {fact}", holds, seen)
-
+        check = facts.about(f"files of {here}")
         with facts.part(f"files of {here}"):
             files(here, there, check)
         with facts.part(f"pictures of {here}"):

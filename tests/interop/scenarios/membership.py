@@ -10,9 +10,7 @@ def play(stage, facts):
         for here, there in stage.ways():
             what = f"v{version} room of {here}"
 
-            def check(fact, holds, seen=None, what=what):
-                return facts.check(f"{what}: {fact}", holds, seen)
-
+            check = facts.about(what)
             with facts.part(f"invitations to a {what}"):
                 invitation(version, here, there, check)
                 refusal(version, here, there, check)

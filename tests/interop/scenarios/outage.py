@@ -24,9 +24,7 @@ def stopped(stage, down, facts):
     """One server ends and comes back: it hears what it missed, and is heard."""
     up = next(server for server in stage.both if server is not down)
 
-    def check(fact, holds, seen=None):
-        facts.check(f"{down} away: {fact}", holds, seen)
-
+    check = facts.about(f"{down} away")
     alice, bob = up.person("alice"), down.person("bob")
     rooms = [alice.create_room("12") for _ in range(2)]
     for room in rooms:
@@ -80,9 +78,7 @@ def torn(stage, version, facts):
     """Both sides write state while they cannot reach each other; one state must come of it, the same for both."""
     ours, theirs = stage.vestibule, stage.synapse
 
-    def check(fact, holds, seen=None):
-        facts.check(f"v{version} room torn apart: {fact}", holds, seen)
-
+    check = facts.about(f"v{version} room torn apart")
     alice, bob = ours.person("alice"), theirs.person("bob")
     carol, dora = ours.person("carol"), theirs.person("dora")
     room = alice.create_room(version)

@@ -5,9 +5,7 @@ from people import eventually
 
 def play(stage, facts):
     for here, there in stage.ways():
-        def check(fact, holds, seen=None, here=here):
-            facts.check(f"person of {here}: {fact}", holds, seen)
-
+        check = facts.about(f"person of {here}")
         with facts.part(f"a person of {here}"):
             profile(here, there, check)
         with facts.part(f"what a person of {here} does"):

@@ -15,9 +15,7 @@ def play(stage, facts):
 def one_room(version, here, there, facts):
     what = f"v{version} room of {here}"
 
-    def check(fact, holds, seen=None):
-        facts.check(f"{what}: {fact}", holds, seen)
-
+    check = facts.about(what)
     alice, bob = here.person("alice"), there.person("bob")
     room = alice.create_room(version, name="The room", topic="Before")
     early = alice.say(room, "before anybody came")

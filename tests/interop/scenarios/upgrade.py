@@ -10,9 +10,7 @@ def play(stage, facts):
 
 
 def upgrade(here, there, facts):
-    def check(fact, holds, seen=None):
-        facts.check(f"room of {here}: {fact}", holds, seen)
-
+    check = facts.about(f"room of {here}")
     alice, bob = here.person("alice"), there.person("bob")
     old = alice.create_room("11", name="Long lived")
     bob.join(old, here.name)

@@ -186,6 +186,7 @@ async fn terms_are_a_stage_with_the_documents() {
             config.registration.terms = vec![Terms {
                 name: "privacy".to_owned(),
                 version: "1".to_owned(),
+                language: "en".to_owned(),
                 title: "Privacy".to_owned(),
                 url: "https://a.example/privacy".to_owned(),
             }];

@@ -53,6 +53,7 @@ fn careful() -> Server {
             config.registration.terms = vec![Terms {
                 name: "rules".to_owned(),
                 version: "1".to_owned(),
+                language: "de".to_owned(),
                 title: "<b>Our rules</b>".to_owned(),
                 url: "https://a.example/?a=\"b".to_owned(),
             }];
@@ -86,6 +87,9 @@ async fn somebody_registers_whose_client_knows_no_stage() {
     assert_eq!(server.page(&by_token, Some("token=wrong")).await.0, 401);
     let (status, body) = server.ask(Method::POST, REGISTER, wanted(Some(&session))).await;
     assert_eq!((status, &body["completed"]), (401, &json!(["m.login.terms"])), "{body}");
+    let rules = &body["params"]["m.login.terms"]["policies"]["rules"];
+    let shown = json!({ "name": "<b>Our rules</b>", "url": "https://a.example/?a=\"b" });
+    assert_eq!(rules, &json!({ "version": "1", "de": shown }));
     assert_eq!(server.page(&by_token, Some("token=welcome")).await.0, 200);
 
     let (status, body) = server.ask(Method::POST, REGISTER, wanted(Some(&session))).await;

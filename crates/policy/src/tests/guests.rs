@@ -136,7 +136,7 @@ fn whoever_may_invite_does_not_open_a_room_for_the_invited() {
         policy(&format!("{OPEN}\n[class.webchat]\ninherits = 'guest'\nmay_also = ['send_invite']"));
     let (shopper, somebody, room) = (account("shopper", "webchat"), guest(), room_id());
     let invite = Action::Invite { room: &room, target: Invitee::Local(&somebody) };
-    assert_eq!(refused(&policy, &closed_room(), &shopper, invite), Some(Reason::OutOfScope));
+    assert_eq!(refused(&policy, &closed_room(), &shopper, invite), Some(Reason::InviteeOutOfScope));
     assert_eq!(refused(&policy, &open_room(), &shopper, invite), None);
 }
 
