@@ -213,3 +213,23 @@ async fn guests_are_not_left_alone_in_a_room_nobody_hosts() -> Result<()> {
     assert!(until(|| async { Ok(guest.rooms().await?.is_empty()) }).await?);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_guest_that_never_joins_is_gone_after_its_time_and_makes_room() -> Result<()> {
+    let policy =
+        guests("[guests.life]\nnever_joined = \"5s\"").replace("per_ip = 1000", "per_ip = 2");
+    let Some(town) = Town::with_policy(&policy).await? else { return Ok(()) };
+    let mona = town.person("mona", "moderator").await?;
+    let room = mona.make_room(json!({})).await?;
+    mona.put_alias(&town.alias("hall"), &room).await?.ok()?;
+    let inside = town.guest().await?;
+    inside.join(&room).await?.ok()?;
+    let outside = town.guest().await?;
+    assert!(town.guest().await.is_err(), "both places are taken");
+
+    let gone = || async { Ok(outside.get("/joined_rooms").await?.status == 401) };
+    assert!(until(gone).await?, "its session has ended");
+    inside.speak(&room, "still here").await?.ok()?;
+    town.guest().await?;
+    Ok(())
+}

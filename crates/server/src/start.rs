@@ -127,11 +127,11 @@ async fn assemble(
     let open = house.accounts.config().registration.mode == RegistrationMode::Open;
     let swept = (house.rooms.clone(), open);
     let kept = sweep::Kept {
-        accounts: house.accounts.clone(),
         media: house.media.clone(),
         remote_keep: config.media.remote_keep.map(vestibule_config::Period::duration),
     };
     sweep::start(swept, kept, &environment, reloadable.swapped.clone());
+    sweep::start_ending_guests(house.accounts.clone(), &environment);
     bound.serve(&environment);
     let grace = config.limits.shutdown_grace.duration();
     Ok(Running { house, tasks, addresses, reloadable, grace })

@@ -1,6 +1,6 @@
-//! What is looked at again after the policy changed, when something is due, and every hour: guests whose time is
-//! over, members out of scope, names the policy pins, transaction ids nobody will repeat, files that are not kept
-//! for ever.
+//! What is looked at again after the policy changed, and every hour: members out of scope, names
+//! the policy pins, transaction ids nobody will repeat, files that are not kept for ever. Guests whose time
+//! is over are looked for by themselves.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -16,23 +16,14 @@ const EVERY_MS: u64 = 3_600_000;
 /// The shortest pause between two sweeps.
 const PAUSE_MS: u64 = 1_000;
 
-/// What is not kept for ever: guests and files.
+/// Files that are not kept for ever.
 pub(crate) struct Kept {
-    pub(crate) accounts: Accounts,
     pub(crate) media: Media,
     /// How long copies of files of other servers are kept.
     pub(crate) remote_keep: Option<Duration>,
 }
 
 impl Kept {
-    /// Ends guests whose time is over. Returns when the next one is due.
-    async fn expire_guests(&self) -> Option<u64> {
-        self.accounts.expire_guests().await.unwrap_or_else(|cause| {
-            error!(cause = &cause as &dyn Error, "guests whose time is over could not be ended");
-            None
-        })
-    }
-
     /// Takes away what need not be kept any more.
     async fn purge(&self, now: u64) {
         let before = self
@@ -53,7 +44,6 @@ pub(crate) fn start(
     swapped: Arc<Notify>,
 ) {
     let clock = environment.clock.clone();
-    let stopping = environment.spawner.stopping();
     let work = async move {
         let mut purge_due = 0;
         loop {
@@ -63,7 +53,6 @@ pub(crate) fn start(
                 kept.purge(now).await;
                 purge_due = now.saturating_add(EVERY_MS);
             }
-            let guests = kept.expire_guests().await;
             let next = match rooms.sweep_all().await {
                 Ok(next) => next,
                 Err(cause) => {
@@ -74,7 +63,6 @@ pub(crate) fn start(
                     None
                 }
             };
-            let next = next.into_iter().chain(guests).min();
             let pause = next.map_or(EVERY_MS, |due| due.saturating_sub(now));
             let pause = Duration::from_millis(pause.clamp(PAUSE_MS, EVERY_MS));
             tokio::select! {
@@ -84,8 +72,38 @@ pub(crate) fn start(
             }
         }
     };
+    until_stopped("sweep", environment, work);
+}
+
+/// Ends guests whose time is over, until the server stops.
+pub(crate) fn start_ending_guests(accounts: Accounts, environment: &Environment) {
+    let clock = environment.clock.clone();
+    let work = async move {
+        loop {
+            let now = u64::from(clock.now().get());
+            let next = accounts.expire_guests().await.unwrap_or_else(|cause| {
+                error!(
+                    cause = &cause as &dyn Error,
+                    "guests whose time is over could not be ended"
+                );
+                now.saturating_add(EVERY_MS)
+            });
+            let pause = next.saturating_sub(now).clamp(PAUSE_MS, EVERY_MS);
+            clock.sleep(Duration::from_millis(pause)).await;
+        }
+    };
+    until_stopped("guests", environment, work);
+}
+
+/// Runs in the background until the server stops.
+fn until_stopped(
+    name: &'static str,
+    environment: &Environment,
+    work: impl Future<Output = ()> + Send + 'static,
+) {
+    let stopping = environment.spawner.stopping();
     environment.spawner.spawn(
-        "sweep",
+        name,
         Box::pin(async move {
             tokio::select! {
                 biased;

@@ -10,18 +10,20 @@ use crate::{Accounts, DeactivateError, facts};
 
 impl Accounts {
     /// Ends the guests whose time is over by the policy in force, so that their places are free again:
-    /// they leave their rooms, and are erased or deactivated. Returns when the next one is due, in
-    /// milliseconds since the Unix epoch; it may have made itself heard by then.
+    /// they leave their rooms, and are erased or deactivated. Returns when to look again, in milliseconds
+    /// since the Unix epoch: when the next one is due, or whoever comes now could be.
     #[instrument(name = "accounts.registration.expire_guests", skip_all)]
-    pub async fn expire_guests(&self) -> Result<Option<u64>, DeactivateError> {
+    pub async fn expire_guests(&self) -> Result<u64, DeactivateError> {
         let life = self.0.policy.current().guest_life();
-        let (mut next, mut after, mut ended) = (None::<u64>, None, 0_u64);
+        let shortest = life.never_joined_ms.min(life.idle_ms).min(life.max_ms);
+        let mut next = self.0.now_ms().saturating_add(shortest);
+        let (mut after, mut ended) = (None, 0_u64);
         loop {
             let guests = self.guests_after(after).await?;
             for guest in &guests {
                 let Some(due) = self.end_of(guest, life).await? else { continue };
                 if due > self.0.now_ms() {
-                    next = Some(next.map_or(due, |next| next.min(due)));
+                    next = next.min(due);
                     continue;
                 }
                 self.deactivate_account(guest, life.erase).await?;
