@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap},
     ops::ControlFlow,
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -16,10 +15,11 @@ use vestibule_storage::{
     tables::media::{COPY_USED, FileDigest, MEDIA, StoredMedia},
 };
 use vestibule_types::limits::{
-    MEDIA_COPY_USE_GRAIN, MEDIA_COPY_USES_MAX, MEDIA_PURGE_STRETCH, MEDIA_PURGED_AT_ONCE_MAX,
+    MEDIA_COPY_USE_GRAIN, MEDIA_COPY_USES_MAX, MEDIA_PURGE_GRACE, MEDIA_PURGE_STRETCH,
+    MEDIA_PURGED_AT_ONCE_MAX,
 };
 
-use crate::Media;
+use crate::{Media, disk_space::Ledger};
 
 /// A media id: its server, and its name there.
 pub(crate) type Key = (OwnedServerName, String);
@@ -29,14 +29,25 @@ pub(crate) type Key = (OwnedServerName, String);
 pub(crate) struct Copies {
     /// When they were used last, as far as that is not written down.
     used: Mutex<BTreeMap<Key, u64>>,
-    /// How many bytes there are, once that was counted.
-    bytes: Mutex<Option<u64>>,
-    /// Whether somebody makes room.
-    clearing: AtomicBool,
+    /// How much room they take.
+    pub(crate) ledger: Ledger,
+    /// Held by whoever makes room.
+    pub(crate) clearing: tokio::sync::Mutex<()>,
 }
 
 /// A copy that may go: when it was used, its size, and what it is.
 type Candidate = (u64, u64, Key);
+
+/// How much room there is to be.
+struct Wish {
+    ours: OwnedServerName,
+    /// How many bytes copies may take altogether.
+    bound: u64,
+    /// How many of them are wanted for others than those that are kept.
+    claimed: u64,
+    /// Only what was fetched before may go: later files are not removed yet, so that nothing is won.
+    fetched_before: u64,
+}
 
 /// What was counted.
 struct Counted {
@@ -77,56 +88,38 @@ pub(crate) fn delete_copies(
 }
 
 impl Media {
-    /// A copy came. Where there are too many bytes now, room is made in the background.
-    pub(crate) fn copy_came(&self, size: u64) {
-        let copies = &self.inner.copies;
-        let mut bytes = copies.bytes.lock();
-        let Some(known) = bytes.as_mut() else { return };
-        *known = known.saturating_add(size);
-        let bound = self.config().remote_bytes_max;
-        if bound.is_none_or(|bound| *known <= bound) || copies.clearing.load(Ordering::Acquire) {
-            return;
-        }
-        drop(bytes);
-        let media = self.clone();
-        let work = async move {
-            if let Err(error) = media.purge_media(None).await {
-                let cause = &error as &dyn std::error::Error;
-                tracing::error!(cause, "copies of files of other servers could not be removed");
-            }
-        };
-        let spawner = &self.inner.parts.environment.spawner;
-        spawner.spawn("making room for files of other servers", Box::pin(work));
-    }
-
     /// Takes the copies away that were unused for the longest time, until the rest is well within the
     /// bound. Says how many went, and names their files.
     pub(crate) async fn trim_copies(
         &self,
         gone: &mut BTreeSet<FileDigest>,
     ) -> Result<u64, StorageError> {
-        self.write_uses().await?;
-        let Some(bound) = self.config().remote_bytes_max else { return Ok(0) };
-        let copies = &self.inner.copies;
-        if copies.clearing.swap(true, Ordering::AcqRel) {
-            return Ok(0);
-        }
-        let trimmed = self.trim_to(bound, gone).await;
-        copies.clearing.store(false, Ordering::Release);
-        trimmed
+        let Ok(_alone) = self.inner.copies.clearing.try_lock() else { return Ok(0) };
+        self.trim_for(0, gone).await
     }
 
-    async fn trim_to(
+    /// As [`Media::trim_copies`], until so many bytes more are free. Nobody else may do it meanwhile.
+    pub(crate) async fn trim_for(
         &self,
-        bound: u64,
+        wanted: u64,
         gone: &mut BTreeSet<FileDigest>,
     ) -> Result<u64, StorageError> {
-        let store = &self.inner.parts.store;
+        self.write_uses().await?;
+        let Some(bound) = self.config().remote_bytes_max else { return Ok(0) };
+        let Media { inner } = self;
+        let store = &inner.parts.store;
         let mut count = 0;
         loop {
-            let ours = self.server_name().to_owned();
-            let counted = store.read(move |read| counted(read, &ours, bound)).await?;
-            *self.inner.copies.bytes.lock() = Some(counted.bytes);
+            let (fetching, came) = inner.copies.ledger.before_counting();
+            let grace = u64::try_from(MEDIA_PURGE_GRACE.as_millis()).unwrap_or(u64::MAX);
+            let wish = Wish {
+                ours: self.server_name().to_owned(),
+                bound,
+                claimed: fetching.saturating_add(wanted),
+                fetched_before: inner.parts.environment.now_ms().saturating_sub(grace),
+            };
+            let counted = store.read(move |read| counted(read, &wish)).await?;
+            inner.copies.ledger.counted(counted.bytes, came);
             if counted.oldest.is_empty() {
                 return Ok(count);
             }
@@ -180,11 +173,8 @@ impl Media {
 }
 
 /// Counts copies, and finds those to take away.
-fn counted(
-    read: &impl vestibule_storage::Read,
-    ours: &ServerName,
-    bound: u64,
-) -> Result<Counted, StorageError> {
+fn counted(read: &impl vestibule_storage::Read, wish: &Wish) -> Result<Counted, StorageError> {
+    let Wish { ours, bound, claimed, fetched_before } = wish;
     let mut bytes = 0_u64;
     MEDIA.each(read, Scan::prefix(()), |key, row| {
         if is_copy(ours, &key, &row) {
@@ -193,14 +183,15 @@ fn counted(
         ControlFlow::Continue(())
     })?;
     let mut oldest = BinaryHeap::new();
-    if bytes <= bound {
+    let all = bytes.saturating_add(*claimed);
+    if all <= *bound {
         return Ok(Counted { bytes, oldest });
     }
     // A tenth is made free at once, so that not every file that comes makes room for itself alone.
-    let surplus = bytes.saturating_sub(bound.saturating_sub(bound / 10));
+    let surplus = all.saturating_sub(bound.saturating_sub(bound / 10));
     let (mut found, mut failed) = (0_u64, None);
     MEDIA.each(read, Scan::prefix(()), |key, row| {
-        if !is_copy(ours, &key, &row) {
+        if !is_copy(ours, &key, &row) || row.created_at >= *fetched_before {
             return ControlFlow::Continue(());
         }
         let used = match COPY_USED.get(read, (&*key.0, &*key.1)) {

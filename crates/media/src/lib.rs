@@ -8,6 +8,7 @@
 
 mod ask;
 mod copies;
+mod disk_space;
 mod download;
 mod list;
 mod object;

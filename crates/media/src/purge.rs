@@ -70,7 +70,10 @@ impl Media {
     }
 
     /// Removes those of the files that no row leads to, with their thumbnails. Says how many.
-    async fn remove_files(&self, mut gone: BTreeSet<FileDigest>) -> Result<u64, PurgeMediaError> {
+    pub(crate) async fn remove_files(
+        &self,
+        mut gone: BTreeSet<FileDigest>,
+    ) -> Result<u64, PurgeMediaError> {
         if gone.is_empty() {
             return Ok(0);
         }

@@ -14,9 +14,10 @@ use vestibule_types::{
 
 use crate::{
     Chunks, DownloadMedia, DownloadMediaError, Media,
+    disk_space::DiskSpace,
     download::Found,
     turns::{Share, Turns},
-    upload::{ReceiveError, fits},
+    upload::{Hold, ReceiveError, fits},
 };
 
 /// A file of another server.
@@ -126,7 +127,10 @@ impl Media {
         if size.is_some_and(|size| size > bytes_max) {
             return Err(DownloadMediaError::TooLarge);
         }
-        let received = self.receive(chunks, bytes_max).await?;
+        let mut room = DiskSpace::of(self);
+        // Where the size is known, what has no room is not even begun.
+        room.hold(size.unwrap_or_default()).await?;
+        let received = self.receive(chunks, bytes_max, &mut room).await?;
         let row = StoredMedia {
             uploader: None,
             created_at: self.inner.parts.environment.now_ms(),
@@ -142,8 +146,9 @@ impl Media {
         let (server, id) = (wanted.server.clone(), wanted.media_id.clone());
         let store = &self.inner.parts.store;
         let put = store.write(SlotNo(0), move |tx| MEDIA.put(tx, (&*server, &*id), &row));
+        room.is_being_written();
         put.await?;
-        self.copy_came(received.size);
+        room.becomes_copy(received.size);
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ fn not_given(error: DownloadMediaError) -> MatrixError {
         DownloadMediaError::TooLarge => {
             MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::TooLarge, error.to_string())
         }
-        DownloadMediaError::Busy => unavailable(&error),
+        DownloadMediaError::Busy | DownloadMediaError::NoRoom => unavailable(&error),
         DownloadMediaError::Unreachable => {
             MatrixError::new(StatusCode::BAD_GATEWAY, ErrorKind::Unknown, error.to_string())
         }

@@ -71,6 +71,9 @@ pub enum DownloadMediaError {
     /// The other server's file is larger than this one fetches.
     #[error("the file is larger than this server fetches")]
     TooLarge,
+    /// Other files take all the room there is for those of other servers.
+    #[error("there is no room for the file at the moment")]
+    NoRoom,
     /// Too many files are being fetched.
     #[error("too many files are being fetched")]
     Busy,

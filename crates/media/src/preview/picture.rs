@@ -58,7 +58,8 @@ impl Media {
         executor.execute(Box::new(work)).map_err(|_| PreviewUrlError::Busy)?;
         let Ok(Some((content_type, width, height))) = answered.await else { return Ok(None) };
         let chunks = futures_util::stream::iter([Ok(body)]);
-        let received = self.receive(Box::pin(chunks), previews.settings.image_bytes_max).await;
+        let received =
+            self.receive(Box::pin(chunks), previews.settings.image_bytes_max, &mut ()).await;
         let received = match received {
             Ok(received) => received,
             Err(ReceiveError::Disk(error)) => {

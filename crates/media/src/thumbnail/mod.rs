@@ -178,7 +178,7 @@ impl Media {
     async fn keep_picture(&self, picture: Picture) -> Result<StoredThumbnail, ThumbnailError> {
         let Picture { bytes, content_type } = picture;
         let chunks = futures_util::stream::iter([Ok(bytes)]);
-        let received = self.receive(Box::pin(chunks), THUMBNAIL_SOURCE_BYTES_MAX).await?;
+        let received = self.receive(Box::pin(chunks), THUMBNAIL_SOURCE_BYTES_MAX, &mut ()).await?;
         Ok(StoredThumbnail {
             digest: received.digest,
             size: received.size,

@@ -17,7 +17,10 @@ pub use self::{
     receive::Chunks,
     store::{Upload, UploadMediaError},
 };
-pub(crate) use self::{receive::ReceiveError, store::fits};
+pub(crate) use self::{
+    receive::{Hold, ReceiveError},
+    store::fits,
+};
 
 /// A media id of this server.
 #[derive(Clone, Debug, PartialEq, Eq)]

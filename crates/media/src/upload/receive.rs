@@ -36,13 +36,23 @@ pub(crate) enum ReceiveError {
     Disk(#[source] io::Error),
 }
 
+/// What has a say in how much of a file is received.
+pub(crate) trait Hold: Send {
+    /// Why a file is not received.
+    type Error: From<ReceiveError> + Send;
+
+    /// Sees that there is room for so many bytes of it, counted from its beginning.
+    fn hold(&mut self, bytes: u64) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
 impl Media {
-    /// Receives a file of at most so many bytes.
-    pub(crate) async fn receive(
+    /// Receives a file of at most so many bytes, as far as there is room.
+    pub(crate) async fn receive<H: Hold>(
         &self,
         mut chunks: Chunks,
         bytes_max: u64,
-    ) -> Result<Received, ReceiveError> {
+        room: &mut H,
+    ) -> Result<Received, H::Error> {
         let parts = &self.inner.parts;
         let mut writer =
             parts.objects.begin(self.fresh_name()).await.map_err(ReceiveError::Disk)?;
@@ -52,8 +62,9 @@ impl Media {
         while let Some(chunk) = self.next(&mut chunks, ends).await? {
             size = size.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
             if size > bytes_max {
-                return Err(ReceiveError::TooLarge);
+                return Err(ReceiveError::TooLarge.into());
             }
+            room.hold(size).await?;
             hash.update(&chunk);
             writer.write(chunk).await.map_err(ReceiveError::Disk)?;
         }

@@ -170,7 +170,7 @@ impl Media {
         let store = &self.inner.parts.store;
         store.read(move |read| room_for(read, &user, quota, size.unwrap_or(1))).await?;
         let _turn = self.inner.uploads.try_acquire().map_err(|_| UploadMediaError::Busy)?;
-        let received = self.receive(chunks, config.upload_bytes_max).await?;
+        let received = self.receive(chunks, config.upload_bytes_max, &mut ()).await?;
         Ok(StoredFile { digest: received.digest, size: received.size, content_type, name })
     }
 }

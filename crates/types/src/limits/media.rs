@@ -140,3 +140,6 @@ pub const MEDIA_LISTED_MAX: usize = 1_000;
 
 /// What an answer with a file in it may have beside the file: boundaries, headers, the JSON part.
 pub const MEDIA_ENVELOPE_BYTES_MAX: usize = 64 * 1024;
+
+/// How long nobody looks again for room for files of other servers after there was none.
+pub const MEDIA_ROOM_PAUSE: Duration = Duration::from_secs(10);
