@@ -137,28 +137,36 @@ async fn behind_the_ends(server: &SimServer, room_id: &str) -> BTreeSet<String> 
     found.expect("a store in memory")
 }
 
-/// Leaves out servers that all others think have nobody in the room, because they hide the joins that
-/// these servers go by: by the time those came, others had decided what refuses them. Whom nobody hears is
-/// told nothing either, and the protocol has no word for that (`docs/decisions/0011`).
+/// Leaves out servers that all others think have nobody in the room, and that none of them had to tell so:
+/// the others hide the joins that these servers go by, because by the time those came they had decided
+/// what refuses them; or resolution undid the joins there. Whom nobody hears is told nothing either, and the
+/// protocol has no word for that (`docs/decisions/0011`).
 async fn leave_out_the_unheard(
     servers: &[SimServer],
     people: &[SimPerson],
-    looks: &mut Vec<(usize, Seen)>,
+    (looks, room_id): (&mut Vec<(usize, Seen)>, &str),
 ) {
     for server in 0..servers.len() {
         let own = people_of(people, server);
         let (theirs, others): (Vec<_>, Vec<_>) =
             looks.iter().cloned().partition(|(whose, _)| *whose == server);
-        if theirs.is_empty() || others.is_empty() {
-            continue;
-        }
-        let mut unheard = true;
+        let mut unheard = !theirs.is_empty() && !others.is_empty();
         for (other, seen) in &others {
-            unheard &= own.iter().all(|user| !seen.joined.contains(*user));
+            if !unheard {
+                break;
+            }
+            unheard = own.iter().all(|user| !seen.joined.contains(*user));
             for (_, look) in &theirs {
                 let place = ("m.room.member".to_owned(), look.user_id.clone());
                 let Some(join) = look.state.get(&place) else { continue };
-                unheard &= fate(&servers[*other], join).await == Fate::SoftFailed;
+                unheard &= match fate(&servers[*other], join).await {
+                    Fate::SoftFailed => true,
+                    Fate::Accepted => {
+                        let world = (servers, people, looks.as_slice());
+                        undone_unseen(world, (server, seen, room_id)).await
+                    }
+                    Fate::Unknown | Fate::Outlier | Fate::Rejected => false,
+                };
             }
         }
         if unheard {
@@ -167,10 +175,35 @@ async fn leave_out_the_unheard(
     }
 }
 
+/// Whether a server lacks events of a room's present state, and nobody of it was in the room at any of them:
+/// then nobody had to tell the server.
+async fn undone_unseen(
+    (servers, people, looks): (&[SimServer], &[SimPerson], &[(usize, Seen)]),
+    (server, seen, room_id): (usize, &Seen, &str),
+) -> bool {
+    let (own, mut lacks) = (people_of(people, server), false);
+    for event in seen.state.values() {
+        if fate(&servers[server], event).await != Fate::Unknown {
+            continue;
+        }
+        lacks = true;
+        let Some(around) = at(servers, people, (looks, room_id, event)).await else { return false };
+        let joined = |user: &&str| around.memberships.get(*user).is_some_and(|it| it == "join");
+        if own.iter().any(joined)
+            || around.was.is_some_and(|(who, was)| own.contains(&&*who) && was == "join")
+        {
+            return false;
+        }
+    }
+    lacks
+}
+
 /// The state of a room at an event, as far as it says who may see the event.
 struct Around {
     visibility: String,
     memberships: BTreeMap<String, String>,
+    /// Whose membership it changed, and what that was before.
+    was: Option<(String, String)>,
 }
 
 impl Around {
@@ -200,9 +233,14 @@ async fn at(
     let path = format!("{V3}/rooms/{}/context/{}?limit=0", segment(room_id), segment(event));
     let life = servers[*server].life()?;
     let answer = life.ask(Some(person), Method::GET, &path, &Value::Null).await?;
-    let mut around = Around { visibility: String::new(), memberships: BTreeMap::new() };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut around = Around { visibility: String::new(), memberships: BTreeMap::new(), was: None };
+    let about = &answer.body["event"];
+    if about["type"] == "m.room.member" {
+        let was = &about["unsigned"]["prev_content"]["membership"];
+        around.was = Some((text(&about["state_key"]), text(was)));
+    }
     for event in answer.body["state"].as_array()? {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let content = &event["content"];
         match event["type"].as_str()? {
             "m.room.history_visibility" => around.visibility = text(&content["history_visibility"]),
@@ -235,7 +273,7 @@ pub(super) async fn differences(
         }
     }
     if meddled {
-        leave_out_the_unheard(servers, people, &mut looks).await;
+        leave_out_the_unheard(servers, people, (&mut looks, room_id)).await;
     }
     let mut found = Vec::new();
     let Some((_, first)) = looks.first().cloned() else {
