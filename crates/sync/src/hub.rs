@@ -5,33 +5,38 @@
 //! more than is true (a room somebody has left), never less, so it is good for waking people and for
 //! finding the rooms worth looking at.
 
+mod quiet;
+
+pub(crate) use self::quiet::{Quiet, QuietRoom};
+
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use parking_lot::Mutex;
-use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use parking_lot::RwLock;
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use tokio::sync::watch;
 use vestibule_storage::{Positions, SlotNo, tables::room::StoredMembership};
 use vestibule_types::{
     RoomNo,
-    limits::{
-        CARRIED_DEVICES_MAX, CHANGED_ROOMS_MAX, LIVE_USER_AGE_MAX, LIVE_USERS_MIN,
-        PRESENCE_LISTENERS_MAX,
-    },
+    limits::{CHANGED_ROOMS_MAX, LIVE_USER_AGE_MAX, LIVE_USERS_MIN, PRESENCE_LISTENERS_MAX},
 };
 
 use crate::{
     glance::Carried,
-    recent::{Deed, NewEvents, RoomLines, UserRooms},
+    recent::{Deed, RoomLines, UserRooms},
 };
 
 /// What is shared by everybody who waits.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    state: Mutex<State>,
+    /// Read by everybody who is woken; written by the one who follows the log, and for newcomers.
+    state: RwLock<State>,
 }
 
 /// A place in the line of commits: a slot and a commit of it.
@@ -83,8 +88,28 @@ struct LiveUser {
     carried: Vec<(OwnedDeviceId, Arc<Carried>)>,
     /// Up to where something of the user's own changed.
     own_news: Positions,
-    waiting: usize,
-    last_seen: Duration,
+    attendance: Arc<Attendance>,
+}
+
+/// Whether somebody is here.
+#[derive(Debug, Default)]
+struct Attendance {
+    waiting: AtomicUsize,
+    /// When they last came, in milliseconds.
+    last_seen: AtomicU64,
+}
+
+impl Attendance {
+    fn come(&self, now: Duration) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.last_seen.store(now, Ordering::Relaxed);
+    }
+
+    fn is_idle(&self, now: Duration) -> bool {
+        let last = Duration::from_millis(self.last_seen.load(Ordering::Relaxed));
+        self.waiting.load(Ordering::Relaxed) == 0 && now.saturating_sub(last) > LIVE_USER_AGE_MAX
+    }
 }
 
 /// What the log said, read with what is needed to follow it.
@@ -104,30 +129,9 @@ pub(crate) struct News {
     pub(crate) users: HashSet<OwnedUserId>,
 }
 
-/// All that happened to a user: new events in rooms they were in all the time.
-#[derive(Debug)]
-pub(crate) struct Quiet {
-    /// Up to where.
-    pub(crate) to: Positions,
-    /// What the last sync of the device found.
-    pub(crate) carried: Arc<Carried>,
-    /// The rooms.
-    pub(crate) rooms: Vec<QuietRoom>,
-}
-
-/// New events in a room.
-#[derive(Debug)]
-pub(crate) struct QuietRoom {
-    pub(crate) no: RoomNo,
-    /// The commit since which the user has been in it as they are.
-    pub(crate) member: u64,
-    pub(crate) new: NewEvents,
-}
-
 /// Somebody's seat: as long as it is held, their bell rings.
 pub(crate) struct Seat {
-    hub: Arc<Hub>,
-    key: UserKey,
+    attendance: Arc<Attendance>,
     bell: watch::Receiver<()>,
 }
 
@@ -147,9 +151,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some(user) = self.hub.state.lock().users.get_mut(&self.key) {
-            user.waiting = user.waiting.saturating_sub(1);
-        }
+        self.attendance.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -157,7 +159,7 @@ impl Hub {
     /// A hub that follows the log from here on.
     pub(crate) fn new(at: Positions) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: RwLock::new(State {
                 tail: at.clone(),
                 floor: at,
                 changed: HashMap::new(),
@@ -172,36 +174,25 @@ impl Hub {
 
     /// Up to where the log was followed.
     pub(crate) fn tail(&self) -> Positions {
-        self.state.lock().tail.clone()
+        self.state.read().tail.clone()
     }
 
     /// Takes a seat. From now on the user is woken for what is theirs alone; for rooms once
     /// [`Hub::complete`] was told of them.
-    pub(crate) fn enter(self: &Arc<Self>, user_id: &UserId, now: Duration) -> Seat {
-        let mut state = self.state.lock();
-        let state = &mut *state;
+    pub(crate) fn enter(&self, user_id: &UserId, now: Duration) -> Seat {
+        if let Some(user) = self.state.read().user(user_id) {
+            return user.seat(now);
+        }
+        let mut state = self.state.write();
         if state.users.len() >= state.sweep_at {
             state.sweep(now);
         }
-        let key = match state.keys.get(user_id) {
-            Some(key) => *key,
-            None => state.add(user_id, now),
-        };
-        let bell = match state.users.get_mut(&key) {
-            Some(user) => {
-                user.waiting += 1;
-                user.last_seen = now;
-                user.bell.subscribe()
-            }
-            // Keys and users are added and removed together.
-            None => watch::channel(()).1,
-        };
-        Seat { hub: Arc::clone(self), key, bell }
+        state.add(user_id).seat(now)
     }
 
     /// Whether all rooms of a user are known.
     pub(crate) fn is_complete(&self, user_id: &UserId) -> bool {
-        self.state.lock().user(user_id).is_some_and(|user| user.complete)
+        self.state.read().user(user_id).is_some_and(|user| user.complete)
     }
 
     /// Adds all rooms of a user, as a snapshot at `at` showed them. Whoever waits for the user is
@@ -212,7 +203,7 @@ impl Hub {
         at: &Positions,
         rooms: impl IntoIterator<Item = (RoomNo, Member)>,
     ) {
-        let mut state = self.state.lock();
+        let mut state = self.state.write();
         let Some(key) = state.keys.get(user_id).copied() else { return };
         for (room, member) in rooms {
             state.set(key, room, member);
@@ -232,7 +223,7 @@ impl Hub {
     /// The rooms of a user that changed after `since`, as far as the log was followed. `None` when
     /// that is not known here.
     pub(crate) fn changed_rooms(&self, user_id: &UserId, since: &Positions) -> Option<Vec<RoomNo>> {
-        let state = self.state.lock();
+        let state = self.state.read();
         let user = state.user(user_id).filter(|user| user.complete)?;
         if state.floor.iter().any(|(slot, commit)| since.get(slot) < commit) {
             return None;
@@ -253,91 +244,26 @@ impl Hub {
         Some(rooms.collect())
     }
 
-    /// Keeps what a sync of a device found on a snapshot at `at`, until something of the user's own
-    /// changes.
-    pub(crate) fn carry(
-        &self,
-        (user_id, device): (&UserId, &DeviceId),
-        at: &Positions,
-        carried: Carried,
-    ) {
-        let mut state = self.state.lock();
-        let Some(key) = state.keys.get(user_id).copied() else { return };
-        let Some(user) = state.users.get_mut(&key).filter(|user| user.complete) else { return };
-        if user.own_news.iter().any(|(slot, commit)| commit > at.get(slot)) {
-            return;
-        }
-        user.carried.retain(|(known, _)| known != device);
-        if user.carried.len() >= CARRIED_DEVICES_MAX {
-            user.carried.remove(0);
-        }
-        user.carried.push((device.to_owned(), Arc::new(carried)));
-    }
-
-    /// What happened to a user since a position, if it was nothing but new events in rooms they were
-    /// in all the time, and what their device was told last is known.
-    pub(crate) fn quiet(
-        &self,
-        (user_id, device): (&UserId, &DeviceId),
-        since: &Positions,
-    ) -> Option<Quiet> {
-        let state = self.state.lock();
-        let user = state.user(user_id).filter(|user| user.complete)?;
-        let (_, carried) = user.carried.iter().find(|(known, _)| known == device)?;
-        if user.own_news.iter().any(|(slot, commit)| commit > since.get(slot)) {
-            return None;
-        }
-        let ahead = state.tail.iter().any(|(slot, commit)| since.get(slot) > commit);
-        if ahead || state.tail.slots() != since.slots() {
-            return None;
-        }
-        let mut rooms = Vec::new();
-        for no in user.recent.since(since)? {
-            let Member { membership, since: (slot, member) } = *user.rooms.get(&no)?;
-            if member > since.get(slot) {
-                return None;
-            }
-            if membership == StoredMembership::Join {
-                let new = state.listeners.get(&no)?.lines.events_since(since)?;
-                rooms.push(QuietRoom { no, member, new });
-            }
-        }
-        Some(Quiet { to: state.tail.clone(), carried: Arc::clone(carried), rooms })
-    }
-
-    /// Whether two users are in a room together. `None` when not all rooms of both are known.
-    pub(crate) fn share_room(&self, one: &UserId, other: &UserId) -> Option<bool> {
-        let state = self.state.lock();
-        let of = |user: &UserId| state.user(user).filter(|user| user.complete);
-        let (one, other) = (of(one)?, of(other)?);
-        let (few, many) =
-            if one.rooms.len() <= other.rooms.len() { (one, other) } else { (other, one) };
-        let is_in = |user: &LiveUser, room: &RoomNo| {
-            user.rooms.get(room).is_some_and(|it| it.membership == StoredMembership::Join)
-        };
-        Some(few.rooms.keys().any(|room| is_in(few, room) && is_in(many, room)))
-    }
-
     /// How many listen to a room.
     pub(crate) fn listeners(&self, room: RoomNo) -> usize {
-        self.state.lock().listeners.get(&room).map_or(0, |there| there.users.len())
+        self.state.read().listeners.get(&room).map_or(0, |there| there.users.len())
     }
 
     /// The users of whom something is known in a room.
     pub(crate) fn known_in(&self, room: RoomNo) -> Vec<OwnedUserId> {
-        let state = self.state.lock();
+        let state = self.state.read();
         let there = state.users.values().filter(|user| user.rooms.contains_key(&room));
         there.map(|user| user.user_id.clone()).collect()
     }
 
     /// Whether a user is known here.
     pub(crate) fn knows(&self, user_id: &UserId) -> bool {
-        self.state.lock().keys.contains_key(user_id)
+        self.state.read().keys.contains_key(user_id)
     }
 
     /// Follows the log, and wakes whom it concerns.
     pub(crate) fn follow(&self, news: News) {
-        let mut state = self.state.lock();
+        let mut state = self.state.write();
         let state = &mut *state;
         for (user_id, room, member) in &news.members {
             if let Some(key) = state.keys.get(user_id).copied() {
@@ -379,7 +305,7 @@ impl Hub {
 
     /// Wakes everybody who is in one of these rooms, where there are not too many of them.
     pub(crate) fn ring_small_rooms(&self, rooms: impl Iterator<Item = RoomNo>) {
-        let state = self.state.lock();
+        let state = self.state.read();
         let small = |room: &RoomNo| {
             let there = state.listeners.get(room).map_or(0, |there| there.users.len());
             there <= PRESENCE_LISTENERS_MAX
@@ -391,10 +317,17 @@ impl Hub {
 
     /// Wakes everybody who is in one of these rooms.
     pub(crate) fn ring_rooms(&self, rooms: impl Iterator<Item = RoomNo>) {
-        let state = self.state.lock();
+        let state = self.state.read();
         for room in rooms {
             state.ring_room(room);
         }
+    }
+}
+
+impl LiveUser {
+    fn seat(&self, now: Duration) -> Seat {
+        self.attendance.come(now);
+        Seat { attendance: Arc::clone(&self.attendance), bell: self.bell.subscribe() }
     }
 }
 
@@ -403,14 +336,13 @@ impl State {
         self.users.get(self.keys.get(user_id)?)
     }
 
-    fn add(&mut self, user_id: &UserId, now: Duration) -> UserKey {
-        while self.users.contains_key(&self.next_key) {
-            self.next_key = self.next_key.wrapping_add(1);
-        }
-        let key = self.next_key;
-        self.next_key = key.wrapping_add(1);
-        self.keys.insert(user_id.to_owned(), key);
-        let user = LiveUser {
+    /// The user, known from now on.
+    fn add(&mut self, user_id: &UserId) -> &LiveUser {
+        let key = match self.keys.get(user_id) {
+            Some(key) => *key,
+            None => self.new_key(user_id),
+        };
+        self.users.entry(key).or_insert_with(|| LiveUser {
             user_id: user_id.to_owned(),
             bell: watch::channel(()).0,
             rooms: HashMap::new(),
@@ -418,10 +350,17 @@ impl State {
             recent: UserRooms::new(self.tail.clone()),
             carried: Vec::new(),
             own_news: self.tail.clone(),
-            waiting: 0,
-            last_seen: now,
-        };
-        self.users.insert(key, user);
+            attendance: Arc::default(),
+        })
+    }
+
+    fn new_key(&mut self, user_id: &UserId) -> UserKey {
+        while self.users.contains_key(&self.next_key) {
+            self.next_key = self.next_key.wrapping_add(1);
+        }
+        let key = self.next_key;
+        self.next_key = key.wrapping_add(1);
+        self.keys.insert(user_id.to_owned(), key);
         key
     }
 
@@ -487,11 +426,12 @@ impl State {
 
     /// Lets go of users who have not been here for a while.
     fn sweep(&mut self, now: Duration) {
-        let idle = |user: &LiveUser| {
-            user.waiting == 0 && now.saturating_sub(user.last_seen) > LIVE_USER_AGE_MAX
-        };
-        let gone: Vec<UserKey> =
-            self.users.iter().filter(|(_, user)| idle(user)).map(|(key, _)| *key).collect();
+        let gone: Vec<UserKey> = self
+            .users
+            .iter()
+            .filter(|(_, user)| user.attendance.is_idle(now))
+            .map(|(key, _)| *key)
+            .collect();
         for key in gone {
             let Some(user) = self.users.remove(&key) else { continue };
             self.keys.remove(&user.user_id);
@@ -581,7 +521,7 @@ mod tests {
         let hub = hub();
         let _waiting = hub.enter(user_id!("@alice:a"), Duration::ZERO);
         drop(hub.enter(user_id!("@bob:a"), Duration::ZERO));
-        hub.state.lock().sweep(LIVE_USER_AGE_MAX * 2);
+        hub.state.write().sweep(LIVE_USER_AGE_MAX * 2);
         assert!(hub.knows(user_id!("@alice:a")));
         assert!(!hub.knows(user_id!("@bob:a")));
     }
