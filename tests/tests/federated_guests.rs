@@ -136,7 +136,7 @@ async fn a_guest_joins_a_room_of_another_server_that_the_list_opens() {
 
 #[tokio::test]
 async fn by_default_no_guest_makes_this_server_ask_another_one() {
-    let pair = Pair::with("[guests]\nenabled = true\n[aliases]\ncreate = \"moderator\"\n").await;
+    let pair = Pair::with("[guests]\nenabled = true\n").await;
     let alice = pair.b.register("alice").await;
     let room = guest_room(&alice, json!({ "room_alias_name": "hall" })).await;
     pair.list(&[&room]).await;

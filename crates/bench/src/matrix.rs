@@ -207,6 +207,12 @@ pub fn message_path(room: &str, transaction: &str) -> String {
     format!("/_matrix/client/v3/rooms/{}/send/m.room.message/{transaction}", segment(room))
 }
 
+/// A path as it was before its segments were encoded, in whatever way that was.
+#[must_use]
+pub fn decoded(path: &str) -> String {
+    percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned()
+}
+
 /// Lets only a success pass; a refusal becomes an error that shows what the server said.
 pub fn accepted<'a>(answer: Answer<'a>, what: &str) -> Result<Answer<'a>> {
     if (200..300).contains(&answer.status) {

@@ -26,7 +26,7 @@ pub use self::{
     handshake::{Seat, Transaction},
     room::Room,
 };
-use crate::client::write_signed_request;
+use crate::{client::write_signed_request, matrix::decoded};
 
 /// The name of the server under test.
 const HOME: &str = "bench.localhost";
@@ -96,7 +96,7 @@ impl Peers {
     /// What all of them answer to requests of this path.
     pub fn answer(&self, path: &str, with: Bytes) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.insert(path.to_owned(), with);
+        answers.insert(decoded(path), with);
     }
 
     /// Takes them off the network, with every connection.

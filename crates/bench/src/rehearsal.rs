@@ -30,6 +30,8 @@ use tokio::{
     task::JoinSet,
 };
 
+use crate::matrix::decoded;
+
 /// What the stand-in knows: how many things it has named, and the newest message.
 struct Memory {
     named: AtomicU64,
@@ -82,7 +84,7 @@ async fn accept(address: SocketAddr) -> Result<()> {
 
 impl Memory {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let path = request.uri().path().to_owned();
+        let path = decoded(request.uri().path());
         let query = request.uri().query().unwrap_or_default().to_owned();
         let _read = request.into_body().collect().await;
         let parts: Vec<_> = path.split('/').skip(4).collect();

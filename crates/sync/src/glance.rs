@@ -29,8 +29,24 @@ use crate::{
 pub(crate) struct Carried {
     /// What the user said about being told.
     pub(crate) own: Arc<Own>,
-    /// The keys of the device.
-    pub(crate) keys: KeyCounts,
+    /// The one-time keys of the device, by algorithm.
+    one_time: Box<[(Box<str>, u64)]>,
+    /// The algorithms whose fallback key was not given out.
+    unused_fallback: Box<[Box<str>]>,
+}
+
+impl Carried {
+    pub(crate) fn new(own: Arc<Own>, keys: &KeyCounts) -> Self {
+        let one_time = keys.one_time.iter().map(|(kind, count)| (kind.as_str().into(), *count));
+        let unused_fallback = keys.unused_fallback.iter().map(|kind| kind.as_str().into());
+        Self { own, one_time: one_time.collect(), unused_fallback: unused_fallback.collect() }
+    }
+
+    fn keys(&self) -> KeyCounts {
+        let one_time = self.one_time.iter().map(|(kind, count)| (kind.to_string(), *count));
+        let unused_fallback = self.unused_fallback.iter().map(ToString::to_string).collect();
+        KeyCounts { one_time: one_time.collect(), unused_fallback, moved: false }
+    }
 }
 
 /// What a glance at the memory says.
@@ -59,12 +75,7 @@ pub(crate) fn glance(inner: &Inner, query: &Query) -> Option<Glanced> {
         let Some(told) = inner.shared.get(&key) else { return Some(Glanced::Lacks(key)) };
         glance.look_at(room, &told, &mut response)?;
     }
-    let KeyCounts { one_time, unused_fallback, .. } = &quiet.carried.keys;
-    response.key_counts = KeyCounts {
-        one_time: one_time.clone(),
-        unused_fallback: unused_fallback.clone(),
-        moved: false,
-    };
+    response.key_counts = quiet.carried.keys();
     let to_device = since.to_device;
     let token = SyncToken { positions: quiet.to, typing, to_device, presence };
     response.next_batch = token.to_string();

@@ -49,7 +49,7 @@ impl SyncResponse {
 }
 
 /// The keys others can begin conversations with.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct KeyCounts {
     /// How many keys for one conversation each are left, by algorithm.
     #[serde(rename = "device_one_time_keys_count")]

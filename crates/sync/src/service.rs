@@ -146,7 +146,11 @@ impl Sync {
         if !waits {
             // What was committed when they asked is what they want to see.
             let all_heard = inner.hub.tail() == inner.rooms.store().positions();
-            return if all_heard { self.look(&query).await } else { self.pass(query).await };
+            return if all_heard {
+                Box::pin(self.look(&query)).await
+            } else {
+                self.pass(query).await
+            };
         }
 
         let mut seat = inner.hub.enter(actor.user_id(), clock.monotonic());
@@ -155,7 +159,8 @@ impl Sync {
         loop {
             // The bell first, the snapshot after it: what rings later is not in the snapshot.
             seat.listen();
-            let response = self.look(&query).await?;
+            // In a box: who waits must not hold it.
+            let response = Box::pin(self.look(&query)).await?;
             if !response.is_empty() {
                 return Ok(response);
             }

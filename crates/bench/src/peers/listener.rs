@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use vestibule_testkit::tls::TestCertificate;
 
 use super::Answers;
+use crate::matrix::decoded;
 
 const NOTHING: &[u8] = br#"{"errcode":"M_UNRECOGNIZED","error":"not here"}"#;
 
@@ -77,7 +78,7 @@ impl Desk {
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         let host = host.unwrap_or_default();
         let host = host.split_once(':').map_or(host, |(host, _)| host).to_owned();
-        let path = request.uri().path().to_owned();
+        let path = decoded(request.uri().path());
         let _read = request.into_body().collect().await;
         let found = match path.as_str() {
             "/_matrix/key/v2/server" => self.keys.get(&host).cloned(),

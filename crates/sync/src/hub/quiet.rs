@@ -48,6 +48,8 @@ impl Hub {
         if user.carried.len() >= CARRIED_DEVICES_MAX {
             user.carried.remove(0);
         }
+        // Most people have one device that waits.
+        user.carried.reserve_exact(1);
         user.carried.push((device.to_owned(), Arc::new(carried)));
     }
 

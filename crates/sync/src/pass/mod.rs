@@ -152,8 +152,7 @@ impl Pass<'_> {
     fn carry(&self, response: &SyncResponse) {
         let stored = !response.to_device.events.is_empty() || response.acknowledged.is_some();
         let Some(device) = self.query.actor.device_id().filter(|_| !stored) else { return };
-        let keys = response.key_counts.clone();
-        let carried = Carried { own: Arc::clone(&self.own), keys };
+        let carried = Carried::new(Arc::clone(&self.own), &response.key_counts);
         self.inner.hub.carry((self.user(), device), &self.now, carried);
     }
 
