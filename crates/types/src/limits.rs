@@ -4,6 +4,7 @@ mod contacts;
 mod inbound;
 mod key_ring;
 mod keys;
+mod live;
 mod media;
 mod membership;
 mod notices;
@@ -18,7 +19,7 @@ mod told;
 use std::time::Duration;
 
 pub use self::{
-    contacts::*, inbound::*, key_ring::*, keys::*, media::*, membership::*, notices::*,
+    contacts::*, inbound::*, key_ring::*, keys::*, live::*, media::*, membership::*, notices::*,
     presence::*, purge::*, push::*, search::*, sender::*, sliding::*, told::*,
 };
 
@@ -283,24 +284,6 @@ pub const SYNC_WAIT_MAX: Duration = Duration::from_mins(10);
 /// Lines of the log a sync reads to find the rooms that changed; beyond, it asks the user's rooms.
 pub const SYNC_NEWS_MAX: usize = 256;
 
-/// How long a user's rooms are kept in memory after their last sync.
-pub const LIVE_USER_AGE_MAX: Duration = Duration::from_mins(5);
-
-/// Users kept in memory before those who went away are let go.
-pub const LIVE_USERS_MIN: usize = 1_024;
-
-/// The last things that happened in a room which are kept in memory while somebody listens to it.
-pub const RECENT_LINES_MAX: usize = 32;
-
-/// Rooms in which something happened last that are kept in memory for each user who listens.
-pub const RECENT_ROOMS_MAX: usize = 32;
-
-/// Devices of a user of which it is kept in memory what their last sync found.
-pub const CARRIED_DEVICES_MAX: usize = 8;
-
-/// Rooms whose last change is kept in memory; beyond, it begins anew.
-pub const CHANGED_ROOMS_MAX: usize = 500_000;
-
 /// Members looked at to name a room after some of them.
 pub const HEROES_SCAN_MAX: usize = 100;
 
@@ -402,15 +385,6 @@ pub const TO_DEVICE_WAITING_MAX: u64 = 10_000;
 
 /// Messages to its device one sync brings (client-server API, "Send-to-device messaging").
 pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;
-
-/// Listeners to a room from which on what is new in it is made ready for all of them at once.
-pub const SHARED_LISTENERS_MIN: usize = 3;
-
-/// How often a sync waits for somebody else to render what both are about to show.
-pub const RENDERINGS_AWAITED_MAX: usize = 2;
-
-/// Memory for stretches of timelines that several members of a room are about to be shown.
-pub const SHARED_TIMELINES_BYTES_MAX: u64 = 16 * 1_048_576;
 
 /// Requests to other servers under way at once; more wait for their turn.
 pub const REMOTE_CALLS_MAX: usize = 2_048;
