@@ -76,6 +76,7 @@ pub struct Class {
     pub(crate) rates: BTreeMap<RateKey, Vec<Rate>>,
     pub(crate) name_suffix: Option<String>,
     pub(crate) scope: Option<Scope>,
+    pub(crate) sso: Option<String>,
     pub(crate) age_below_ms: Option<u64>,
 }
 

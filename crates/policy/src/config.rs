@@ -251,6 +251,9 @@ pub struct ScopeConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AssignConfig {
+    /// Everybody who signs in through this provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sso: Option<String>,
     /// Every member whose account is younger than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_below: Option<String>,

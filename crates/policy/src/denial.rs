@@ -54,6 +54,8 @@ reasons! {
     GuestStaysGuest = "guest_stays_guest", "A guest account cannot be given this class";
     /// The class cannot be assigned.
     ClassUnassignable = "class_unassignable", "This class cannot be assigned";
+    /// Application services may not act as guests.
+    MasqueradeRefused = "masquerade_refused", "An application service cannot act as this account";
     /// A fact the rules need was not handed in.
     FactsMissing = "facts_missing", "This request could not be checked";
     /// The room is on the `never` list.

@@ -87,4 +87,13 @@ impl Policy {
         warnings.sort();
         warnings
     }
+
+    /// The class of accounts that sign in through a provider; `member` unless a class claims it.
+    #[must_use]
+    pub fn class_by_sso(&self, provider: &str) -> vestibule_types::ClassName {
+        self.classes
+            .values()
+            .find(|class| class.sso.as_deref() == Some(provider))
+            .map_or_else(vestibule_types::ClassName::member, |class| class.name.clone())
+    }
 }

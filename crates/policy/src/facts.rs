@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId};
 use serde::{Deserialize, Serialize};
 use vestibule_types::ClassName;
 
@@ -57,6 +57,8 @@ pub struct RoomFacts {
     /// What the walks of the policy's spaces found about this room: one entry for each space of
     /// the subject's class.
     pub spaces: Vec<SpaceFact>,
+    /// A guest link the subject redeemed for this room.
+    pub grant: Option<GrantFact>,
     /// Whether a local member is joined whose class hosts (see [`crate::Policy::is_host`]).
     pub has_host: Option<bool>,
     /// Whether such a member is or was in the room. One that was not, only guests brought us into.
@@ -82,6 +84,7 @@ impl RoomFacts {
             world_readable: None,
             aliases: Vec::new(),
             spaces: Vec::new(),
+            grant: None,
             has_host: None,
             was_hosted: None,
             residency: Residency::Resident,
@@ -128,6 +131,15 @@ pub enum AliasOrigin {
     Appservice,
     /// It followed a room upgrade.
     Moved,
+}
+
+/// A redeemed guest link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantFact {
+    /// The one room it is for.
+    pub room_id: OwnedRoomId,
+    /// When it ends.
+    pub expires_at: MilliSecondsSinceUnixEpoch,
 }
 
 /// What the walk of one space found about a room.

@@ -44,8 +44,8 @@ pub use self::{
     endpoint::{CallRefusal, EndpointRule},
     explain::{Answer, Explanation},
     facts::{
-        AliasFact, AliasOrigin, Counts, Facts, Pins, RateFact, Residency, RoomFacts, SpaceFact,
-        SpaceFinding,
+        AliasFact, AliasOrigin, Counts, Facts, GrantFact, Pins, RateFact, Residency, RoomFacts,
+        SpaceFact, SpaceFinding,
     },
     last_admin::{GuardAnswer, LAST_ADMIN_WINDOW_MS, LastAdminGuard, PowerFacts},
     names::{GUEST_LOCALPART_PREFIX, with_suffix},

@@ -3,7 +3,7 @@
 use ruma::ServerName;
 use vestibule_types::ClassName;
 
-use crate::{Policy, skeleton::skeleton};
+use crate::{Denial, Policy, Reason, Subject, skeleton::skeleton};
 
 /// What every guest's localpart begins with. Reserved against everybody else.
 pub const GUEST_LOCALPART_PREFIX: &str = "guest-";
@@ -68,6 +68,18 @@ impl Policy {
         }
         let bare = without_suffix(name, class.name_suffix.as_deref().unwrap_or_default());
         self.names.protects(bare) || self.names.protects(name) || looks_like_a_user_id(bare)
+    }
+
+    /// Whether an application service may act as this account, in whose namespace it lies.
+    pub fn may_masquerade(&self, target: &Subject) -> Result<(), Denial> {
+        let refused = target.is_spec_guest
+            || self.class(&target.class).is_none_or(crate::Class::is_guest_like)
+            || target.class.as_str() == ClassName::SYSTEM;
+        if refused {
+            let what = "an account that is neither a guest nor the server's own";
+            return Err(Denial::new(Reason::MasqueradeRefused, false, what));
+        }
+        Ok(())
     }
 }
 

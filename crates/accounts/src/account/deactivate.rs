@@ -8,7 +8,7 @@ use tracing::instrument;
 use vestibule_storage::{
     StorageError, Tx, jobs,
     tables::{
-        account::{StoredAccount, StoredAccountState},
+        account::{GUEST_BY_ID, StoredAccount, StoredAccountState},
         cross_signing::CROSS_SIGNING_KEY,
         key_backup::{KEY_BACKUP, KEY_BACKUP_NEWEST, ROOM_KEY},
         presence::PRESENCE_BY_USER,
@@ -82,6 +82,28 @@ impl Accounts {
         self.0.write(user_id, move |tx| end(tx, &user, erase, now)).await?;
         self.0.ring();
         Ok(())
+    }
+}
+
+impl Accounts {
+    /// Ends a guest, if it is one still: whoever became an account meanwhile keeps it. Says whether it
+    /// was.
+    pub(crate) async fn end_guest(
+        &self,
+        user_id: &UserId,
+        erase: bool,
+    ) -> Result<bool, DeactivateError> {
+        let (user, now) = (user_id.to_owned(), self.0.now_ms());
+        let ended = self.0.write(user_id, move |tx| {
+            let is_guest = GUEST_BY_ID.contains(tx, (&user,))?;
+            if is_guest {
+                end(tx, &user, erase, now)?;
+            }
+            Ok::<_, DeactivateError>(is_guest)
+        });
+        let ended = ended.await?;
+        self.0.ring();
+        Ok(ended)
     }
 }
 

@@ -285,3 +285,20 @@ async fn a_guest_in_a_room_lasts_while_it_is_heard_of_but_not_for_ever() {
     house.accounts.expire_guests().await.unwrap();
     assert_eq!(live(&house).await, 0, "nobody lasts over a week");
 }
+
+#[tokio::test]
+async fn a_guest_that_became_an_account_is_not_ended_as_one() {
+    for slots in [1, 3] {
+        let house = house_with(slots, |_| {}, |_| {});
+        let guest = house.guest().await;
+        let localpart = guest.user_id.localpart().to_owned();
+        let account = house.accounts.register(upgrade(&guest, Some(&localpart))).await.unwrap();
+        assert!(!house.accounts.end_guest(&guest.user_id, true).await.unwrap());
+        let token = account.session.unwrap().access_token;
+        assert!(matches!(house.resolve(&token).await, Resolved::Active(_)));
+
+        let other = house.guest().await;
+        assert!(house.accounts.end_guest(&other.user_id, true).await.unwrap());
+        assert!(!house.accounts.end_guest(&other.user_id, true).await.unwrap(), "it is over");
+    }
+}

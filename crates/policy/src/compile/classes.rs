@@ -298,6 +298,7 @@ impl Lint<'_> {
 
     fn assign(&mut self, class: &mut Class, written: &ClassConfig) {
         let Some(assign) = &written.assign else { return };
+        class.sso.clone_from(&assign.sso);
         if let Some(age_below) = &assign.age_below {
             let key = format!("class.{}.assign.age_below", class.name);
             class.age_below_ms = Some(self.duration_ms(&key, age_below));
@@ -310,8 +311,19 @@ impl Lint<'_> {
 
     /// No two classes may claim the same accounts.
     fn assignments(&mut self, classes: &BTreeMap<ClassName, Class>) {
+        let mut by_sso: BTreeMap<&str, &ClassName> = BTreeMap::new();
         let mut by_age: BTreeMap<u64, &ClassName> = BTreeMap::new();
         for class in classes.values() {
+            if let Some(sso) = class.sso.as_deref()
+                && let Some(first) = by_sso.insert(sso, &class.name)
+            {
+                let remedy = format!("class \"{first}\" is assigned by the same provider");
+                self.error(
+                    format!("class.{}.assign.sso", class.name),
+                    format!("\"{sso}\""),
+                    remedy,
+                );
+            }
             if let Some(age) = class.age_below_ms
                 && let Some(first) = by_age.insert(age, &class.name)
             {
@@ -364,7 +376,7 @@ fn heir(name: &str, parent: &Class) -> Class {
     } else {
         Standing::MemberLike
     };
-    Class { name: ClassName::new(name), standing, age_below_ms: None, ..parent.clone() }
+    Class { name: ClassName::new(name), standing, sso: None, age_below_ms: None, ..parent.clone() }
 }
 
 fn builtin_classes(guest_scope: &Scope) -> [Class; 6] {
@@ -379,6 +391,7 @@ fn builtin_classes(guest_scope: &Scope) -> [Class; 6] {
         rates: BTreeMap::from([(RateKey::Request, vec![REQUESTS])]),
         name_suffix: None,
         scope: None,
+        sso: None,
         age_below_ms: None,
     };
     let all = AbilitySet::all();

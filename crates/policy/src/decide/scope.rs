@@ -1,4 +1,4 @@
-//! Layer 3: where a scoped class may be. Alias or list or space, any one opens.
+//! Layer 3: where a scoped class may be. Alias or list or space or guest link, any one opens.
 
 use ruma::{RoomId, UserId};
 use vestibule_types::limits;
@@ -70,9 +70,10 @@ impl Case<'_> {
         let Action::Invite { room, target: Invitee::Local(target) } = self.action() else { return };
         let action = Action::BeInvited { room };
         let request = Request { subject: target, action, now: self.request.now, ip: None };
-        // The freeze is the sender's own.
+        // The link and the freeze are the sender's own.
         let mut facts = self.facts.clone();
         if let Some(room) = &mut facts.room {
+            room.grant = None;
             room.frozen = false;
         }
         let inner = self.policy.decide(&facts, &request);
@@ -138,6 +139,7 @@ impl Case<'_> {
             self.door_alias(scope, room, trail),
             self.door_list(scope, &room.room_id, trail),
             self.door_space(scope, room, trail),
+            self.door_link(room, trail),
         ];
         if doors.contains(&Door::Open) {
             return;
@@ -245,6 +247,25 @@ impl Case<'_> {
                 trail.closed(LAYER, RULE, format!("{space} cannot be read now"));
                 Door::Unknown
             }
+        }
+    }
+
+    fn door_link(&self, room: &RoomFacts, trail: &mut Trail) -> Door {
+        const RULE: &str = "guest_link";
+        match &room.grant {
+            Some(grant) if grant.room_id != room.room_id => {
+                trail.closed(LAYER, RULE, "the link is for another room");
+                Door::Closed
+            }
+            Some(grant) if grant.expires_at <= self.request.now => {
+                trail.closed(LAYER, RULE, "the link has expired");
+                Door::Closed
+            }
+            Some(_) => {
+                trail.pass(LAYER, RULE, "a guest link was redeemed");
+                Door::Open
+            }
+            None => Door::Closed,
         }
     }
 

@@ -137,6 +137,15 @@ fn buckets_are_shared_as_the_rate_says() {
 }
 
 #[test]
+fn a_provider_brings_its_class() {
+    let policy = policy(&format!(
+        "{OPEN}\n[class.webchat]\ninherits = 'guest'\nassign = {{ sso = 'shop' }}"
+    ));
+    assert_eq!(policy.class_by_sso("shop").as_str(), "webchat");
+    assert_eq!(policy.class_by_sso("github").as_str(), "member");
+}
+
+#[test]
 fn observing_writes_down_what_ceiling_and_scope_would_refuse() {
     let toml = format!(
         "{OPEN}\n[audit]\nmode = 'observe'\n[class.kiosk]\ninherits = 'guest'\n\

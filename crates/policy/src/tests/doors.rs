@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::{Residency, SpaceFact, SpaceFinding};
+use crate::{GrantFact, Residency, SpaceFact, SpaceFinding};
 
 #[test]
 fn an_alias_made_by_a_moderator_opens_a_room() {
@@ -288,6 +288,23 @@ fn a_space_opens_its_rooms_and_an_unreadable_one_only_keeps_who_is_in() {
 }
 
 #[test]
+fn a_guest_link_opens_its_own_room_until_it_expires() {
+    let policy = policy(OPEN);
+    let with = |room: &str, expires_at| {
+        let mut facts = closed_room();
+        let room_id = RoomId::parse(room).unwrap();
+        room_mut(&mut facts).grant = Some(GrantFact { room_id, expires_at });
+        facts
+    };
+    assert_eq!(join(&policy, &with("!room:home.test", at(NOW + 1)), &guest()), None);
+    let expired = with("!room:home.test", at(NOW));
+    assert_eq!(join(&policy, &expired, &guest()), Some(Reason::OutOfScope));
+    // A link for the room that this one succeeded is not copied by an upgrade.
+    let other = with("!predecessor:home.test", at(NOW + 1));
+    assert_eq!(join(&policy, &other, &guest()), Some(Reason::OutOfScope));
+}
+
+#[test]
 fn a_room_that_leaves_scope_can_be_read_and_left_but_not_spoken_in() {
     let policy = policy(OPEN);
     let room = room_id();
@@ -368,6 +385,7 @@ fn everything_that_is_in_the_way_is_told() {
     for part in ["an alias #*:home.test made by class \"moderator\"", "a local member"] {
         assert!(what.contains(part), "{what}");
     }
+    assert!(!what.contains("link"), "nobody can make one yet: {what}");
     assert_eq!(decision.obligations(), []);
     let open = ask(&policy, &open_room(), &guest(), Action::Join { room: &room });
     assert_eq!(open.what_would_allow(), None);

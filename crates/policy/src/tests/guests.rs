@@ -131,11 +131,16 @@ fn an_invitation_never_widens_the_scope_of_a_guest() {
 }
 
 #[test]
-fn whoever_may_invite_does_not_open_a_room_for_the_invited() {
+fn a_guest_link_of_the_sender_does_not_open_for_the_invited() {
     let policy =
         policy(&format!("{OPEN}\n[class.webchat]\ninherits = 'guest'\nmay_also = ['send_invite']"));
     let (shopper, somebody, room) = (account("shopper", "webchat"), guest(), room_id());
+    let mut facts = closed_room();
+    room_mut(&mut facts).grant =
+        Some(crate::GrantFact { room_id: room.clone(), expires_at: at(NOW + 1) });
+    assert_eq!(join(&policy, &facts, &shopper), None);
     let invite = Action::Invite { room: &room, target: Invitee::Local(&somebody) };
+    assert_eq!(refused(&policy, &facts, &shopper, invite), Some(Reason::InviteeOutOfScope));
     assert_eq!(refused(&policy, &closed_room(), &shopper, invite), Some(Reason::InviteeOutOfScope));
     assert_eq!(refused(&policy, &open_room(), &shopper, invite), None);
 }

@@ -39,6 +39,7 @@ may_send = ["m.room.message", "m.room.encrypted", "m.reaction", "m.room.redactio
 rates = { message = "6/min burst 10", join = "3/min", request = "600/min" }
 name_suffix = " (guest)"
 [class.webchat]
+assign = { sso = "shop" }
 inherits = "guest"
 scope = { list = ["#support:shop.example"] }
 may_also = ["upload_media", "set_avatar"]
@@ -161,7 +162,7 @@ fn each_mistake_is_refused_with_its_key() {
         ("[class.Web]\ninherits = 'member'", "class.Web"),
         ("[class.member]\ninherits = 'guest'", "class.member.inherits"),
         ("[class.guest]\nscope = { list = ['!a:b'] }", "class.guest.scope"),
-        ("[class.member]\nassign = { age_below = '1h' }", "class.member.assign"),
+        ("[class.member]\nassign = { sso = 'x' }", "class.member.assign"),
         ("[class.system]\nmay_not = ['join']", "class.system"),
         ("[class.w]\ninherits = 'member'\nscope = {}", "class.w.scope"),
         ("[class.guest]\nmay = ['jion']", "class.guest.may"),
@@ -177,6 +178,11 @@ fn each_mistake_is_refused_with_its_key() {
         ("[class.guest.rates]\nmessage = 'often'", "class.guest.rates.message"),
         ("[class.guest]\nname_suffix = '   '", "class.guest.name_suffix"),
         ("[class.guest]\nname_suffix = \"\\n\"", "class.guest.name_suffix"),
+        (
+            "[class.a]\ninherits = 'member'\nassign = { sso = 's' }\n\
+             [class.b]\ninherits = 'member'\nassign = { sso = 's' }",
+            "class.b.assign.sso",
+        ),
         (
             "[class.a]\ninherits = 'member'\nassign = { age_below = '24h' }\n\
              [class.b]\ninherits = 'member'\nassign = { age_below = '1d' }",

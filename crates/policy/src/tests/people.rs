@@ -228,6 +228,16 @@ fn a_guest_is_never_made_more_than_a_guest() {
 }
 
 #[test]
+fn application_services_do_not_act_as_guests() {
+    let policy = policy(&format!("{OPEN}\n[class.webchat]\ninherits = 'guest'"));
+    for (class, allowed) in
+        [("guest", false), ("webchat", false), ("system", false), ("gone", false), ("member", true)]
+    {
+        assert_eq!(policy.may_masquerade(&account("x", class)).is_ok(), allowed, "{class}");
+    }
+}
+
+#[test]
 fn the_last_one_in_power_is_told_or_asked_twice() {
     use GuardAnswer::{Proceed, ProceedAndTell, RefuseOnce};
     let warn = policy("");

@@ -7,8 +7,8 @@ use ruma::OwnedRoomAliasId;
 
 use super::*;
 use crate::{
-    AccountState, Class, GuestsConfig, Invitee, Outcome, PermitKind, Residency, RoomKind,
-    SpaceConfig, SpaceFact, SpaceFinding, Texts, kind,
+    AccountState, Class, GrantFact, GuestsConfig, Invitee, Outcome, PermitKind, Residency,
+    RoomKind, SpaceConfig, SpaceFact, SpaceFinding, Texts, kind,
 };
 
 const ALIASES: [&str; 5] = [
@@ -174,6 +174,7 @@ prop_compose! {
         world_readable in maybe(),
         aliases in prop::collection::vec(any_row(), 0..3),
         finding in prop::option::of(any_finding()),
+        grant in prop::option::weighted(0.2, (select(&ROOMS[..]), NOW - 1..NOW + 2)),
         (has_host, was_hosted) in (maybe(), maybe()),
         resident in prop::bool::weighted(0.9),
         made_here in maybe(),
@@ -186,6 +187,9 @@ prop_compose! {
             blocked, guest_can_join, world_readable, aliases, has_host, was_hosted, made_here,
             is_direct, frozen,
             spaces: finding.into_iter().map(|finding| SpaceFact { space: space.clone(), finding }).collect(),
+            grant: grant.map(|(room, expires)| GrantFact {
+                room_id: RoomId::parse(room).unwrap(), expires_at: at(expires),
+            }),
             residency: if resident { Residency::Resident } else { Residency::Absent },
         }
     }
@@ -346,10 +350,13 @@ fn may_be_joined(config: &PolicyConfig, facts: &Facts) -> bool {
             })
     });
     let inside = room.spaces.iter().any(|fact| matches!(fact.finding, SpaceFinding::Inside { .. }));
+    let linked =
+        room.grant.as_ref().is_some_and(|grant| grant.room_id == id && grant.expires_at > at(NOW));
     let open = by("any")
         || (by("alias") && room.aliases.iter().any(alias_opens))
         || (by("list") && listed)
-        || (by("space") && inside);
+        || (by("space") && inside)
+        || linked;
     let never = config.guests.never.iter().any(|entry| {
         entry == id
             || RoomAliasId::parse(entry).is_ok_and(|alias| {
@@ -456,10 +463,11 @@ proptest! {
             (3, Some(room)) => room.has_host = None,
             (4, Some(room)) => room.made_here = None,
             (5, Some(room)) => room.spaces.clear(),
-            (6, _) => unknown.pins = None,
-            (7, _) => unknown.counts = Counts::default(),
-            (8, _) => unknown.shares_room = None,
-            (9, _) => unknown.alias = None,
+            (6, Some(room)) => room.grant = None,
+            (7, _) => unknown.pins = None,
+            (8, _) => unknown.counts = Counts::default(),
+            (9, _) => unknown.shares_room = None,
+            (10, _) => unknown.alias = None,
             _ => unknown.has_alias_power = None,
         }
         let knowing = decisions(&policy, &facts, &subject, &guest());

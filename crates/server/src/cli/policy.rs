@@ -95,7 +95,7 @@ fn denials(file: &Path, limit: usize) -> anyhow::Result<ExitCode> {
 
 /// Of all rules that let somebody in, those that are doors.
 fn doors(because: &[String]) -> String {
-    let names = ["alias:", "list:", "space:", "any:"];
+    let names = ["alias:", "list:", "space:", "guest_link:", "any:"];
     let is_door = |rule: &&String| names.iter().any(|name| rule.starts_with(name));
     let doors = because.iter().filter(is_door).map(String::as_str).collect::<Vec<_>>();
     if doors.is_empty() { "the class is not confined".to_owned() } else { doors.join("; ") }
