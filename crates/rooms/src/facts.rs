@@ -8,8 +8,8 @@ use std::sync::Arc;
 use ruma::{OwnedRoomId, RoomId, UserId};
 use serde::Deserialize;
 use vestibule_policy::{
-    AliasFact, AliasOrigin, ChildEdge, Children, Class, Counts, Facts, Pins, Policy, Request,
-    Residency, RoomFacts, Scope, Setter, SpaceChildren, SpaceFact, Subject,
+    AliasFact, AliasOrigin, ChildEdge, Children, Counts, Facts, Pins, Policy, Request, Residency,
+    RoomFacts, Scope, Setter, SpaceChildren, SpaceFact, Subject,
 };
 use vestibule_state_res::Power;
 use vestibule_storage::{
@@ -18,7 +18,7 @@ use vestibule_storage::{
         account::ACCOUNT_BY_ID,
         directory::{
             ALIAS_BY_NAME, ALIAS_BY_ROOM, LIST_PIN, NEVER_ROOM, SCOPE_GUARD, SPACE_APPROVAL,
-            SPACE_EDGE_FIRST, StoredAlias, StoredAliasOrigin,
+            SPACE_EDGE_FIRST, SPACE_SEEN, StoredAlias, StoredAliasOrigin,
         },
         room::{LOCAL_MEMBER_BY_ROOM, ROOM_BY_MEMBER, StoredMembership},
     },
@@ -107,8 +107,8 @@ fn gather_scope<R: Read, V: Read>(
     // A frozen member's mark only says when they have to go. Whether they may act is asked of the
     // door itself, so that one that opens again thaws them at once.
     room.is_direct |= is_direct(view, &subject.user_id)?;
-    let class = policy.effective_class(subject, ask.now);
-    let Some(scope) = class.and_then(Class::scope) else { return Ok(()) };
+    let Some(class) = policy.effective_class(subject, ask.now) else { return Ok(()) };
+    let Some(scope) = class.scope() else { return Ok(()) };
     pins(reader, scope, found)?;
     for rule in scope.spaces() {
         if room.spaces.iter().any(|known| known.space == rule.id) {
@@ -116,7 +116,14 @@ fn gather_scope<R: Read, V: Read>(
         }
         let mut source = StoredSpaces { rooms: view.rooms, reader };
         let walk = policy.walk_space(rule, &mut source)?;
-        let finding = walk.finding(&view.room.room_id, None);
+        let room_id = &view.room.room_id;
+        // Asked only of a space that nobody of ours is in: everywhere else the walk itself says.
+        let seen = match walk.unknown() {
+            [] => None,
+            _ => SPACE_SEEN.get(reader, (class.name(), &rule.id, room_id))?,
+        };
+        let ago = seen.map(|seen| u64::from(ask.now.get()).saturating_sub(seen));
+        let finding = walk.finding(room_id, ago);
         room.spaces.push(SpaceFact { space: rule.id.clone(), finding });
     }
     Ok(())

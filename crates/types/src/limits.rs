@@ -225,8 +225,12 @@ pub const SPACE_CHILDREN_MAX: usize = 2_000;
 /// How deep below a space of the configuration rooms may lie.
 pub const SPACE_DEPTH_MAX: u32 = 8;
 
-/// How long guests stay in a room of a space that cannot be read.
-pub const SPACE_GRACE_MS: u64 = 3_600_000;
+/// How long guests stay in a room of a space that cannot be read, since it was last seen inside: an hour
+/// at least, since it is looked at once an hour.
+pub const SPACE_GRACE_MS: u64 = 7_200_000;
+
+/// How old the row that says when a room was last seen inside a space may be before it is written again.
+pub const SPACE_SEEN_STEP_MS: u64 = 600_000;
 
 /// Rate buckets kept in memory; beyond, newcomers share one bucket per class and kind of act.
 pub const RATE_BUCKETS_MAX: usize = 200_000;

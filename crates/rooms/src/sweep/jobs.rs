@@ -116,6 +116,7 @@ impl Rooms {
     /// Looks at every member of a scoped class in every room: after a reload, and every hour.
     /// Returns the earliest moment at which a frozen member has to go.
     pub async fn sweep_all(&self) -> Result<Option<u64>, JobError> {
+        self.note_seen_inside().await?;
         let policy = self.inner.policy.current();
         let mut next: Option<u64> = None;
         let scoped = policy.classes().filter(|class| class.scope().is_some());

@@ -7,6 +7,7 @@
 
 mod jobs;
 mod members;
+mod spaces;
 mod triggers;
 
 pub use self::jobs::{JOB_KINDS, JobError, job_lane};

@@ -83,6 +83,7 @@ impl RoomTx<'_, '_> {
             event.pdu.content_as::<ChildContent>().is_ok_and(|content| !content.via.is_empty())
         });
         let space = self.room_id.clone();
+        self.forget_seen_inside(&child)?;
         match set {
             Some(event) => {
                 if SPACE_EDGE_FIRST.get(&*self.tx, (&space, &child))?.is_none() {

@@ -1,7 +1,11 @@
 //! The policy's cases as the join handler meets them.
 
+use ruma::OwnedRoomId;
 use serde_json::json;
-use vestibule_rooms::{Administrator, AskError, DirectoryError, MembershipError, SendError};
+use vestibule_rooms::{
+    Administrator, AskError, CreateRoom, DirectoryError, MembershipError, Preset, SendError,
+};
+use vestibule_types::{Actor, limits::SPACE_GRACE_MS};
 
 use crate::support::{House, open_by_alias};
 
@@ -165,9 +169,7 @@ async fn an_alias_that_later_rules_would_refuse_closes_until_an_operator_adopts_
 
     let stricter =
         crate::support::policy("[guests]\nenabled = true\n[aliases]\ncreate = \"admin\"\n");
-    let home = ruma::ServerName::parse(crate::support::HOME).expect("a server name");
-    let (stricter, _) = vestibule_policy::compile(&stricter, &home).expect("a policy");
-    house.policy.swap(stricter);
+    house.swap_to(&stricter);
     assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
     house.rooms.adopt_alias(&operator(), crate::support::alias("tea")).await.expect("adopted");
     house.join(&guest, &room).await.expect("the operator vouches for it");
@@ -208,6 +210,58 @@ async fn a_space_we_are_not_in_is_a_doubt_and_nothing_in_it_can_be_approved() {
         child,
     );
     unknown.await.expect_err("there is no such space");
+}
+
+/// A space with one room below it that guests may be in, made by `alice` and hosted by `bob`.
+async fn house_by_space(slots: u16) -> (House, [OwnedRoomId; 2], [Actor; 3]) {
+    let house = House::new(&open_by_alias(), slots);
+    let alice = house.account("alice", "moderator").await;
+    let bob = house.account("bob", "member").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let space = CreateRoom {
+        creation_content: crate::support::content(json!({ "type": "m.space" })),
+        preset: Some(Preset::PublicChat),
+        ..CreateRoom::default()
+    };
+    let space = house.rooms.create_room(&alice, space).await.expect("a space").room_id;
+    let room = house.open_room(&alice).await;
+    house.join(&bob, &room).await.expect("public");
+    let via = json!({ "via": ["home.test"] });
+    house.set(&alice, &space, ("m.space.child", room.as_str()), via).await.expect("added");
+    house.swap(&format!(
+        "[guests]\nenabled = true\nopen_rooms_by = [\"space\"]\n\
+         [[guests.space]]\nid = \"{space}\"\ndepth = 1\n"
+    ));
+    house.join(&guest, &room).await.expect("the space opens it");
+    house.rooms.sweep_all().await.expect("swept");
+    (house, [space, room], [alice, bob, guest])
+}
+
+#[tokio::test]
+async fn guests_in_rooms_of_a_space_nobody_is_in_any_more_are_frozen_only_after_a_while() {
+    for slots in [1, 3] {
+        let (house, [space, room], [alice, _, guest]) = house_by_space(slots).await;
+        let other = house.account("guest-bbbb", "guest").await;
+        house.leave(&alice, &space).await;
+        house.run_jobs().await;
+        house.say(&guest, &room, "still there").await.expect("the room was inside just now");
+        assert_eq!(reason(house.join(&other, &room).await), "scope_unknown");
+
+        house.test.clock.advance(std::time::Duration::from_millis(SPACE_GRACE_MS + 1));
+        house.say(&guest, &room, "too late").await.expect_err("nobody knows any more");
+        house.rooms.sweep_all().await.expect("swept");
+        house.test.clock.advance(std::time::Duration::from_hours(25));
+        house.rooms.sweep_all().await.expect("swept");
+        assert_eq!(house.membership(&room, &guest).await.as_deref(), Some("leave"));
+    }
+}
+
+#[tokio::test]
+async fn a_room_taken_out_of_its_space_has_no_grace_when_the_space_is_left() {
+    let (house, [space, room], [alice, _, guest]) = house_by_space(1).await;
+    house.set(&alice, &space, ("m.space.child", room.as_str()), json!({})).await.expect("removed");
+    house.leave(&alice, &space).await;
+    house.say(&guest, &room, "out").await.expect_err("it was taken out");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use vestibule_events::SigningKey;
 use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_rooms::{
-    CreateRoom, InitialState, Join, MembershipError, Preset, Rooms, RoomsConfig, RoomsParts,
+    CreateRoom, InitialState, Join, Leave, MembershipError, Preset, Rooms, RoomsConfig, RoomsParts,
     SendError, SendEvent, SendState,
 };
 use vestibule_storage::{StorageError, Store};
@@ -70,6 +70,24 @@ impl House {
         let policy = PolicyHandle::new(compiled);
         let rooms = service(&store, &policy, &test);
         Self { rooms, store, policy, test }
+    }
+
+    /// Puts another policy in force, given as text.
+    pub(crate) fn swap(&self, text: &str) {
+        self.swap_to(&policy(text));
+    }
+
+    /// Puts another policy in force.
+    pub(crate) fn swap_to(&self, config: &PolicyConfig) {
+        let home = ruma::ServerName::parse(HOME).expect("a server name");
+        let (policy, _) = compile(config, &home).expect("a policy without errors");
+        self.policy.swap(policy);
+    }
+
+    /// Leaves a room.
+    pub(crate) async fn leave(&self, who: &Actor, room: &RoomId) {
+        let command = Leave { room_id: room.to_owned(), reason: None };
+        self.rooms.leave(who, command).await.expect("left");
     }
 
     /// An account of a class.

@@ -67,6 +67,11 @@ pub const SPACE_APPROVAL: Table<(OwnedRoomId, OwnedRoomId), ()> =
 /// Who first set a space edge: space, child → sender.
 pub const SPACE_EDGE_FIRST: Table<(OwnedRoomId, OwnedRoomId), StoredSpaceEdge> =
     Table::new(0x0307, "space_edge_first");
+/// When a room was last seen inside a space of the configuration that could be read: class, space,
+/// room → milliseconds since the Unix epoch. The sweep writes it; a space that nobody of ours is in
+/// any more is judged by it for a while.
+pub const SPACE_SEEN: Table<(ClassName, OwnedRoomId, OwnedRoomId), u64> =
+    Table::new(0x0308, "space_seen");
 
 /// Who first added a child to a space.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
