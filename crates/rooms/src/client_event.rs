@@ -47,7 +47,8 @@ impl<R: Read> RoomView<'_, R> {
         let because = match &redaction {
             Some(redaction) => {
                 let plain = Unsigned::default();
-                let shown = client_event(&redaction.pdu, showing.with_room_id, &plain);
+                let because = self.shown_event(redaction)?;
+                let shown = client_event(&because, showing.with_room_id, &plain);
                 Some(shown.map_err(damaged)?)
             }
             None => None,
@@ -71,15 +72,6 @@ impl<R: Read> RoomView<'_, R> {
         }
         let redacted = redact(pdu).map_err(damaged)?;
         client_event(&redacted, showing.with_room_id, &unsigned).map_err(damaged)
-    }
-
-    /// The content of an event as it is shown: what its redaction left, if it was redacted.
-    pub(crate) fn shown_content(&self, event: &LoggedEvent) -> Result<Box<RawValue>, StorageError> {
-        if self.redaction_of(event.pdu.event_id())?.is_none() {
-            return Ok(event.pdu.content().to_owned());
-        }
-        let redacted = redact(&event.pdu).map_err(damaged)?;
-        Ok(redacted.content().to_owned())
     }
 
     /// The state event that a state event took the place of.

@@ -36,6 +36,7 @@ mod room_tx;
 mod send;
 mod server_notice;
 mod service;
+mod shown;
 mod state;
 mod sweep;
 mod timeline_token;

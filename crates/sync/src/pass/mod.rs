@@ -237,7 +237,7 @@ impl<'b> Sight<'b> {
     /// An event as this client wants it.
     pub(crate) fn show(&mut self, event: &LoggedEvent) -> Result<RawEvent, StorageError> {
         if self.pass.query.filter.federation_format {
-            return event.pdu.to_federation_json().map_err(|error| damaged(&error));
+            return self.view.show_federated(event);
         }
         let showing = self.showing();
         self.view.show(&mut self.viewer, event, showing)
@@ -246,8 +246,8 @@ impl<'b> Sight<'b> {
     /// Events as this client wants them, each with what relates to it.
     pub(crate) fn show_all(&mut self, events: &[LoggedEvent]) -> Result<ShownEvents, StorageError> {
         if self.pass.query.filter.federation_format {
-            let json = events.iter().map(|event| event.pdu.to_federation_json());
-            let events = json.collect::<Result<_, _>>().map_err(|error| damaged(&error))?;
+            let json = events.iter().map(|event| self.view.show_federated(event));
+            let events = json.collect::<Result<_, _>>()?;
             return Ok(ShownEvents { events, bundled: false });
         }
         let showing = self.showing();

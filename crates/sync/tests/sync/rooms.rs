@@ -2,7 +2,7 @@
 
 use ruma::{api::client::filter::FilterDefinition, serde::Raw};
 use serde_json::{Value, json};
-use vestibule_rooms::{CreateRoom, Knock, Preset, TimelinePosition};
+use vestibule_rooms::{CreateRoom, Knock, Preset, Redact, TimelinePosition};
 use vestibule_sync::{SyncError, SyncRequest};
 
 use crate::support::{House, LONG, bodies, keys, state};
@@ -345,5 +345,41 @@ async fn a_token_from_before_a_restart_and_a_long_log_finds_what_changed() {
         let third = house.sync(&alice, request).await;
         assert_eq!(third.rooms(), 1);
         assert_eq!(bodies(third.joined(&quiet)), ["after the restart"]);
+    }
+}
+
+#[tokio::test]
+async fn the_federation_format_shows_what_redactions_left_and_why() {
+    let house = House::new(1);
+    let alice = house.account("alice").await;
+    let room = house.room(&alice).await;
+    let redact = async |event_id: &ruma::EventId, reason: &str| {
+        let content = serde_json::from_value(json!({ "reason": reason })).expect("canonical JSON");
+        let (room_id, event_id) = (room.clone(), event_id.to_owned());
+        let command = Redact { room_id, event_id, content, transaction_id: None };
+        house.rooms.redact(&alice, command).await.expect("redacted")
+    };
+    let said = house.say(&alice, &room, "slander").await;
+    house.set(&alice, &room, ("m.room.topic", ""), json!({ "topic": "slander" })).await;
+    let whole = json!({ "event_format": "federation" });
+    let before = house.sync(&alice, filtered(None, &whole)).await;
+    let topic = state(&before.joined(&room)["timeline"], "m.room.topic", "").expect("the topic");
+    assert_eq!(topic["content"]["topic"], "slander");
+    let topic = house.state_id(&room, "m.room.topic").await;
+    for event in [said, topic] {
+        let slip = redact(&event, "slander").await;
+        redact(&slip, "the reason was no better").await;
+    }
+    for limit in [1, 50] {
+        let filter =
+            json!({ "event_format": "federation", "room": { "timeline": { "limit": limit } } });
+        let answer = house.sync(&alice, filtered(None, &filter)).await;
+        let shown = answer.joined(&room);
+        assert!(!shown.to_string().contains("slander"), "{shown}");
+        let topic = ["state", "timeline"].map(|part| state(&shown[part], "m.room.topic", ""));
+        let topic = topic.into_iter().flatten().next().expect("the topic");
+        assert_eq!(topic["content"], json!({}));
+        assert!(topic["prev_events"].is_array() && topic["hashes"].is_object(), "{topic}");
+        assert_eq!(topic["unsigned"]["redacted_because"]["type"], "m.room.redaction");
     }
 }

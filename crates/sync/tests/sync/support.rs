@@ -11,7 +11,7 @@ use vestibule_rooms::{
     CreateRoom, Invite, Join, Leave, PresenceConfig, Preset, ReceiptKind, Rooms, RoomsConfig,
     SendEvent, SendReceipt, SendState,
 };
-use vestibule_storage::Store;
+use vestibule_storage::{StorageError, Store};
 use vestibule_sync::{Sync, SyncError, SyncParts, SyncRequest};
 use vestibule_testkit::{
     Services, Settings, TestEnvironment, environment, memory_store, put_account, put_device,
@@ -132,6 +132,16 @@ impl House {
             timestamp: None,
         };
         self.rooms.send_state(who, command).await.expect("set");
+    }
+
+    /// The event that sets a key of the current state.
+    pub(crate) async fn state_id(&self, room: &RoomId, kind: &str) -> OwnedEventId {
+        let kind = kind.to_owned();
+        let found = self.rooms.with_view::<_, StorageError, _>(room, move |view| {
+            let event = view.state_event(&kind, "")?.expect("it is set");
+            Ok(event.pdu.event_id().clone())
+        });
+        found.await.expect("read").expect("the room is here")
     }
 
     pub(crate) async fn read(
