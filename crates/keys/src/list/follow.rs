@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ruma::{OwnedUserId, ServerName, UserId};
+use vestibule_accounts::list_change::tell_clients;
 use vestibule_rooms::{OpenRoom, RoomView, Rooms};
 use vestibule_storage::{
     LogLine, Positions, Scan, SlotNo, Snapshot, Stamp, StorageError, Tx,
@@ -196,7 +197,9 @@ impl Keys {
                         return Ok(());
                     };
                     list.fresh = false;
-                    REMOTE_DEVICE_LIST.put(tx, (&owner,), &list)
+                    REMOTE_DEVICE_LIST.put(tx, (&owner,), &list)?;
+                    // Whoever asked before this was told what may be out of date.
+                    tell_clients(tx, &owner)
                 })
                 .await
             }

@@ -357,3 +357,22 @@ async fn a_copy_is_forgotten_when_the_last_shared_room_is_left() {
         assert_eq!(house.elsewhere.asked(), ["query far.test"]);
     }
 }
+
+#[tokio::test]
+async fn who_comes_back_is_not_trusted_to_have_the_same_devices_and_clients_are_told() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let bob = house.member("bob", "PHONE").await;
+        let room = house.room(&bob).await;
+        house.place(&far(), &room).await;
+        house.elsewhere.lists.lock().insert(far(), list(5, &["ONE"]));
+        assert_eq!(devices(&house, &bob).await, ["ONE"]);
+        house.elsewhere.asked();
+        house.elsewhere.lists.lock().insert(far(), list(9, &["TWO"]));
+        let told = house.told(&far()).await;
+        house.keys.start();
+        house.came_in(&far(), &room).await;
+        until(async || house.told(&far()).await > told).await;
+        assert_eq!(devices(&house, &bob).await, ["TWO"]);
+    }
+}

@@ -26,7 +26,7 @@ use vestibule_storage::{
     StorageError, Store,
     tables::{
         device_list::{DEVICE_LIST_CHANGE, JOINED_ROOM_BY_USER},
-        room::{ROOM_NO_BY_ID, SERVER_BY_ROOM},
+        room::{EVENT_STATE, ROOM_NO_BY_ID, SERVER_BY_ROOM, STREAM, StoredNews},
     },
 };
 use vestibule_testkit::{
@@ -109,6 +109,22 @@ impl House {
             })
             .await
             .expect("placed");
+    }
+
+    /// The log says that somebody who was not in a room before an event is in it after.
+    pub(crate) async fn came_in(&self, remote: &UserId, room: &RoomId) {
+        let (user, room) = (remote.to_owned(), room.to_owned());
+        self.store
+            .write::<_, StorageError, _>(self.store.slot_of_room(&room.clone()), move |tx| {
+                let no = ROOM_NO_BY_ID.get(tx, (&room,))?.expect("a room").0;
+                let events = EVENT_STATE.scan(tx, (no,), 1)?;
+                let ((_, event), _) = events.into_iter().next().expect("an event");
+                let (slot, stamp) = (tx.slot().0, tx.next_stamp());
+                let member = Some(user.clone());
+                STREAM.put(tx, (slot, stamp), &StoredNews::Event { room: no, event, member })
+            })
+            .await
+            .expect("written");
     }
 
     pub(crate) async fn query(&self, who: &Person, targets: &[&UserId]) -> Queried {

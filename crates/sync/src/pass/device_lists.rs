@@ -18,9 +18,10 @@ use vestibule_storage::{
     },
 };
 use vestibule_types::{
-    RoomNo,
+    EventNo, RoomNo,
     limits::{
-        JOINED_ROOMS_MAX, LIST_CHANGES_SCAN_MAX, LISTS_TOLD_MAX, PLAIN_ROOM_MEMBERS_TOLD_MAX,
+        JOINED_ROOMS_MAX, LIST_CHANGES_SCAN_MAX, LISTS_TOLD_MAX, MEMBERSHIPS_LOOKED_BACK_MAX,
+        PLAIN_ROOM_MEMBERS_TOLD_MAX,
     },
 };
 
@@ -195,10 +196,38 @@ impl Pass<'_> {
                 (true, false) => {
                     company.gone.insert(user.to_owned());
                 }
+                (true, true) if self.was_away(view, user, (change.old, change.new))? => {
+                    if user == self.user() {
+                        self.add_company(view, company)?;
+                    } else {
+                        company.changed.insert(user.to_owned());
+                    }
+                }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Whether somebody who is in a room as before was out of it in between: what changed about
+    /// their devices meanwhile nobody here was told. Goes back over their membership events.
+    fn was_away(
+        &self,
+        view: &RoomView<'_, &Snapshot<'_>>,
+        user: &UserId,
+        (old, new): (Option<EventNo>, Option<EventNo>),
+    ) -> Result<bool, StorageError> {
+        let mut at = new;
+        for _ in 0..MEMBERSHIPS_LOOKED_BACK_MAX {
+            let Some(no) = at.filter(|_| at != old) else { return Ok(false) };
+            let Some(around) = view.around(no)? else { return Ok(true) };
+            match view.state_event_at(around.value.before, MEMBER, user.as_str())? {
+                Some(before) if says_joined(&before.pdu) => at = Some(before.no),
+                _ => return Ok(true),
+            }
+        }
+        // Asking once too often does no harm.
+        Ok(true)
     }
 
     fn add_members(

@@ -161,6 +161,29 @@ async fn coming_and_going_between_two_syncs_is_no_news() {
 }
 
 #[tokio::test]
+async fn who_went_and_came_back_between_two_syncs_is_asked_for_anew() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+        let room = encrypted_room(&house, &alice).await;
+        house.join(&bob, &room).await;
+        let (mine, theirs) = (house.first(&alice).await, house.first(&bob).await);
+        house.leave(&bob, &room).await;
+        house.join(&bob, &room).await;
+        let renamed = json!({ "membership": "join", "displayname": "Bobby" });
+        house.set(&bob, &room, ("m.room.member", bob.user_id().as_str()), renamed).await;
+        let (mine, theirs) = (house.next(&alice, &mine).await, house.next(&bob, &theirs).await);
+        assert_eq!((changed(&mine), changed(&theirs)), (vec!["bob".into()], vec!["alice".into()]));
+        assert!(left(&mine).is_empty() && left(&theirs).is_empty());
+
+        let renamed = json!({ "membership": "join", "displayname": "Rob" });
+        house.set(&bob, &room, ("m.room.member", bob.user_id().as_str()), renamed).await;
+        let (mine, theirs) = (house.next(&alice, &mine).await, house.next(&bob, &theirs).await);
+        assert!(changed(&mine).is_empty() && changed(&theirs).is_empty(), "a name is no news");
+    }
+}
+
+#[tokio::test]
 async fn when_a_room_becomes_encrypted_its_members_are_told_of() {
     let house = House::new(3);
     let (alice, bob) = (house.account("alice").await, house.account("bob").await);

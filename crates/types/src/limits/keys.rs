@@ -65,3 +65,7 @@ pub const SERVERS_TOLD_MAX: usize = 100_000;
 
 /// Members of a room that are looked at because this server left it.
 pub const ROOM_MEMBERS_LOOKED_AT_MAX: usize = 200_000;
+
+/// Membership events of one person that are gone back over to see whether they were away between
+/// two syncs; beyond, they count as having been.
+pub const MEMBERSHIPS_LOOKED_BACK_MAX: usize = 16;
