@@ -10,16 +10,19 @@ use vestibule_types::{RoomNo, limits::TO_DEVICE_PER_SYNC_MAX};
 use super::{
     lists::{Match, Windows},
     request,
-    response::{AccountData, E2ee, InRooms, SlidingResponse, ToDevice},
+    response::{AccountData, E2ee, InRooms, Room, SlidingResponse, ToDevice},
     slide::Slide,
 };
 use crate::{
     RawEvent,
     pass::{
         Sight,
-        ephemeral::{RECEIPTS, TYPING, TypingUsers, event},
+        ephemeral::{RECEIPTS, Receipts, TYPING, TypingUsers, event},
     },
 };
+
+/// The thread of what is in no other, as receipts name it.
+const MAIN_THREAD: &str = "main";
 
 /// A point in the messages to a device, as clients see it.
 pub(crate) fn letter_token(at: Stamp) -> String {
@@ -100,32 +103,46 @@ impl Slide<'_> {
         let wanted = &self.ask.request.extensions.receipts;
         let mut told = InRooms::default();
         for (id, begins) in self.rooms_for(wanted, windows, response) {
-            if !begins && !self.changed.contains_key(id) {
+            let room = response.rooms.get(id);
+            if !begins && !self.changed.contains_key(id) && !room.is_some_and(|it| it.expanded) {
                 continue;
             }
-            let Some((room, _)) = self.joined_room(id)? else { continue };
-            let sight = Sight::new(self.pass, &room)?;
-            let since = if begins { None } else { self.pass.since_of(&room) };
-            let mut contents = sight.receipts(sight.changed_receipts(since)?)?;
-            if contents.is_empty() {
-                continue;
-            }
-            let mut content = contents.swap_remove(0);
-            if begins {
-                // Of a room that is new to the client, those at what it is shown, and the user's own.
-                let shown = response.rooms.get(id).map(|room| room.shown.as_slice());
-                let shown = shown.unwrap_or_default();
-                content.retain(|event, by_kind| {
-                    let own =
-                        |readers: &BTreeMap<OwnedUserId, _>| readers.contains_key(self.pass.user());
-                    shown.iter().any(|it| it == event) || by_kind.values().any(own)
-                });
-            }
+            let content = self.receipts_in(id, room)?;
             if !content.is_empty() {
                 told.rooms.extend(event(RECEIPTS, content).map(|it| (id.to_owned(), it)));
             }
         }
         Ok(told)
+    }
+
+    /// The receipts that the client of a room lacks: those since it was last told of it, and those
+    /// at events that it is shown for the first time (MSC3960).
+    fn receipts_in(&self, id: &RoomId, told: Option<&Room>) -> Result<Receipts, StorageError> {
+        let Some((room, _)) = self.joined_room(id)? else { return Ok(Receipts::new()) };
+        let sight = Sight::new(self.pass, &room)?;
+        let begins = told.is_some_and(|room| room.initial.is_some());
+        let sent = self.connection.room(id).filter(|sent| !sent.stripped && !begins);
+        let since = sent.and_then(|sent| match sent.until {
+            Some((room, _)) => Some(room),
+            None => self.pass.since_of(&room),
+        });
+        let mut content = Receipts::new();
+        if since.is_none() || told.is_some_and(|room| room.expanded) {
+            let shown = told.map(|room| room.shown.as_slice()).unwrap_or_default();
+            content = content_of(&sight, None)?;
+            content.retain(|event, by_kind| {
+                let own = |readers: &BTreeMap<OwnedUserId, _>| {
+                    since.is_none() && readers.contains_key(self.pass.user())
+                };
+                shown.iter().any(|it| it == event) || by_kind.values().any(own)
+            });
+        }
+        if since.is_some() {
+            for (event, newer) in content_of(&sight, since)? {
+                content.entry(event).or_insert(newer);
+            }
+        }
+        Ok(content)
     }
 
     fn typing(
@@ -193,6 +210,18 @@ impl Slide<'_> {
         let found = self.open(id)?.map(|(room, member)| (room, member.value.membership));
         Ok(found.filter(|(_, membership)| *membership == StoredMembership::Join))
     }
+}
+
+/// The receipts after a commit in the one content that a room has here. Of two that somebody has at
+/// one event, of different threads, the one that says more: read in all threads, in the main one.
+fn content_of(sight: &Sight<'_>, since: Option<u64>) -> Result<Receipts, StorageError> {
+    let mut changed = sight.changed_receipts(since)?;
+    changed.sort_by_key(|receipt| match receipt.thread.as_str() {
+        "" => 0,
+        MAIN_THREAD => 1,
+        _ => 2,
+    });
+    Ok(sight.receipts(changed)?.into_iter().next().unwrap_or_default())
 }
 
 #[cfg(test)]

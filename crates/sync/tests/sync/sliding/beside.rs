@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use vestibule_rooms::{ReceiptKind, SetTyping};
+use vestibule_rooms::{ReceiptKind, SendReceipt, SetTyping};
 
 use super::{Client, woken};
 use crate::support::House;
@@ -112,6 +112,86 @@ async fn a_room_that_is_new_to_the_client_comes_with_the_receipts_at_what_is_sho
     let content = &answer["extensions"]["receipts"]["rooms"][id.as_str()]["content"];
     assert!(content[new.as_str()]["m.read.private"]["@alice:home.test"].is_object());
     assert!(content[old.as_str()].is_null());
+}
+
+#[tokio::test]
+async fn a_timeline_that_begins_earlier_than_before_comes_with_the_receipts_at_it() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+        let carol = house.account("carol").await;
+        let id = house.room(&alice).await;
+        house.join(&bob, &id).await;
+        house.join(&carol, &id).await;
+        let old = house.say(&alice, &id, "old").await;
+        house.read(&bob, &id, &old, ReceiptKind::Public).await;
+        house.say(&alice, &id, "new").await;
+        let mut client = Client::of_all(&alice, 1, &[]);
+        client.body["extensions"] = json!({ "receipts": { "enabled": true } });
+        let answer = client.next(&house).await;
+        assert_eq!(answer["extensions"]["receipts"]["rooms"], json!({}));
+        client.body["room_subscriptions"] = json!({ id.as_str(): { "timeline_limit": 20 } });
+        let answer = client.next(&house).await;
+        assert_eq!(answer["rooms"][id.as_str()]["expanded_timeline"], true);
+        let content = &answer["extensions"]["receipts"]["rooms"][id.as_str()]["content"];
+        assert!(content[old.as_str()]["m.read"]["@bob:home.test"].is_object());
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_while_a_room_was_out_of_view_is_told_when_it_comes_back() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+        let id = house.room(&alice).await;
+        house.join(&bob, &id).await;
+        let old = house.say(&alice, &id, "old").await;
+        let subscribed = json!({ id.as_str(): { "timeline_limit": 10 } });
+        let mut client = Client::new(
+            &alice,
+            json!({
+                "room_subscriptions": subscribed.clone(),
+                "extensions": { "receipts": { "enabled": true } },
+            }),
+        );
+        client.next(&house).await;
+        client.body["room_subscriptions"] = json!({});
+        house.read(&bob, &id, &old, ReceiptKind::Public).await;
+        assert_eq!(client.next(&house).await["extensions"]["receipts"]["rooms"], json!({}));
+        house.say(&alice, &id, "new").await;
+        client.next(&house).await;
+        client.body["room_subscriptions"] = subscribed;
+        let answer = client.next(&house).await;
+        let content = &answer["extensions"]["receipts"]["rooms"][id.as_str()]["content"];
+        assert!(content[old.as_str()]["m.read"]["@bob:home.test"].is_object());
+        let after = client.next(&house).await;
+        assert_eq!(after["extensions"]["receipts"]["rooms"], json!({}), "once");
+    }
+}
+
+#[tokio::test]
+async fn of_two_receipts_at_one_event_the_one_for_all_threads_is_told() {
+    let house = House::new(1);
+    let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+    let id = house.room(&alice).await;
+    house.join(&bob, &id).await;
+    let mut client = Client::of_all(&alice, 1, &[]);
+    client.body["extensions"] = json!({ "receipts": { "enabled": true } });
+    client.next(&house).await;
+    let event = house.say(&alice, &id, "read me").await;
+    house.read(&bob, &id, &event, ReceiptKind::Public).await;
+    let thread = Some("main".to_owned());
+    let main = SendReceipt {
+        room_id: id.clone(),
+        event_id: event.clone(),
+        kind: ReceiptKind::Public,
+        thread,
+    };
+    house.rooms.send_receipt(&bob, main).await.expect("read");
+    let answer = client.next(&house).await;
+    let content = &answer["extensions"]["receipts"]["rooms"][id.as_str()]["content"];
+    let told = &content[event.as_str()]["m.read"]["@bob:home.test"];
+    assert!(told.is_object() && told["thread_id"].is_null(), "{told}");
 }
 
 #[tokio::test]
