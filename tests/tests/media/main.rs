@@ -219,6 +219,14 @@ async fn an_image_has_thumbnails_and_a_text_has_none() {
         assert_eq!((picture.width(), picture.height()), expected, "{query}");
         assert!(got.header("content-disposition").starts_with("inline"));
     }
+    // Whatever an uploader says of it, a picture is what its bytes are, for everybody.
+    let small = image(20, 20);
+    for claimed in ["application/x-mystery", "text/plain"] {
+        let place = self::place(&upload(alice.http(), "", claimed, &small).await);
+        let got = get(alice.http(), &format!("{THUMBNAIL}/{place}?width=32&height=32")).await;
+        assert_eq!((got.status, got.header("content-type")), (200, "image/png"), "{claimed}");
+        assert!(got.header("content-disposition").starts_with("inline"), "{claimed}");
+    }
     let nothing = get(alice.http(), &path("width=0&height=96")).await;
     assert_eq!(refusal(&nothing), code(400, "M_INVALID_PARAM"));
     let odd = get(alice.http(), &path("width=wide&height=96")).await;

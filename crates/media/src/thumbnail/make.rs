@@ -5,14 +5,14 @@ use std::io::Cursor;
 
 use bytes::Bytes;
 use image::{
-    DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, codecs::jpeg::JpegEncoder,
-    imageops::FilterType,
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits,
+    codecs::jpeg::JpegEncoder, imageops::FilterType,
 };
 use vestibule_types::limits::{
     THUMBNAIL_DECODE_BYTES_MAX, THUMBNAIL_SOURCE_PIXELS_MAX, THUMBNAIL_SOURCE_SIDE_MAX,
 };
 
-use super::{Size, moving};
+use super::{Size, claims::Claims, moving};
 
 /// A picture that was made.
 #[derive(Debug)]
@@ -30,42 +30,82 @@ pub(crate) enum MakeError {
 
 const JPEG_QUALITY: u8 = 85;
 
-/// Makes the thumbnail; `None` where the image itself is small enough. It stands still unless it may move.
-pub(crate) fn make(image: &[u8], size: Size, may_move: bool) -> Result<Option<Picture>, MakeError> {
-    let not_an_image = |_| MakeError::NotAnImage;
+/// What came of making a thumbnail.
+#[derive(Debug)]
+pub(crate) enum Made {
+    /// The image itself is small enough; this is what its bytes are, whatever was claimed.
+    Itself(&'static str),
+    /// A smaller picture.
+    Smaller(Picture),
+}
+
+/// What decoding may cost.
+pub(super) fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(THUMBNAIL_SOURCE_SIDE_MAX);
+    limits.max_image_height = Some(THUMBNAIL_SOURCE_SIDE_MAX);
+    limits.max_alloc = Some(THUMBNAIL_DECODE_BYTES_MAX);
+    limits
+}
+
+/// The content type of an image of a kind that is read here.
+fn content_type(format: ImageFormat) -> Result<&'static str, MakeError> {
+    match format {
+        ImageFormat::Gif | ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP => {
+            Ok(format.to_mime_type())
+        }
+        _ => Err(MakeError::NotAnImage),
+    }
+}
+
+fn unreadable(error: &ImageError) -> MakeError {
+    match error {
+        ImageError::Limits(_) => MakeError::TooLarge,
+        _ => MakeError::NotAnImage,
+    }
+}
+
+/// Makes the thumbnail, unless the image itself is small enough. It stands still unless it may move.
+pub(crate) fn make(image: &[u8], size: Size, may_move: bool) -> Result<Made, MakeError> {
     let mut reader = ImageReader::new(Cursor::new(image))
         .with_guessed_format()
         .map_err(|_| MakeError::NotAnImage)?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(THUMBNAIL_DECODE_BYTES_MAX);
-    reader.limits(limits);
+    let mut limits = limits();
+    reader.limits(limits.clone());
     let format = reader.format().ok_or(MakeError::NotAnImage)?;
-    let mut decoder = reader.into_decoder().map_err(not_an_image)?;
+    let content_type = content_type(format)?;
+    let claims = Claims::of(image, format);
+    if !claims.fit_one_by_one() {
+        return Err(MakeError::TooLarge);
+    }
+    let mut decoder = reader.into_decoder().map_err(|error| unreadable(&error))?;
     let (width, height) = decoder.dimensions();
-    if width.max(height) > THUMBNAIL_SOURCE_SIDE_MAX
-        || u64::from(width) * u64::from(height) > THUMBNAIL_SOURCE_PIXELS_MAX
-    {
+    if u64::from(width) * u64::from(height) > THUMBNAIL_SOURCE_PIXELS_MAX {
         return Err(MakeError::TooLarge);
     }
     let small = size.is_whole() || (width <= size.width && height <= size.height);
-    let moves = moving::moves(image, format);
+    let moves = moving::moves(image, format, claims);
     if small && (may_move || !moves) {
-        return Ok(None);
+        return Ok(Made::Itself(content_type));
     }
     if moves
         && may_move
+        && claims.fit_together()
         && let Some(picture) = moving::smaller(image, format, size)
     {
-        return Ok(Some(picture));
+        return Ok(Made::Smaller(picture));
     }
     // An image whose orientation cannot be read stands as it is.
     let orientation = decoder.orientation().ok();
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(not_an_image)?;
+    // What is decoded into counts as well.
+    limits.reserve(decoder.total_bytes()).map_err(|error| unreadable(&error))?;
+    decoder.set_limits(limits).map_err(|error| unreadable(&error))?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| unreadable(&error))?;
     if let Some(orientation) = orientation {
         picture.apply_orientation(orientation);
     }
     let picture = if small { picture } else { fit(&picture, size) };
-    write(&picture, format).map(Some).map_err(not_an_image)
+    write(&picture, format).map(Made::Smaller).map_err(|error| unreadable(&error))
 }
 
 /// Makes it smaller, never larger.
@@ -102,6 +142,20 @@ mod tests {
         bytes.into_inner()
     }
 
+    fn smaller(image: &[u8], size: Size, may_move: bool) -> Picture {
+        match make(image, size, may_move).unwrap() {
+            Made::Smaller(picture) => picture,
+            Made::Itself(_) => panic!("the image itself"),
+        }
+    }
+
+    fn itself(image: &[u8], size: Size, may_move: bool) -> &'static str {
+        match make(image, size, may_move).unwrap() {
+            Made::Itself(content_type) => content_type,
+            Made::Smaller(_) => panic!("a smaller one"),
+        }
+    }
+
     fn size_of(picture: &Picture) -> (u32, u32) {
         let read = image::load_from_memory(&picture.bytes).unwrap();
         (read.width(), read.height())
@@ -113,9 +167,9 @@ mod tests {
         for format in [Jpeg, Png, Gif, WebP] {
             let source = image(400, 200, format);
             let scale = Size { width: 96, height: 96, crop: false };
-            let scaled = make(&source, scale, true).unwrap().unwrap();
+            let scaled = smaller(&source, scale, true);
             assert_eq!(size_of(&scaled), (96, 48), "{format:?}");
-            let cropped = make(&source, Size { crop: true, ..scale }, false).unwrap().unwrap();
+            let cropped = smaller(&source, Size { crop: true, ..scale }, false);
             assert_eq!(size_of(&cropped), (96, 96), "{format:?}");
         }
     }
@@ -124,9 +178,9 @@ mod tests {
     fn nothing_becomes_larger() {
         let small = image(20, 20, ImageFormat::Png);
         let size = Size { width: 32, height: 32, crop: false };
-        assert!(make(&small, size, true).unwrap().is_none());
+        assert!(itself(&small, size, true).starts_with("image/"));
         let flat = image(400, 10, ImageFormat::Png);
-        let cropped = make(&flat, Size { crop: true, ..size }, false).unwrap().unwrap();
+        let cropped = smaller(&flat, Size { crop: true, ..size }, false);
         assert_eq!(size_of(&cropped), (32, 10));
     }
 
@@ -161,28 +215,107 @@ mod tests {
     fn what_moves_moves_only_where_it_may() {
         let source = gif(3, 100);
         let size = Size { width: 32, height: 32, crop: false };
-        let picture = make(&source, size, true).unwrap().unwrap();
+        let picture = smaller(&source, size, true);
         assert_eq!((size_of(&picture), picture.content_type), ((32, 32), "image/gif"));
-        assert!(moving::moves(&picture.bytes, ImageFormat::Gif));
-        let still = make(&source, size, false).unwrap().unwrap();
+        assert!(moving::moves(
+            &picture.bytes,
+            ImageFormat::Gif,
+            Claims::of(&picture.bytes, ImageFormat::Gif)
+        ));
+        let still = smaller(&source, size, false);
         assert_eq!((size_of(&still), still.content_type), ((32, 32), "image/png"));
         // A small one is itself where it may move, and never made larger where it may not.
         let large = Size { width: 640, height: 480, crop: false };
-        assert!(make(&source, large, true).unwrap().is_none());
-        let still = make(&source, large, false).unwrap().unwrap();
+        assert!(itself(&source, large, true).starts_with("image/"));
+        let still = smaller(&source, large, false);
         assert_eq!((size_of(&still), still.content_type), ((100, 100), "image/png"));
         // One frame is no moving picture.
-        assert!(make(&gif(1, 20), size, false).unwrap().is_none());
-        assert_eq!(make(&gif(1, 100), size, true).unwrap().unwrap().content_type, "image/png");
+        assert!(itself(&gif(1, 20), size, false).starts_with("image/"));
+        assert_eq!(smaller(&gif(1, 100), size, true).content_type, "image/png");
     }
 
     #[test]
     fn what_has_too_many_frames_stands_still() {
         use vestibule_types::limits::ANIMATION_FRAMES_MAX;
         let size = Size { width: 32, height: 32, crop: false };
-        let most = make(&gif(ANIMATION_FRAMES_MAX, 40), size, true).unwrap().unwrap();
+        let most = smaller(&gif(ANIMATION_FRAMES_MAX, 40), size, true);
         assert_eq!(most.content_type, "image/gif");
-        let more = make(&gif(ANIMATION_FRAMES_MAX + 1, 40), size, true).unwrap().unwrap();
+        let more = smaller(&gif(ANIMATION_FRAMES_MAX + 1, 40), size, true);
         assert_eq!(more.content_type, "image/png");
+    }
+
+    const SMALL: Size = Size { width: 32, height: 32, crop: false };
+
+    /// A GIF of two by two pixels whose frames claim another size.
+    fn lying_gif(frames: usize, side: u16) -> Vec<u8> {
+        let mut bytes = b"GIF89a\x02\x00\x02\x00\x80\x00\x00\x00\x00\x00\xFF\xFF\xFF".to_vec();
+        for _ in 0..frames {
+            bytes.extend(b"\x2C\x00\x00\x00\x00");
+            bytes.extend(side.to_le_bytes());
+            bytes.extend(side.to_le_bytes());
+            bytes.extend(b"\x00\x02\x02\x4C\x01\x00");
+        }
+        bytes.push(0x3B);
+        bytes
+    }
+
+    #[test]
+    fn a_frame_that_is_larger_than_its_gif_is_not_decoded() {
+        let bomb = lying_gif(1, u16::MAX);
+        assert!(bomb.len() < 50);
+        for may_move in [true, false] {
+            assert_eq!(make(&bomb, SMALL, may_move).unwrap_err(), MakeError::TooLarge);
+        }
+        // Neither where none of them is too large, but all of them together are.
+        let bomb = lying_gif(100, 6_000);
+        assert!(Claims::of(&bomb, ImageFormat::Gif).fit_one_by_one());
+        assert!(!Claims::of(&bomb, ImageFormat::Gif).fit_together());
+        // A decoder that is asked all the same takes no more than it may.
+        assert!(moving::smaller(&lying_gif(1, u16::MAX), ImageFormat::Gif, SMALL).is_none());
+    }
+
+    #[test]
+    fn a_frame_that_is_larger_than_its_webp_is_not_decoded() {
+        // An animation of two by two pixels, in which lies a picture of 16383 by 16383.
+        let mut frame = b"\0\0\0\0\0\0\x01\0\0\x01\0\0\x10\0\0\0".to_vec();
+        frame.extend(b"VP8 \x0A\0\0\0\x10\0\0\x9D\x01\x2A\xFF\x3F\xFF\x3F");
+        let mut body = b"WEBPVP8X\x0A\0\0\0\x02\0\0\0\x01\0\0\x01\0\0".to_vec();
+        body.extend(b"ANIM\x06\0\0\0\0\0\0\0\0\0ANMF");
+        body.extend(u32::try_from(frame.len()).unwrap().to_le_bytes());
+        body.extend(frame);
+        let mut bomb = b"RIFF".to_vec();
+        bomb.extend(u32::try_from(body.len()).unwrap().to_le_bytes());
+        bomb.extend(body);
+        assert!(
+            image::codecs::webp::WebPDecoder::new(Cursor::new(&*bomb)).unwrap().has_animation()
+        );
+        for may_move in [true, false] {
+            assert_eq!(make(&bomb, SMALL, may_move).unwrap_err(), MakeError::TooLarge);
+        }
+    }
+
+    #[test]
+    fn what_is_decoded_into_counts() {
+        // As many pixels as there may be, of eight bytes each.
+        let mut large = image(8_000, 5_000, ImageFormat::Png);
+        let shallow = smaller(&large, SMALL, true);
+        assert_eq!(shallow.content_type, "image/png");
+        let mut deep = Cursor::new(Vec::new());
+        DynamicImage::new_rgba16(10, 10).write_to(&mut deep, ImageFormat::Png).unwrap();
+        // The header of the deep one says how large it is; where it ends is found out later.
+        large = deep.into_inner();
+        large[16..24].copy_from_slice(&[0, 0, 0x1F, 0x40, 0, 0, 0x13, 0x88]);
+        let checksum = crc(&large[12..29]);
+        large[29..33].copy_from_slice(&checksum.to_be_bytes());
+        assert_eq!(make(&large, SMALL, true).unwrap_err(), MakeError::TooLarge);
+    }
+
+    /// The checksum of a chunk of a PNG.
+    fn crc(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 }
+            })
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Smaller pictures of images: made once for each size, kept like files.
 
+mod claims;
 mod make;
 mod moving;
 mod size;
@@ -14,7 +15,7 @@ use vestibule_storage::{
 };
 use vestibule_types::limits::THUMBNAIL_SOURCE_BYTES_MAX;
 
-use self::make::{MakeError, Picture, make};
+use self::make::{Made, MakeError, Picture, make};
 pub(crate) use self::size::Size;
 use crate::{FileInfo, Media, upload::ReceiveError};
 
@@ -119,11 +120,12 @@ impl Media {
         }
         let made = self.draw(source, size, moving).await?;
         let row = match made {
-            Some(picture) => self.keep_picture(picture).await?,
-            None => StoredThumbnail {
+            Made::Smaller(picture) => self.keep_picture(picture).await?,
+            // Equal files share the row, so that nobody's claim holds for the others.
+            Made::Itself(content_type) => StoredThumbnail {
                 digest: source.digest,
                 size: source.size,
-                content_type: source.content_type.clone().unwrap_or_default(),
+                content_type: content_type.to_owned(),
             },
         };
         let (key, stored) = (key(source.digest, size), row.clone());
@@ -141,7 +143,9 @@ impl Media {
     ) -> Result<Option<FileInfo>, StorageError> {
         let key = key(digest, size);
         let store = &self.inner.parts.store;
-        Ok(store.read(move |read| rows(moving).get(read, key)).await?.map(info))
+        let row = store.read(move |read| rows(moving).get(read, key)).await?;
+        // Rows that hold what an uploader claimed are written anew.
+        Ok(row.filter(|row| row.digest != digest || is_image(&row.content_type)).map(info))
     }
 
     /// Reads the image and makes the picture, away from the threads that serve requests.
@@ -150,7 +154,7 @@ impl Media {
         source: &FileInfo,
         size: Size,
         moving: bool,
-    ) -> Result<Option<Picture>, ThumbnailError> {
+    ) -> Result<Made, ThumbnailError> {
         let parts = &self.inner.parts;
         let opened = parts.objects.open(source.digest, 0..source.size).await;
         let lost = || {
@@ -187,6 +191,11 @@ impl Media {
     }
 }
 
+/// Whether this is the type of an image of a kind that is read here.
+fn is_image(content_type: &str) -> bool {
+    matches!(content_type, "image/gif" | "image/jpeg" | "image/png" | "image/webp")
+}
+
 type Key = (FileDigest, u32, u32, bool);
 
 /// Where those that may move are kept, and those that stand still.
@@ -204,6 +213,7 @@ fn info(row: StoredThumbnail) -> FileInfo {
         "image/jpeg" => "thumbnail.jpg",
         "image/png" => "thumbnail.png",
         "image/gif" => "thumbnail.gif",
+        "image/webp" => "thumbnail.webp",
         _ => "thumbnail",
     };
     let name = Some(name.to_owned());

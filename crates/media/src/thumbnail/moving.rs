@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use image::{
-    AnimationDecoder, DynamicImage, Frame, Frames, ImageFormat,
+    AnimationDecoder, DynamicImage, Frame, Frames, ImageDecoder, ImageFormat,
     codecs::{
         gif::{GifDecoder, GifEncoder, Repeat},
         png::PngDecoder,
@@ -17,23 +17,23 @@ use vestibule_types::limits::{
 
 use super::{
     Size,
-    make::{Picture, fit},
+    claims::Claims,
+    make::{Picture, fit, limits},
 };
 
 /// How much of the time goes into colours: of 1 to 30, the quickest.
 const SPEED: i32 = 30;
 
 /// Whether an image has more than one frame.
-pub(super) fn moves(image: &[u8], format: ImageFormat) -> bool {
+pub(super) fn moves(image: &[u8], format: ImageFormat, claims: Claims) -> bool {
     match format {
-        ImageFormat::Gif => {
-            frames(image, format).is_some_and(|frames| frames.take(2).flatten().count() > 1)
-        }
+        ImageFormat::Gif => claims.moves(),
         ImageFormat::WebP => {
             WebPDecoder::new(Cursor::new(image)).is_ok_and(|it| it.has_animation())
         }
         ImageFormat::Png => {
-            PngDecoder::new(Cursor::new(image)).and_then(|it| it.is_apng()).unwrap_or(false)
+            let decoder = PngDecoder::with_limits(Cursor::new(image), limits());
+            decoder.and_then(|it| it.is_apng()).unwrap_or(false)
         }
         _ => false,
     }
@@ -64,12 +64,23 @@ pub(super) fn smaller(image: &[u8], format: ImageFormat, size: Size) -> Option<P
     Some(Picture { bytes: bytes.into_inner().into(), content_type: "image/gif" })
 }
 
+/// The frames, each of which takes no more memory than one image may.
 fn frames(image: &[u8], format: ImageFormat) -> Option<Frames<'_>> {
     let image = Cursor::new(image);
     Some(match format {
-        ImageFormat::Gif => GifDecoder::new(image).ok()?.into_frames(),
-        ImageFormat::WebP => WebPDecoder::new(image).ok()?.into_frames(),
-        ImageFormat::Png => PngDecoder::new(image).ok()?.apng().ok()?.into_frames(),
+        ImageFormat::Gif => {
+            let mut decoder = GifDecoder::new(image).ok()?;
+            decoder.set_limits(limits()).ok()?;
+            decoder.into_frames()
+        }
+        ImageFormat::WebP => {
+            let mut decoder = WebPDecoder::new(image).ok()?;
+            decoder.set_limits(limits()).ok()?;
+            decoder.into_frames()
+        }
+        ImageFormat::Png => {
+            PngDecoder::with_limits(image, limits()).ok()?.apng().ok()?.into_frames()
+        }
         _ => return None,
     })
 }
