@@ -84,8 +84,8 @@ impl Keys {
         Ok(asked.into_iter().next().ok_or_else(denied)?)
     }
 
-    /// Asks about several acts and charges for one. Those that are refused are noted for the
-    /// operator and left out.
+    /// Asks about several acts and charges for one. Those that are refused are left out; together they
+    /// count as one refusal, which is noted for the operator.
     pub(crate) async fn ask_all(
         &self,
         actor: &Actor,
@@ -100,6 +100,7 @@ impl Keys {
         let scoped = class.is_none_or(|class| class.scope().is_some());
         let mut allowed = Vec::with_capacity(acts.len());
         let mut rate = RateFact::NotCharged;
+        let (mut refused, mut more) = (None, 0_usize);
         for act in acts {
             let shares_room = match act.target() {
                 Some(target) if scoped => Some(parts.rooms.share_room(&user, target).await?),
@@ -116,7 +117,8 @@ impl Keys {
             };
             let decision = asked.decide(&subject);
             if decision.denial().is_some() {
-                parts.rooms.note_denial(&decision, actor.address()).await;
+                more += usize::from(refused.is_some());
+                refused.get_or_insert(decision);
                 continue;
             }
             if rate == RateFact::NotCharged {
@@ -128,6 +130,9 @@ impl Keys {
             }
             asked.rate = rate;
             allowed.push(asked);
+        }
+        if let Some(first) = refused {
+            parts.rooms.refuse(&first, more, actor.address()).await?;
         }
         Ok(allowed)
     }

@@ -48,10 +48,10 @@ impl Media {
         let now = parts.environment.now();
         let request = Request::new(&subject, action, now, actor.address());
         let decision = parts.policy.current().decide(&Facts::default(), &request);
-        if let Some(denial) = decision.denial() {
-            return Err(denial.clone().into());
-        }
         let now = parts.environment.clock.monotonic();
+        if let Some(denial) = decision.denial() {
+            return Err(parts.rates.refuse(actor.user_id(), denial, now).into());
+        }
         match parts.rates.take(decision.charges(), now) {
             RateFact::Exhausted { retry_after_ms } => Err(Denial::limited(retry_after_ms).into()),
             RateFact::NotCharged | RateFact::Charged => Ok(()),
@@ -72,10 +72,10 @@ impl Media {
             rate: RateFact::NotCharged,
         };
         let decision = asked.decide(&subject);
-        if let Some(denial) = decision.denial() {
-            return Err(denial.clone().into());
-        }
         let now = parts.environment.clock.monotonic();
+        if let Some(denial) = decision.denial() {
+            return Err(parts.rates.refuse(actor.user_id(), denial, now).into());
+        }
         asked.rate = parts.rates.take(decision.charges(), now);
         if let RateFact::Exhausted { retry_after_ms } = asked.rate {
             return Err(Denial::limited(retry_after_ms).into());

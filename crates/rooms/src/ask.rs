@@ -10,8 +10,8 @@ use ruma::{
 pub use vestibule_accounts::Refusal as AskError;
 use vestibule_accounts::{SYSTEM_LOCALPART, spend};
 use vestibule_policy::{
-    AccountState, Action, Class, Decision, Invitee, Object, Obligation, Permit, PermitKind, Policy,
-    RateFact, RateKey, Request, RoomKind, Spent, Subject,
+    AccountState, Action, Class, Decision, Denial, Invitee, Object, Obligation, Permit, PermitKind,
+    Policy, RateFact, RateKey, Reason, Request, RoomKind, Spent, Subject,
 };
 use vestibule_storage::{Read, StorageError, tables::policy::POLICY_EPOCH};
 use vestibule_types::{Actor, ClassName};
@@ -218,15 +218,30 @@ impl Rooms {
             return Ok(Ask { rate: RateFact::Charged, ..ask });
         }
         let decision = self.decide_now(ask.clone(), deed.clone()).await?;
-        let now = self.inner.env.clock.monotonic();
-        match decision.denial() {
-            Some(denial) => {
-                let denial = self.inner.rates.refuse(&ask.user_id, denial, now);
-                self.note_denial(&decision, ask.address).await;
-                Err(denial.into())
-            }
-            None => Ok(Ask { rate: self.inner.rates.take(decision.charges(), now), ..ask }),
+        if let Some(denial) = decision.denial() {
+            self.refuse(&decision, 0, ask.address).await?;
+            return Err(denial.into());
         }
+        let now = self.inner.env.clock.monotonic();
+        Ok(Ask { rate: self.inner.rates.take(decision.charges(), now), ..ask })
+    }
+
+    /// Counts that something of a request was refused, and notes it: the first refusal, and how many there
+    /// were beside it. Whoever was refused too often is told to wait, and writes nothing.
+    pub async fn refuse(
+        &self,
+        first: &Decision,
+        more: usize,
+        address: Option<IpAddr>,
+    ) -> Result<(), Denial> {
+        let Some(denial) = first.denial() else { return Ok(()) };
+        let now = self.inner.env.clock.monotonic();
+        let counted = self.inner.rates.refuse(first.subject(), denial, now);
+        if counted.reason == Reason::TooManyRefusals {
+            return Err(counted);
+        }
+        self.note_denials(first, more, address).await;
+        Ok(())
     }
 
     /// Decides outside of any write, on the newest snapshot.

@@ -1,14 +1,14 @@
 //! What was refused: a bounded ring of denials for the operator.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::ControlFlow};
 
 use serde::{Deserialize, Serialize};
 use vestibule_policy::{AddressBlock, Decision};
 use vestibule_storage::{
-    Scan, StorageError,
-    tables::policy::{DENIAL_BY_TIME, StoredDenial},
+    Scan, SlotNo, StorageError, Tx,
+    tables::policy::{DENIAL_BY_TIME, DENIALS_KEPT, StoredDenial},
 };
-use vestibule_types::limits::{AUDIT_AGE_MS_MAX, AUDIT_DENIALS_MAX};
+use vestibule_types::limits::{AUDIT_AGE_MS_MAX, AUDIT_DENIALS_MAX, AUDIT_DROPPED_AT_ONCE};
 
 use crate::Rooms;
 
@@ -34,31 +34,31 @@ pub struct AuditedDenial {
 impl Rooms {
     /// Writes a refusal into the ring. Failing to is not the caller's problem: the refusal stands.
     pub async fn note_denial(&self, decision: &Decision, address: Option<IpAddr>) {
+        self.note_denials(decision, 0, address).await;
+    }
+
+    /// Writes what was refused of one request into the ring, as one row: the first refusal, and how many
+    /// there were beside it.
+    pub async fn note_denials(&self, first: &Decision, more: usize, address: Option<IpAddr>) {
         if !self.inner.policy.current().audits_denials() {
             return;
         }
-        let Some(denial) = decision.denial() else { return };
+        let Some(denial) = first.denial() else { return };
+        let object = match (first.object(), more) {
+            (object, 0) => format!("{object:?}"),
+            (object, more) => format!("{object:?} and {more} more"),
+        };
         let row = StoredDenial {
-            user_id: decision.subject().to_string(),
-            class: decision.class().to_string(),
-            action: decision.action().to_owned(),
+            user_id: first.subject().to_string(),
+            class: first.class().to_string(),
+            action: first.action().to_owned(),
             reason: denial.reason.code().to_owned(),
-            object: format!("{:?}", decision.object()),
+            object,
             address: address.map(|address| AddressBlock::of(address).truncated().to_string()),
         };
-        let (at, slot) =
-            (self.inner.env.now_ms(), self.inner.store.slot_of_user(decision.subject()));
-        let written = self.inner.store.write(slot, move |tx| {
-            let stamp = tx.next_stamp();
-            let slot = tx.slot().0;
-            DENIAL_BY_TIME.put(tx, (at, slot, stamp), &row)?;
-            let old = Scan::prefix(()).before((at.saturating_sub(AUDIT_AGE_MS_MAX),)).limit(16);
-            for (key, _) in DENIAL_BY_TIME.scan_with(tx, old)? {
-                DENIAL_BY_TIME.delete(tx, key)?;
-            }
-            Ok::<_, StorageError>(())
-        });
-        if let Err(error) = written.await {
+        let at = self.inner.env.now_ms();
+        let written = self.inner.store.write(SlotNo(0), move |tx| keep(tx, at, &row)).await;
+        if let Err(error) = written {
             tracing::warn!(%error, "a refusal could not be written to the audit ring");
         }
     }
@@ -75,6 +75,37 @@ impl Rooms {
             })
             .await
     }
+}
+
+/// Keeps a refusal; what is too old, or too much, makes room.
+fn keep(tx: &mut Tx<'_>, at: u64, row: &StoredDenial) -> Result<(), StorageError> {
+    let mut kept = match DENIALS_KEPT.get(&*tx, (0,))? {
+        Some(kept) => kept,
+        None => count(tx)?,
+    };
+    let (stamp, slot) = (tx.next_stamp(), tx.slot().0);
+    let most = u64::try_from(AUDIT_DENIALS_MAX).unwrap_or(u64::MAX);
+    let too_old = at.saturating_sub(AUDIT_AGE_MS_MAX);
+    let oldest = Scan::prefix(()).limit(AUDIT_DROPPED_AT_ONCE);
+    for (key, _) in DENIAL_BY_TIME.scan_with(&*tx, oldest)? {
+        if kept < most && key.0 >= too_old {
+            break;
+        }
+        DENIAL_BY_TIME.delete(tx, key)?;
+        kept = kept.saturating_sub(1);
+    }
+    DENIAL_BY_TIME.put(tx, (at, slot, stamp), row)?;
+    DENIALS_KEPT.put(tx, (0,), &kept.saturating_add(1))
+}
+
+/// Counts what was kept before anybody counted.
+fn count(tx: &Tx<'_>) -> Result<u64, StorageError> {
+    let mut kept = 0_u64;
+    DENIAL_BY_TIME.each(&tx.fixed(), Scan::prefix(()), |_, _| {
+        kept = kept.saturating_add(1);
+        ControlFlow::Continue(())
+    })?;
+    Ok(kept)
 }
 
 fn shown(at: u64, row: StoredDenial) -> AuditedDenial {

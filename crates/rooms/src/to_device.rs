@@ -4,12 +4,12 @@
 
 mod abroad;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
-use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId};
 use serde_json::value::RawValue;
 use vestibule_accounts::Acquaintance;
-use vestibule_policy::{Action, Decision, Facts, Object, Policy, RateFact, Request, kind};
+use vestibule_policy::{Action, Decision, Facts, Object, Policy, RateFact, Request, Subject, kind};
 use vestibule_storage::{
     StorageError, Tx,
     tables::{
@@ -60,21 +60,39 @@ impl Rooms {
         actor: &Actor,
         command: SendToDevice,
     ) -> Result<(), SendToDeviceError> {
-        let receivers: usize = command.messages.values().map(BTreeMap::len).sum();
-        if receivers > TO_DEVICE_RECEIVERS_MAX {
+        // A user counts also where no device of theirs is named.
+        let receivers = command.messages.values().map(|devices| devices.len().max(1));
+        if receivers.sum::<usize>() > TO_DEVICE_RECEIVERS_MAX {
             return Err(SendToDeviceError::TooMany);
         }
         if self.to_device_was_sent(actor, &command.transaction_id).await? {
             return Ok(());
         }
+        let mut allowed = Vec::with_capacity(command.messages.len());
+        let (mut refused, mut more) = (None, 0_usize);
         for (receiver, messages) in command.messages {
+            let (weighed, decision) = self.weigh_to_device(actor, receiver).await?;
+            if decision.denial().is_some() {
+                more += usize::from(refused.is_some());
+                refused.get_or_insert(decision);
+            } else {
+                allowed.push((weighed, decision, messages));
+            }
+        }
+        // What does not get through counts as one refusal, however much it is.
+        if let Some(first) = refused {
+            let counted = self.refuse(&first, more, actor.address()).await;
+            counted.map_err(SendToDeviceError::Limited)?;
+        }
+        for (weighed, decision, messages) in allowed {
             let letter = Letter {
                 sender: actor.user_id().to_owned(),
-                receiver,
+                receiver: weighed.receiver.clone(),
                 event_type: command.event_type.clone(),
                 messages,
             };
-            self.deliver(actor, &command.transaction_id, letter).await?;
+            self.charge_to_device(&decision)?;
+            self.deliver(actor, &command.transaction_id, (letter, weighed)).await?;
         }
         // Last: a request that broke off on the way is sent again by its client, and what it did
         // not deliver then is delivered.
@@ -82,44 +100,44 @@ impl Rooms {
         Ok(())
     }
 
+    /// Whether the sender may write to somebody.
+    async fn weigh_to_device(
+        &self,
+        actor: &Actor,
+        receiver: OwnedUserId,
+    ) -> Result<(Weighed, Decision), StorageError> {
+        let weighed = Weighed {
+            knows: self.share_room(actor.user_id(), &receiver).await?,
+            sender: actor.user_id().to_owned(),
+            receiver,
+            now: self.inner.env.now(),
+            address: actor.address(),
+        };
+        let (policy, asked) = (self.inner.policy.current(), weighed.clone());
+        let read = self.inner.store.read::<_, StorageError, _>(move |snapshot| {
+            let subject = subject(snapshot, &asked.sender)?;
+            Ok(asked.decide(&policy, &subject, RateFact::NotCharged))
+        });
+        Ok((weighed, read.await?))
+    }
+
+    fn charge_to_device(&self, decision: &Decision) -> Result<(), SendToDeviceError> {
+        match self.inner.rates.take(decision.charges(), self.inner.env.clock.monotonic()) {
+            RateFact::Exhausted { retry_after_ms } => {
+                let denial = vestibule_policy::Denial::limited(retry_after_ms);
+                Err(SendToDeviceError::Limited(denial))
+            }
+            RateFact::NotCharged | RateFact::Charged => Ok(()),
+        }
+    }
+
     async fn deliver(
         &self,
         actor: &Actor,
         transaction_id: &str,
-        letter: Letter,
+        (letter, weighed): (Letter, Weighed),
     ) -> Result<(), SendToDeviceError> {
-        let known = self.share_room(actor.user_id(), &letter.receiver).await?;
         let policies = self.inner.policy.clone();
-        let policy = policies.current();
-        let (now, address) = (self.inner.env.now(), actor.address());
-        let facts = Facts { shares_room: Some(known), ..Facts::default() };
-        let asked = (actor.user_id().to_owned(), letter.receiver.clone());
-        let decide = move |policy: &Policy,
-                           tx: &dyn Fn(&UserId) -> Result<_, StorageError>,
-                           rate: RateFact| {
-            let subject = tx(&asked.0)?;
-            let request =
-                Request::new(&subject, Action::ToDevice { target: &asked.1 }, now, address);
-            let facts = Facts { rate, ..facts.clone() };
-            Ok::<Decision, StorageError>(policy.decide(&facts, &request))
-        };
-        let first = decide.clone();
-        let decision = self
-            .inner
-            .store
-            .read::<_, StorageError, _>(move |snapshot| {
-                first(&policy, &|user| subject(snapshot, user), RateFact::NotCharged)
-            })
-            .await?;
-        if decision.denial().is_some() {
-            self.note_denial(&decision, address).await;
-            return Ok(());
-        }
-        let rate = self.inner.rates.take(decision.charges(), self.inner.env.clock.monotonic());
-        if let RateFact::Exhausted { retry_after_ms } = rate {
-            let denial = vestibule_policy::Denial::limited(retry_after_ms);
-            return Err(SendToDeviceError::Limited(denial));
-        }
         // What one sends to other servers keeps its order: it lies in the slot of the sender.
         let abroad = letter.receiver.server_name() != self.inner.server_name;
         let origin = origin(actor, transaction_id);
@@ -128,7 +146,8 @@ impl Rooms {
         let stored = self.inner.store.write(slot, move |tx| {
             let epoch = POLICY_EPOCH.get(tx, (0,))?.unwrap_or_default();
             let policy = policies.of_epoch(epoch);
-            let decision = decide(&policy, &|user| subject(&*tx, user), rate)?;
+            let subject = subject(&*tx, &letter.sender)?;
+            let decision = weighed.decide(&policy, &subject, RateFact::Charged);
             // A permit that is not to be had any more drops the message like any refusal.
             let Ok(permit) = decision.permit::<kind::ToDevice>() else { return Ok(()) };
             let object = Object::User(letter.receiver.clone());
@@ -162,6 +181,26 @@ impl Rooms {
         });
         spent.await?;
         Ok(())
+    }
+}
+
+/// Whether somebody may write to somebody: what is known of it before it is written.
+#[derive(Clone)]
+struct Weighed {
+    sender: OwnedUserId,
+    receiver: OwnedUserId,
+    /// Whether they share a room.
+    knows: bool,
+    now: MilliSecondsSinceUnixEpoch,
+    address: Option<IpAddr>,
+}
+
+impl Weighed {
+    fn decide(&self, policy: &Policy, subject: &Subject, rate: RateFact) -> Decision {
+        let action = Action::ToDevice { target: &self.receiver };
+        let request = Request::new(subject, action, self.now, self.address);
+        let facts = Facts { shares_room: Some(self.knows), rate, ..Facts::default() };
+        policy.decide(&facts, &request)
     }
 }
 

@@ -259,8 +259,11 @@ pub const PUBLIC_ROOMS_PAGE_MAX: usize = 500;
 /// Rooms looked through for one page of the public list.
 pub const PUBLIC_ROOMS_SEARCH_MAX: usize = 50_000;
 
-/// Refusals shown at once.
+/// Refusals that are kept; the oldest make room.
 pub const AUDIT_DENIALS_MAX: usize = 10_000;
+
+/// Old refusals that make room for one at most.
+pub const AUDIT_DROPPED_AT_ONCE: usize = 16;
 
 /// How long a refusal is kept, in milliseconds: 30 days.
 pub const AUDIT_AGE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;

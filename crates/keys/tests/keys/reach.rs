@@ -85,3 +85,25 @@ async fn nobody_is_asked_elsewhere_for_a_guest_that_shares_no_room_there() {
     let command = UploadKeys { device_keys: Some(raw(&guest.identity())), ..Default::default() };
     guest.upload(&house, command).await.unwrap();
 }
+
+#[tokio::test]
+async fn many_strangers_in_one_question_are_one_refusal_and_the_thirty_first_is_too_many() {
+    let house = House::under(&guests_by_alias(), 3);
+    let guest = house.person("guest-aaaaaaaaaaaaaaaa", "VISIT", ClassName::guest()).await;
+    let strangers: Vec<ruma::OwnedUserId> =
+        (0..40).map(|n| format!("@u{n}:home.test").try_into().unwrap()).collect();
+    let targets: Vec<&ruma::UserId> = strangers.iter().map(AsRef::as_ref).collect();
+    house.query(&guest, &targets).await;
+    let noted = house.rooms.denials(100).await.unwrap();
+    assert_eq!(noted.len(), 1, "{noted:?}");
+    assert!(noted.first().unwrap().object.ends_with(" and 39 more"), "{noted:?}");
+    for _ in 1..30 {
+        house.query(&guest, &targets).await;
+    }
+    let device_keys = targets.iter().map(|user| ((*user).to_owned(), Vec::new())).collect();
+    let command = vestibule_keys::QueryKeys { device_keys, timeout: None };
+    let refused = house.keys.query_keys(&guest.actor, command).await.unwrap_err();
+    let vestibule_keys::QueryKeysError::Denied(denial) = refused else { panic!("{refused}") };
+    assert!(denial.retry_after_ms.is_some());
+    assert_eq!(house.rooms.denials(100).await.unwrap().len(), 30, "it wrote nothing");
+}

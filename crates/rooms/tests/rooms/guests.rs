@@ -7,7 +7,7 @@ use vestibule_rooms::{
 };
 use vestibule_types::{Actor, limits::SPACE_GRACE_MS};
 
-use crate::support::{House, open_by_alias};
+use crate::support::{House, open_by_alias, user};
 
 fn reason(refused: Result<(), MembershipError>) -> &'static str {
     match refused {
@@ -289,4 +289,61 @@ async fn a_members_refused_alias_is_in_the_ring_of_refusals() {
             .iter()
             .any(|it| it.action == "create_alias" && it.user_id == bob.user_id().as_str())
     );
+}
+
+#[tokio::test]
+async fn the_ring_of_refusals_holds_so_many_and_the_oldest_go() {
+    use vestibule_storage::{Scan, SlotNo, StorageError, tables::policy::DENIAL_BY_TIME};
+    use vestibule_types::limits::AUDIT_DENIALS_MAX;
+
+    let house = House::new(&open_by_alias(), 3);
+    let bob = house.account("bob", "member").await;
+    let room = house.open_room(&bob).await;
+    house.alias(&bob, "first", &room).await.expect_err("members may not");
+    let first = house.rooms.denials(1).await.expect("read").remove(0);
+    // A ring from before anybody counted, with more than it may hold.
+    let too_many = AUDIT_DENIALS_MAX + 20;
+    let fill = house.store.write::<_, StorageError, _>(SlotNo(0), move |tx| {
+        let row = DENIAL_BY_TIME.scan(&*tx, (), 1)?.remove(0).1;
+        for number in 0..too_many {
+            let stamp = tx.next_stamp();
+            let at = first.at - u64::try_from(number + 1).unwrap();
+            DENIAL_BY_TIME.put(tx, (at, 1, stamp), &row)?;
+        }
+        vestibule_storage::tables::policy::DENIALS_KEPT.delete(tx, (0,))
+    });
+    fill.await.expect("filled");
+    for name in ["second", "third", "fourth"] {
+        house.test.clock.advance(std::time::Duration::from_secs(1));
+        house.alias(&bob, name, &room).await.expect_err("members may not");
+    }
+    let kept = house.store.read::<_, StorageError, _>(|read| {
+        DENIAL_BY_TIME.scan_with(read, Scan::prefix(()).limit(2 * AUDIT_DENIALS_MAX))
+    });
+    assert_eq!(kept.await.expect("read").len(), AUDIT_DENIALS_MAX);
+    let newest = house.rooms.denials(10).await.expect("read");
+    assert_eq!(newest.iter().filter(|it| it.at >= first.at).count(), 4, "{newest:?}");
+}
+
+#[tokio::test]
+async fn messages_to_many_strangers_are_one_refusal_and_users_without_devices_count() {
+    use vestibule_rooms::{SendToDevice, SendToDeviceError};
+    let house = House::new(&open_by_alias(), 3);
+    let guest = house.account("guest-aaaaaaaaaaaaaaaa", "guest").await;
+    let to = |count: usize, transaction: &str| SendToDevice {
+        event_type: "m.room_key_request".to_owned(),
+        transaction_id: transaction.to_owned(),
+        messages: (0..count)
+            .map(|n| (user(&format!("u{n}")), std::collections::BTreeMap::new()))
+            .collect(),
+    };
+    let refused = house.rooms.send_to_device(&guest, to(1_001, "0")).await.unwrap_err();
+    assert!(matches!(refused, SendToDeviceError::TooMany), "{refused}");
+    for number in 0..30 {
+        house.rooms.send_to_device(&guest, to(50, &format!("t{number}"))).await.expect("dropped");
+    }
+    let refused = house.rooms.send_to_device(&guest, to(50, "last")).await.unwrap_err();
+    assert!(matches!(refused, SendToDeviceError::Limited(_)), "{refused}");
+    let noted = house.rooms.denials(100).await.expect("read");
+    assert_eq!(noted.len(), 30, "one row for each request");
 }

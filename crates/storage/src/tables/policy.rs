@@ -29,3 +29,5 @@ value!(StoredDenial, 1);
 /// The ring of refusals: time in milliseconds since the Unix epoch, slot, stamp.
 pub const DENIAL_BY_TIME: Table<(u64, u16, Stamp), StoredDenial> =
     Table::new(0x0501, "denial_by_time");
+/// How many refusals the ring holds: the guard that makes the bound on their number hold. Key `(0,)`.
+pub const DENIALS_KEPT: Table<(u8,), u64> = Table::new(0x0B40, "denials_kept");
