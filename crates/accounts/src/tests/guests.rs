@@ -302,3 +302,28 @@ async fn a_guest_that_became_an_account_is_not_ended_as_one() {
         assert!(!house.accounts.end_guest(&other.user_id, true).await.unwrap(), "it is over");
     }
 }
+
+#[tokio::test]
+async fn a_guest_that_logs_out_is_gone_and_its_place_is_free() {
+    for everywhere in [false, true] {
+        let house = house_with(3, |policy| policy.guests.caps.live = 1, |_| {});
+        let guest = house.guest().await;
+        let token = guest.session.unwrap().access_token;
+        let Resolved::Active(actor) = house.resolve(&token).await else { panic!("a guest") };
+        if everywhere {
+            house.accounts.log_out_all(actor.user_id()).await.unwrap();
+        } else {
+            house.accounts.log_out(&actor).await.unwrap();
+        }
+        assert!(matches!(house.resolve(&token).await, Resolved::Unknown));
+        assert_eq!(live(&house).await, 0);
+        let user_id = guest.user_id.clone();
+        let row =
+            house.store.read(move |read| facts::account(read, &user_id)).await.unwrap().unwrap();
+        assert!(row.erased && row.deactivated_at.is_some());
+        let jobs = house.store.read(|read| jobs::due(read, None, u64::MAX, 9));
+        let jobs = jobs.await.unwrap();
+        assert!(jobs.iter().any(|(_, job)| job.kind == crate::job::LEAVE_ALL), "{jobs:?}");
+        house.guest().await;
+    }
+}
