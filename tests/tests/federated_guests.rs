@@ -487,6 +487,27 @@ async fn a_space_that_cannot_be_read_lets_nobody_new_in() {
     assert_eq!(late.join(&room).await.reason(), Some("scope_unknown"));
 }
 
+#[tokio::test]
+async fn a_followed_space_of_another_server_is_joined_by_the_server_itself_and_left_again() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let room = guest_room(&alice, json!({})).await;
+    let space = guest_room(&alice, json!({ "creation_content": { "type": "m.space" } })).await;
+    add_to_space(&alice, &space, &room, &["b.example"]).await;
+    let spaces = |follow: bool| {
+        let curators = r#"curators = ["b.example"]"#;
+        format!(r#"[{{ id = "{space}", depth = 1, {curators}, follow = {follow} }}]"#)
+    };
+    for (follow, expected) in [(true, "join"), (false, "leave")] {
+        pair.a.rewrite(|blueprint| blueprint.set("guests__space", &spaces(follow)));
+        pair.a.running().reload().await.expect("the policy is reloaded");
+        let own = "@vestibule:a.example";
+        eventually(|| async { membership(&alice, &space, own).await == expected }).await;
+        let joined = pair.a.guest().await.join(&room).await;
+        assert_eq!(joined.status == 200, follow, "{joined:?}");
+    }
+}
+
 /// Case 16.
 #[tokio::test]
 async fn a_guest_whom_the_resolution_of_state_brings_back_into_a_closed_room_is_taken_out() {

@@ -236,6 +236,14 @@ impl Policy {
         self.scopes().flat_map(|scope| scope.never.aliases.iter().map(|alias| &**alias))
     }
 
+    /// The spaces the server's own user stays in, so that they can be read: those that say so, of
+    /// classes that anybody can have.
+    pub fn followed_spaces(&self) -> impl Iterator<Item = &SpaceRule> {
+        let live = |class: &&Class| self.guests.enabled || !class.name.is_guest();
+        let scopes = self.classes.values().filter(live).filter_map(Class::scope);
+        scopes.flat_map(Scope::spaces).filter(|rule| rule.follow)
+    }
+
     pub(crate) fn scopes(&self) -> impl Iterator<Item = &Scope> {
         self.classes.values().filter_map(|class| class.scope.as_ref())
     }

@@ -115,6 +115,9 @@ fn until_stopped(
 }
 
 async fn housekeep(rooms: &Rooms, open_registration: bool) {
+    if let Err(cause) = rooms.follow_spaces().await {
+        error!(cause = &cause as &dyn Error, "spaces to follow could not be looked at");
+    }
     match rooms.doubts(open_registration).await {
         Ok(doubts) => {
             for doubt in doubts {

@@ -229,6 +229,12 @@ pub const SPACE_DEPTH_MAX: u32 = 8;
 /// at least, since it is looked at once an hour.
 pub const SPACE_GRACE_MS: u64 = 7_200_000;
 
+/// Spaces that the server's own user may be told to be in, or to leave, at one time.
+pub const SPACES_FOLLOWED_MAX: usize = 256;
+
+/// How often the server's own user is told again to be in a space it is not in.
+pub const SPACE_FOLLOW_EVERY_MS: u64 = 3_600_000;
+
 /// How old the row that says when a room was last seen inside a space may be before it is written again.
 pub const SPACE_SEEN_STEP_MS: u64 = 600_000;
 

@@ -54,7 +54,7 @@ impl Rooms {
     }
 
     /// The server's own user.
-    pub(super) fn speaker(&self) -> Actor {
+    pub(crate) fn speaker(&self) -> Actor {
         let user_id = system_user_of(&self.inner.server_name);
         let device = Some(DEVICE.into());
         Actor::new(user_id, device, ClassName::system(), Credential::Operator)

@@ -27,10 +27,14 @@ pub(super) const SCOPE: &str = "room_scope";
 /// Take every guest out of a room that does not admit guests any more.
 pub(super) const GUEST_ACCESS: &str = "room_guest_access";
 
+/// Bring the server's own user into a space the policy follows, or out of one it does not follow.
+pub(super) const FOLLOW_SPACE: &str = "space_follow";
+
 /// The kinds of jobs that [`Rooms::run_job`] knows.
-pub const JOB_KINDS: [&str; 8] = [
+pub const JOB_KINDS: [&str; 9] = [
     SCOPE,
     GUEST_ACCESS,
+    FOLLOW_SPACE,
     LEAVE_ALL,
     PROFILE_FAN_OUT,
     LEAVE_TOLD,
@@ -60,7 +64,7 @@ pub fn job_lane(kind: &str, payload: &[u8]) -> String {
     let of_room = |about: AboutRoom| format!("room {}", about.room_id);
     let of_user = |user: OwnedUserId| format!("user {user}");
     let lane = match kind {
-        SCOPE | GUEST_ACCESS => read(payload).map(of_room),
+        SCOPE | GUEST_ACCESS | FOLLOW_SPACE => read(payload).map(of_room),
         LEAVE_ALL => read(payload).map(|about: LeaveAll| of_user(about.user_id)),
         PROFILE_FAN_OUT => read(payload).map(|about: ProfileFanOut| of_user(about.user_id)),
         LEAVE_TOLD => read(payload).map(|leave: UntoldLeave| {
@@ -83,6 +87,11 @@ impl Rooms {
             GUEST_ACCESS => {
                 let about: AboutRoom = read(payload)?;
                 self.take_guests_out(&about.room_id).await?;
+                Ok(None)
+            }
+            FOLLOW_SPACE => {
+                let about: AboutRoom = read(payload)?;
+                self.follow_space(&about.room_id).await?;
                 Ok(None)
             }
             LEAVE_ALL => {

@@ -5,6 +5,7 @@
 //! crash between the change and its consequence loses nothing. Every job may run again: it looks
 //! at how things are when it runs.
 
+mod follow;
 mod jobs;
 mod members;
 mod spaces;

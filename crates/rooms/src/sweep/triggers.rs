@@ -19,6 +19,13 @@ pub(super) struct AboutRoom {
     pub(super) room_id: OwnedRoomId,
 }
 
+impl AboutRoom {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        // An identifier in a struct always has a JSON form.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
 #[derive(Deserialize)]
 struct ChildContent {
     #[serde(default)]
@@ -51,8 +58,7 @@ impl RoomTx<'_, '_> {
             return Ok(());
         }
         let about = AboutRoom { room_id: self.room_id.clone() };
-        let payload = serde_json::to_vec(&about).unwrap_or_default();
-        jobs::enqueue(self.tx, kind, payload, due_ms)?;
+        jobs::enqueue(self.tx, kind, about.encode(), due_ms)?;
         self.rooms.inner.job_bell.notify_one();
         Ok(())
     }

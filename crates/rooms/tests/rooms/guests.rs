@@ -5,6 +5,7 @@ use serde_json::json;
 use vestibule_rooms::{
     Administrator, AskError, CreateRoom, DirectoryError, MembershipError, Preset, SendError,
 };
+use vestibule_storage::StorageError;
 use vestibule_types::{Actor, limits::SPACE_GRACE_MS};
 
 use crate::support::{House, open_by_alias, user};
@@ -253,6 +254,46 @@ async fn guests_in_rooms_of_a_space_nobody_is_in_any_more_are_frozen_only_after_
         house.test.clock.advance(std::time::Duration::from_hours(25));
         house.rooms.sweep_all().await.expect("swept");
         assert_eq!(house.membership(&room, &guest).await.as_deref(), Some("leave"));
+    }
+}
+
+#[tokio::test]
+async fn the_servers_own_user_stays_in_a_space_it_follows_and_leaves_when_it_does_not() {
+    for slots in [1, 3] {
+        let (house, [space, room], [alice, _, guest]) = house_by_space(slots).await;
+        let other = house.account("guest-bbbb", "guest").await;
+        let policy = |follow: bool| {
+            format!(
+                "[guests]\nenabled = true\nopen_rooms_by = [\"space\"]\n\
+                 [[guests.space]]\nid = \"{space}\"\ndepth = 1\nfollow = {follow}\n"
+            )
+        };
+        house.swap(&policy(true));
+        for _ in 0..2 {
+            house.rooms.follow_spaces().await.expect("told");
+            house.run_jobs().await;
+        }
+        let own = |house: &House| {
+            let user = "@vestibule:home.test".to_owned();
+            let (rooms, space) = (house.rooms.clone(), space.clone());
+            async move {
+                let look = rooms.with_view::<_, StorageError, _>(&space, move |view| {
+                    view.state_event("m.room.member", &user)
+                });
+                let member = look.await.expect("read").flatten().expect("it was in");
+                member.pdu.content_as::<serde_json::Value>().expect("JSON")["membership"].clone()
+            }
+        };
+        assert_eq!(own(&house).await, "join");
+        house.leave(&alice, &space).await;
+        house.test.clock.advance(std::time::Duration::from_millis(SPACE_GRACE_MS + 1));
+        house.say(&guest, &room, "open").await.expect("the space can be read");
+        house.join(&other, &room).await.expect("the space can be read");
+
+        house.swap(&policy(false));
+        house.rooms.follow_spaces().await.expect("told");
+        house.run_jobs().await;
+        assert_eq!(own(&house).await, "leave");
     }
 }
 

@@ -72,6 +72,21 @@ pub const SPACE_EDGE_FIRST: Table<(OwnedRoomId, OwnedRoomId), StoredSpaceEdge> =
 /// any more is judged by it for a while.
 pub const SPACE_SEEN: Table<(ClassName, OwnedRoomId, OwnedRoomId), u64> =
     Table::new(0x0308, "space_seen");
+/// The spaces the server's own user was told to be in, or to leave.
+pub const SPACE_FOLLOWED: Table<(OwnedRoomId,), StoredFollow> =
+    Table::new(0x0309, "space_followed");
+
+/// What the server's own user was last told about a space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFollow {
+    /// Whether to be in it.
+    pub wanted: bool,
+    /// When, in milliseconds since the Unix epoch.
+    pub told_at: u64,
+    /// Under which policy.
+    pub epoch: u64,
+}
+value!(StoredFollow, 1);
 
 /// Who first added a child to a space.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
