@@ -55,12 +55,15 @@ impl<R: Read> RoomView<'_, R> {
         };
         let transaction_id = self.transaction_id(event, showing.actor)?;
         let membership = viewer.membership_at(self, event.no)?;
-        let prev_content = replaced.as_ref().filter(|_| redaction.is_none());
+        let prev_content = match replaced.as_ref().filter(|_| redaction.is_none()) {
+            Some(replaced) => Some(self.shown_content(replaced)?),
+            None => None,
+        };
         let unsigned = Unsigned {
             age: Some(age(showing.now, pdu.origin_server_ts())),
             transaction_id: transaction_id.as_deref(),
             membership: viewer.user_id().map(|_| name_of(membership)),
-            prev_content: prev_content.map(|it| it.pdu.content()),
+            prev_content: prev_content.as_deref(),
             prev_sender: replaced.as_ref().map(|it| it.pdu.sender().as_str()),
             replaces_state: replaced.as_ref().map(|it| &**it.pdu.event_id()),
             redacted_because: because.as_deref(),

@@ -46,6 +46,16 @@ impl<R: Read> RoomView<'_, R> {
         }
     }
 
+    /// The event that sets a key of the current state, as it is shown.
+    pub fn shown_state_event(
+        &self,
+        event_type: &str,
+        state_key: &str,
+    ) -> Result<Option<Arc<Pdu>>, StorageError> {
+        let event = self.state_event(event_type, state_key)?;
+        event.map(|event| self.shown_event(&event)).transpose()
+    }
+
     /// An event in the federation format, for clients that want that: what its redaction left, with
     /// the redaction in `unsigned`.
     pub fn show_federated(&self, event: &LoggedEvent) -> Result<Box<RawValue>, StorageError> {

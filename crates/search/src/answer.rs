@@ -358,7 +358,10 @@ fn context(
             if !profiles.contains_key(sender) {
                 let member =
                     view.state_event_at(around.value.before, "m.room.member", sender.as_str())?;
-                let profile = member.and_then(|member| member.pdu.content_as().ok());
+                let profile = match member {
+                    Some(member) => view.shown_content_as(&member)?,
+                    None => None,
+                };
                 profiles.insert(sender.to_owned(), profile.unwrap_or_default());
             }
         }

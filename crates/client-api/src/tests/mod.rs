@@ -21,6 +21,7 @@ mod presence;
 mod previews;
 mod purge;
 mod push;
+mod redactions;
 mod relations;
 mod rooms;
 mod scene;

@@ -6,7 +6,7 @@ use vestibule_events::Pdu;
 use vestibule_rooms::{LoggedEvent, OutsideRoom, RoomView};
 use vestibule_storage::{Read, StorageError};
 
-use crate::rules::{MemberName, display_name};
+use crate::rules::MemberName;
 
 /// An event and what surrounds it.
 pub(super) struct About<'a> {
@@ -42,14 +42,16 @@ impl<'a> About<'a> {
         view: &RoomView<'_, R>,
         event: &'a LoggedEvent,
     ) -> Result<Self, StorageError> {
-        let name = view.state_event("m.room.name", "")?;
-        let alias = view.state_event("m.room.canonical_alias", "")?;
+        let sender =
+            view.shown_state::<MemberName>("m.room.member", event.pdu.sender().as_str())?;
+        let name = view.shown_state::<RoomName>("m.room.name", "")?;
+        let alias = view.shown_state::<CanonicalAlias>("m.room.canonical_alias", "")?;
         Ok(Self {
             pdu: &event.pdu,
             room_id: view.room.room_id.clone(),
-            sender_name: display_name(view, event.pdu.sender())?,
-            room_name: name.and_then(|it| it.pdu.content_as::<RoomName>().ok()?.name),
-            room_alias: alias.and_then(|it| it.pdu.content_as::<CanonicalAlias>().ok()?.alias),
+            sender_name: sender.and_then(|it| it.displayname),
+            room_name: name.and_then(|it| it.name),
+            room_alias: alias.and_then(|it| it.alias),
         })
     }
 

@@ -94,8 +94,9 @@ impl RoomTx<'_, '_> {
     }
 
     fn write_without(&mut self, ask: &Ask, alias: &RoomAliasId) -> Result<(), AppendError> {
-        let Some(event) = self.state_event("m.room.canonical_alias", "")? else { return Ok(()) };
-        let Ok(mut content) = event.pdu.content_as::<CanonicalJsonObject>() else { return Ok(()) };
+        let content =
+            self.view()?.shown_state::<CanonicalJsonObject>("m.room.canonical_alias", "")?;
+        let Some(mut content) = content else { return Ok(()) };
         let before = content.clone();
         let is_it = |value: &CanonicalJsonValue| value.as_str() == Some(alias.as_str());
         if content.get("alias").is_some_and(is_it) {

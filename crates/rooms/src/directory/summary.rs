@@ -124,7 +124,6 @@ impl<R: Read> RoomView<'_, R> {
     }
 
     fn fields(&self, event_type: &str) -> Result<Fields, StorageError> {
-        let event = self.state_event(event_type, "")?;
-        Ok(event.and_then(|event| event.pdu.content_as().ok()).unwrap_or_default())
+        Ok(self.shown_state(event_type, "")?.unwrap_or_default())
     }
 }

@@ -1,11 +1,11 @@
 //! Events as other servers are sent them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use ruma::OwnedEventId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use vestibule_events::redact_json;
+use vestibule_events::{Pdu, redact_json};
 use vestibule_storage::{
     Read, StorageError,
     tables::room::{REDACTION_BY_TARGET, StoredEvent},
@@ -44,7 +44,7 @@ impl<R: Read> RoomView<'_, R> {
     }
 
     /// Stored events as servers in the room may have them: redacted if they were redacted.
-    pub(super) fn all_written(
+    pub(crate) fn all_written(
         &self,
         rows: &[StoredEvent],
     ) -> Result<Vec<Box<RawValue>>, StorageError> {
@@ -52,6 +52,19 @@ impl<R: Read> RoomView<'_, R> {
         let redactions = REDACTION_BY_TARGET.multi_get(&self.reader, targets)?;
         let both = rows.iter().zip(redactions);
         both.map(|(row, redaction)| self.written(&row.json, redaction.is_none())).collect()
+    }
+
+    /// The event that sets a key of the current state, as other servers are sent it.
+    pub(crate) fn sent_state_event(
+        &self,
+        event_type: &str,
+        state_key: &str,
+    ) -> Result<Option<Arc<Pdu>>, StorageError> {
+        match self.state_event(event_type, state_key)? {
+            Some(event) if self.is_judged_by(event.pdu.json()) => Ok(Some(event.pdu)),
+            Some(event) => self.shown_event(&event).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn written(&self, json: &[u8], whole: bool) -> Result<Box<RawValue>, StorageError> {

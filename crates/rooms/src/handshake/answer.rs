@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use ruma::{OwnedServerName, RoomId};
 use serde_json::value::RawValue;
 use vestibule_events::Pdu;
-use vestibule_storage::{Read, Snapshot, StorageError, tables::room::EVENT_BY_NO};
+use vestibule_storage::{
+    Read, Snapshot, StorageError,
+    tables::room::{EVENT_BY_NO, StoredEvent},
+};
 use vestibule_types::{EventNo, limits::JOIN_ANSWER_EVENTS_MAX};
 
 use super::HandshakeError;
@@ -67,8 +70,8 @@ impl Rooms {
         let found = self.with_view::<_, HandshakeError, _>(room_id, |view| {
             let mut shown = Vec::new();
             for kind in STRIPPED_TYPES {
-                if let Some(event) = view.state_event(kind, "")? {
-                    shown.push(event.pdu.to_federation_json().map_err(damaged)?);
+                if let Some(event) = view.sent_state_event(kind, "")? {
+                    shown.push(event.to_federation_json().map_err(damaged)?);
                 }
             }
             Ok(shown)
@@ -96,7 +99,7 @@ fn auth_chain(
     Ok(chain)
 }
 
-/// The bytes of events, oldest number first.
+/// Events as other servers are sent them, oldest number first.
 fn events<R: Read>(
     view: &RoomView<'_, R>,
     numbers: &BTreeSet<EventNo>,
@@ -105,9 +108,9 @@ fn events<R: Read>(
     let mut events = Vec::with_capacity(numbers.len());
     for page in numbers.chunks(PAGE) {
         let keys = page.iter().map(|no| (view.room.no, *no));
-        for row in EVENT_BY_NO.multi_get(&view.reader, keys)?.into_iter().flatten() {
-            events.push(serde_json::from_slice(&row.json).map_err(damaged)?);
-        }
+        let rows = EVENT_BY_NO.multi_get(&view.reader, keys)?;
+        let rows: Vec<StoredEvent> = rows.into_iter().flatten().collect();
+        events.extend(view.all_written(&rows)?);
     }
     Ok(events)
 }

@@ -54,8 +54,10 @@ impl Rooms {
             let scan = Scan::prefix(joined).limit(LOCAL_MEMBERS_MAX);
             let mut members = BTreeMap::new();
             for ((_, _, member), no) in MEMBER_BY_ROOM.scan_with(&view.reader, scan)? {
-                let event = view.event(no.0)?;
-                let profile = event.and_then(|event| event.pdu.content_as().ok());
+                let profile = match view.event(no.0)? {
+                    Some(event) => view.shown_content_as(&event)?,
+                    None => None,
+                };
                 members.insert(member, profile.unwrap_or_default());
             }
             Ok(members)

@@ -193,8 +193,10 @@ impl Search<'_, '_> {
                 if is_ours || !seen.insert(user_id.clone()) {
                     continue;
                 }
-                let event = view.event(row.0)?;
-                let named = event.and_then(|event| event.pdu.content_as::<Named>().ok());
+                let named = match view.event(row.0)? {
+                    Some(event) => view.shown_content_as::<Named>(&event)?,
+                    None => None,
+                };
                 let Named { displayname, avatar_url } = named.unwrap_or_default();
                 if let Some(rank) = rank(term, &user_id, displayname.as_deref()) {
                     found.push((rank, FoundUser { user_id, displayname, avatar_url }));

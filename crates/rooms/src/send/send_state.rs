@@ -160,9 +160,9 @@ impl RoomTx<'_, '_> {
 
     /// New aliases in `m.room.canonical_alias` must lead here; those it had may stay.
     fn check_aliases(&self, command: &SendState) -> Result<(), SendError> {
-        let before = self.state_event("m.room.canonical_alias", "")?;
-        let before = before
-            .and_then(|event| event.pdu.content_as::<CanonicalJsonObject>().ok())
+        let before = self
+            .view()?
+            .shown_state::<CanonicalJsonObject>("m.room.canonical_alias", "")?
             .map(|content| named_aliases(&content))
             .transpose()
             .unwrap_or_default()

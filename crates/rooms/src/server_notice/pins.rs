@@ -49,8 +49,7 @@ impl Rooms {
     ) -> Result<Vec<OwnedEventId>, ServerNoticeError> {
         let pinned = self
             .with_view(room_id, |view| {
-                let event = view.state_event("m.room.pinned_events", "")?;
-                let content = event.and_then(|it| it.pdu.content_as::<Pinned>().ok());
+                let content = view.shown_state::<Pinned>("m.room.pinned_events", "")?;
                 Ok::<_, ServerNoticeError>(content.unwrap_or_default().pinned)
             })
             .await?;

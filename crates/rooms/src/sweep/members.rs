@@ -168,8 +168,8 @@ impl RoomTx<'_, '_> {
         let profile = vestibule_accounts::facts::member_profile(&*self.tx, user)?;
         let deed = Deed::SetDisplayname(profile.displayname.clone());
         let Ok(permit) = self.permit::<kind::SetProfile>(ask, &deed) else { return Ok(()) };
-        let mut content =
-            member.event.pdu.content_as::<ruma::CanonicalJsonObject>().unwrap_or_default();
+        let content = self.view()?.shown_content_as::<ruma::CanonicalJsonObject>(&member.event)?;
+        let mut content = content.unwrap_or_default();
         let before = content.clone();
         for gone in ["displayname", "avatar_url", "reason", "join_authorised_via_users_server"] {
             content.remove(gone);

@@ -16,6 +16,7 @@ mod last_admin;
 mod previews;
 mod purge;
 mod receipts;
+mod redactions;
 mod simulation;
 mod support;
 mod visibility;

@@ -30,17 +30,17 @@ impl Sight<'_> {
     fn stripped(&self) -> Result<Vec<RawEvent>, StorageError> {
         let mut events = Vec::new();
         for kind in STRIPPED_TYPES {
-            events.extend(self.view.state_event(kind, "")?);
+            events.extend(self.view.shown_state_event(kind, "")?);
         }
-        let own = self.view.state_event("m.room.member", self.pass.user().as_str())?;
+        let own = self.view.shown_state_event("m.room.member", self.pass.user().as_str())?;
         if let Some(own) = own {
-            let sender = own.pdu.sender();
+            let sender = own.sender();
             if sender != self.pass.user() {
-                events.extend(self.view.state_event("m.room.member", sender.as_str())?);
+                events.extend(self.view.shown_state_event("m.room.member", sender.as_str())?);
             }
             events.push(own);
         }
-        let stripped = events.iter().map(|event| stripped_state(&event.pdu));
+        let stripped = events.iter().map(|event| stripped_state(event));
         stripped.collect::<Result<_, _>>().map_err(|error| damaged(&error))
     }
 }

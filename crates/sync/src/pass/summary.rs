@@ -31,8 +31,8 @@ impl Sight<'_> {
 
     pub(crate) fn is_named(&self) -> Result<bool, StorageError> {
         for (kind, field) in [("m.room.name", "name"), ("m.room.canonical_alias", "alias")] {
-            let Some(event) = self.view.state_event(kind, "")? else { continue };
-            let content = event.pdu.content_as::<serde_json::Value>().unwrap_or_default();
+            let content = self.view.shown_state::<serde_json::Value>(kind, "")?;
+            let content = content.unwrap_or_default();
             if content.get(field).and_then(|it| it.as_str()).is_some_and(|it| !it.is_empty()) {
                 return Ok(true);
             }

@@ -224,7 +224,8 @@ impl Sieve<'_> {
         let edges = view.full_state(room.head.state, Some(CHILD))?;
         for ((_, child), no) in edges.into_iter().take(SPACE_CHILDREN_MAX) {
             let Some(event) = view.event(no)? else { continue };
-            if event.pdu.content_as::<ChildContent>().is_ok_and(|it| !it.via.is_empty()) {
+            let content = view.shown_content_as::<ChildContent>(&event)?;
+            if content.is_some_and(|it| !it.via.is_empty()) {
                 children.insert(child);
             }
         }

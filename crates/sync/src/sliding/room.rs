@@ -225,8 +225,7 @@ fn content_of<C: Default + DeserializeOwned>(
     kind: &str,
     key: &str,
 ) -> Result<C, StorageError> {
-    let event = sight.view.state_event(kind, key)?;
-    Ok(event.and_then(|event| event.pdu.content_as().ok()).unwrap_or_default())
+    Ok(sight.view.shown_state(kind, key)?.unwrap_or_default())
 }
 
 fn heroes(sight: &Sight<'_>) -> Result<Vec<Hero>, StorageError> {

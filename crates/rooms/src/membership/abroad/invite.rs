@@ -102,12 +102,11 @@ impl RoomTx<'_, '_> {
     }
 
     fn shown_to_invitee(&self, ask: &Ask) -> Result<Vec<Arc<Pdu>>, MembershipError> {
-        let mut shown = Vec::new();
+        let (view, mut shown) = (self.view()?, Vec::new());
         for kind in STRIPPED_TYPES {
-            shown.extend(self.state_event(kind, "")?.map(|event| event.pdu));
+            shown.extend(view.sent_state_event(kind, "")?);
         }
-        let inviter = self.state_event("m.room.member", ask.user_id.as_str())?;
-        shown.extend(inviter.map(|event| event.pdu));
+        shown.extend(view.sent_state_event("m.room.member", ask.user_id.as_str())?);
         Ok(shown)
     }
 
