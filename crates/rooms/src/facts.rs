@@ -146,8 +146,7 @@ struct GuestAccess {
 
 /// Whether the room's state says that guests can join. Absent means no.
 pub(crate) fn guest_can_join<V: Read>(view: &RoomView<'_, V>) -> Result<bool, StorageError> {
-    let event = view.state_event("m.room.guest_access", "")?;
-    let content = event.and_then(|event| event.pdu.content_as::<GuestAccess>().ok());
+    let content = view.shown_state::<GuestAccess>("m.room.guest_access", "")?;
     Ok(content.is_some_and(|content| content.guest_access == "can_join"))
 }
 
@@ -174,8 +173,7 @@ pub(crate) fn is_direct<V: Read>(
     view: &RoomView<'_, V>,
     user: &UserId,
 ) -> Result<bool, StorageError> {
-    let event = view.state_event("m.room.member", user.as_str())?;
-    let content = event.and_then(|event| event.pdu.content_as::<DirectInvite>().ok());
+    let content = view.shown_state::<DirectInvite>("m.room.member", user.as_str())?;
     Ok(content.is_some_and(|content| content.is_direct))
 }
 
@@ -332,7 +330,7 @@ impl<R: Read> SpaceChildren for StoredSpaces<'_, R> {
         for ((_, child), no) in state.into_iter().take(limit) {
             let Ok(child) = OwnedRoomId::try_from(child) else { continue };
             let Some(event) = view.event(no)? else { continue };
-            let content = event.pdu.content_as::<ChildContent>();
+            let content = view.shown_content_as::<ChildContent>(&event)?;
             let sender = self.setter(event.pdu.sender())?;
             let first = SPACE_EDGE_FIRST.get(self.reader, (space, &child))?;
             let first_setter = first.map_or_else(
@@ -342,7 +340,7 @@ impl<R: Read> SpaceChildren for StoredSpaces<'_, R> {
             let approved = SPACE_APPROVAL.get(self.reader, (space, &child))?.is_some();
             edges.push(ChildEdge {
                 child,
-                has_via: content.is_ok_and(|content| !content.via.is_empty()),
+                has_via: content.is_some_and(|content| !content.via.is_empty()),
                 sender,
                 first_setter,
                 approved,

@@ -78,13 +78,18 @@ impl RoomTx<'_, '_> {
             }
         }
         if edges_changed {
-            let now = self.rooms.inner.env.now_ms();
-            self.scope_changed(now)?;
-        }
-        if scope_changed || edges_changed {
+            self.space_edges_changed()?;
+        } else if scope_changed {
             self.bump_scope_guard()?;
         }
         Ok(())
+    }
+
+    /// What lies below this space changed: who came through it may have to go.
+    pub(super) fn space_edges_changed(&mut self) -> Result<(), AppendError> {
+        let now = self.rooms.inner.env.now_ms();
+        self.scope_changed(now)?;
+        Ok(self.bump_scope_guard()?)
     }
 
     /// Moves one user between memberships. Says whether a host of guests may have come or gone.

@@ -9,7 +9,7 @@ use vestibule_storage::tables::{
 use vestibule_types::{EventNo, limits::LATE_REDACTIONS_MAX};
 
 use super::AppendError;
-use crate::RoomTx;
+use crate::{RoomTx, StateChange};
 
 impl RoomTx<'_, '_> {
     /// Lets a redaction take effect, or wait for its target where that is not here.
@@ -24,6 +24,7 @@ impl RoomTx<'_, '_> {
             REDACTION_WAITING.put(self.tx, (room, target, no), &())?;
         } else if self.may_redact(redaction, target)? {
             REDACTION_BY_TARGET.put(self.tx, (room, target), &StoredEventNo(no))?;
+            self.redaction_took_effect(target)?;
         }
         Ok(())
     }
@@ -38,8 +39,28 @@ impl RoomTx<'_, '_> {
             let Some(redaction) = self.event(no)? else { continue };
             if self.may_redact(&redaction.pdu, target)? {
                 REDACTION_BY_TARGET.put(self.tx, (room, target), &StoredEventNo(no))?;
+                self.redaction_took_effect(target)?;
             }
         }
         Ok(())
+    }
+
+    /// What the room's current state said was taken back: what was decided by it is looked at again.
+    fn redaction_took_effect(&mut self, target: &EventId) -> Result<(), AppendError> {
+        let Some(event) = self.view()?.event_by_id(target)? else { return Ok(()) };
+        let Some(key) = event.pdu.state_place() else { return Ok(()) };
+        let current = self.state_event(&key.0, &key.1)?;
+        if current.is_none_or(|current| current.no != event.no) {
+            return Ok(());
+        }
+        let change = StateChange { key, old: Some(event.no), new: Some(event.no) };
+        match event.pdu.kind() {
+            "m.room.guest_access" => self.guest_access_changed(&change),
+            "m.space.child" => {
+                self.index_space_edge(&change)?;
+                self.space_edges_changed()
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -113,8 +113,8 @@ impl<R: Read> RoomView<'_, R> {
     /// The policy server the room uses now: one that a valid `m.room.policy` names and that has somebody
     /// in the room.
     pub fn policy_server(&self) -> Result<Option<PolicyServer>, StorageError> {
-        let Some(event) = self.state_event("m.room.policy", "")? else { return Ok(None) };
-        let Ok(content) = event.pdu.content_as::<PolicyContent>() else { return Ok(None) };
+        let content = self.shown_state::<PolicyContent>("m.room.policy", "")?;
+        let Some(content) = content else { return Ok(None) };
         let here = self.has_server(&content.via)?;
         Ok(here.then_some(PolicyServer { via: content.via, ed25519: content.public_keys.ed25519 }))
     }

@@ -1,7 +1,7 @@
 //! Noticing, inside the batch that changes it, that a door may have closed.
 
 use ruma::{OwnedRoomId, UserId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use vestibule_storage::{
     StorageError, jobs,
     tables::{
@@ -9,6 +9,8 @@ use vestibule_storage::{
         directory::{SPACE_EDGE_FIRST, StoredSpaceEdge},
     },
 };
+
+use vestibule_types::EventNo;
 
 use super::jobs::{GUEST_ACCESS, SCOPE};
 use crate::{AppendError, RoomTx, StateChange, facts::has_host};
@@ -65,11 +67,10 @@ impl RoomTx<'_, '_> {
 
     /// The room's guest access changed in resolved state: guests may have to go.
     pub(crate) fn guest_access_changed(&mut self, change: &StateChange) -> Result<(), AppendError> {
-        let event = match change.new {
-            Some(no) => self.event(no)?,
+        let access = match change.new {
+            Some(no) => self.said::<GuestAccess>(no)?,
             None => None,
         };
-        let access = event.and_then(|event| event.pdu.content_as::<GuestAccess>().ok());
         self.bump_scope_guard()?;
         if access.is_none_or(|access| access.guest_access != "can_join") {
             let now = self.rooms.inner.env.now_ms();
@@ -85,9 +86,11 @@ impl RoomTx<'_, '_> {
             Some(no) => self.event(no)?,
             None => None,
         };
-        let set = event.filter(|event| {
-            event.pdu.content_as::<ChildContent>().is_ok_and(|content| !content.via.is_empty())
-        });
+        let content = match change.new {
+            Some(no) => self.said::<ChildContent>(no)?,
+            None => None,
+        };
+        let set = event.filter(|_| content.is_some_and(|content| !content.via.is_empty()));
         let space = self.room_id.clone();
         self.forget_seen_inside(&child)?;
         match set {
@@ -102,6 +105,15 @@ impl RoomTx<'_, '_> {
             None => SPACE_EDGE_FIRST.delete(self.tx, (&space, &child))?,
         }
         Ok(())
+    }
+
+    /// The content of an event, as far as it was not redacted.
+    fn said<T: DeserializeOwned>(&self, no: EventNo) -> Result<Option<T>, AppendError> {
+        let view = self.view()?;
+        match view.event(no)? {
+            Some(event) => Ok(view.shown_content_as(&event)?),
+            None => Ok(None),
+        }
     }
 
     fn class_of(&self, user: &UserId) -> Result<Option<vestibule_types::ClassName>, StorageError> {

@@ -72,11 +72,12 @@ impl RoomTx<'_, '_> {
         ask: &Ask,
         (old_id, new_id): (&RoomId, &RoomId),
     ) -> Result<bool, StorageError> {
-        let tombstone = match self.view() {
-            Ok(view) if view.is_resident()? => view.state_event("m.room.tombstone", "")?,
+        let content = match self.view() {
+            Ok(view) if view.is_resident()? => {
+                view.shown_state::<Tombstone>("m.room.tombstone", "")?
+            }
             _ => return Ok(false),
         };
-        let content = tombstone.and_then(|event| event.pdu.content_as::<Tombstone>().ok());
         if content.is_none_or(|content| content.replacement_room != new_id) {
             return Ok(false);
         }

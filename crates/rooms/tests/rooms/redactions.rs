@@ -66,3 +66,20 @@ async fn servers_that_join_or_knock_are_sent_what_redactions_left() {
         assert!(event.get().contains("signatures"), "whole, but for its content: {event}");
     }
 }
+
+#[tokio::test]
+async fn guests_leave_when_what_admitted_them_is_redacted() {
+    let house = House::new(&open_by_alias(), 1);
+    let alice = house.account("alice", "moderator").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&alice).await;
+    house.alias(&alice, "welcome", &room).await.expect("named");
+    house.join(&guest, &room).await.expect("open");
+
+    let access = house.setter(&room, "m.room.guest_access", "").await;
+    house.redact(&alice, &room, &access).await.expect("redacted");
+    house.run_jobs().await;
+    assert_eq!(house.membership(&room, &guest).await.as_deref(), Some("leave"));
+    house.join(&guest, &room).await.expect_err("the room admits guests no more");
+    assert_eq!(house.membership(&room, &alice).await.as_deref(), Some("join"));
+}

@@ -76,8 +76,7 @@ fn curated(
         let Some(parent) = path.iter().rev().nth(1) else { continue };
         let Some(space) = OpenRoom::load(snapshot, parent)? else { continue };
         let view = RoomView::new(rooms, snapshot, &space);
-        let edge = view.state_event("m.space.child", room_id.as_str())?;
-        let content = edge.and_then(|edge| edge.pdu.content_as::<ChildContent>().ok());
+        let content = view.shown_state::<ChildContent>("m.space.child", room_id.as_str())?;
         let named = content.map(|content| content.via).unwrap_or_default();
         let named = named.into_iter().take(HANDSHAKE_VIAS_MAX);
         vias.extend(named.filter_map(|via| ServerName::parse(via).ok()));

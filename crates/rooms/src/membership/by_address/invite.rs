@@ -117,13 +117,15 @@ impl RoomTx<'_, '_> {
         Deed::SendState(self.room_id.clone(), THIRD_PARTY_INVITE.to_owned())
     }
 
-    /// The content of the invitation of an address, and who made it.
+    /// The content of the invitation of an address, and who made it. One that was redacted names no
+    /// keys: it is taken back.
     pub(super) fn address_invite(
         &self,
         token: &str,
     ) -> Result<Option<(OwnedUserId, String)>, StorageError> {
-        let event = self.state_event(THIRD_PARTY_INVITE, token)?;
-        Ok(event.map(|it| (it.pdu.sender().to_owned(), it.pdu.content().get().to_owned())))
+        let Ok(view) = self.view() else { return Ok(None) };
+        let event = view.shown_state_event(THIRD_PARTY_INVITE, token)?;
+        Ok(event.map(|it| (it.sender().to_owned(), it.content().get().to_owned())))
     }
 }
 
