@@ -102,7 +102,7 @@ impl Federation {
     /// Tells rooms which identity servers the operator trusts; what they know is no matter of other
     /// homeservers.
     pub fn trust_identity_servers(&self, trusted: Vec<String>) {
-        let servers = TrustedIdentityServers::new(self.remote().clone(), trusted);
+        let servers = TrustedIdentityServers::of(self, trusted);
         self.inner.parts.rooms.set_identity_servers(Arc::new(servers));
     }
 

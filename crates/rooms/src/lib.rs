@@ -75,9 +75,10 @@ pub use self::{
     ignored::ignored_users,
     log::LoggedEvent,
     membership::{
-        Address, AddressInvite, ChangeMember, ExchangeInvite, ExchangeInviteError, ForgetError,
-        GuardNote, IdentityAccess, IdentityError, IdentityServers, Invite, InviteByAddress, Join,
-        KeptInvite, Knock, Leave, MembershipError, UnmanagedRoom, blocks_invites, pruned_state,
+        Address, AddressInvite, AddressProof, ChangeMember, ExchangeInvite, ExchangeInviteError,
+        ForgetError, GuardNote, IdentityAccess, IdentityError, IdentityServers, Invite,
+        InviteByAddress, Join, KeptInvite, Knock, Leave, MembershipError, UnmanagedRoom,
+        blocks_invites, pruned_state,
     },
     outside::{BeInvited, BeInvitedError, OutsideRoom},
     presence::{

@@ -184,6 +184,45 @@ async fn an_owner_of_the_inviters_own_server_is_invited_as_well() {
     dave.join(&room).await.ok();
 }
 
+/// Joins by what the identity server signed.
+async fn join_by(person: &Person, room: &str, proof: &Value) -> Reply {
+    let path = format!("{V3}/join/{}?via=a.example", segment(room));
+    person.http().post(&path, &json!({ "third_party_signed": proof })).await
+}
+
+#[tokio::test]
+async fn whoever_brings_a_proof_joins_by_it() {
+    let two = Two::like(trusting()).await;
+    let identity = Identity::of(&two);
+    let dave = two.a.register("dave").await;
+    let erin = two.b.register("erin").await;
+    let room = private_room(&two.alice).await;
+    for (person, here) in [(&dave, true), (&two.bob, false), (&erin, false)] {
+        two.alice.in_room(&room, "invite", &address("carol@example.org")).await.ok();
+        assert_eq!(join_by(person, &room, &json!({})).await.refusal(), (400, "M_BAD_JSON"));
+        let good = identity.proof(&person.user_id);
+        let mut forged = good.clone();
+        forged["extra"] = "changed after it was signed".into();
+        let others = identity.proof("@mallory:b.example");
+        for wrong in [&forged, &others] {
+            let refused = join_by(person, &room, wrong).await;
+            assert_eq!(refused.refusal(), (403, "M_FORBIDDEN"), "{refused:?}");
+        }
+        identity.memory.lock().revoked = true;
+        assert_eq!(join_by(person, &room, &good).await.refusal(), (403, "M_FORBIDDEN"));
+        identity.memory.lock().revoked = false;
+        if here {
+            let path = format!("{V3}/rooms/{}/join", segment(&room));
+            person.http().post(&path, &json!({ "third_party_signed": good })).await.ok();
+        } else {
+            join_by(person, &room, &good).await.ok();
+        }
+        two.in_room(&room, &person.user_id).await;
+        // Whoever is in needs no proof any more.
+        join_by(person, &room, &forged).await.ok();
+    }
+}
+
 #[tokio::test]
 async fn the_user_an_address_is_known_for_is_invited_at_once() {
     let two = Two::like(trusting()).await;

@@ -37,9 +37,9 @@ pub(crate) fn membership(error: MembershipError) -> MatrixError {
         MembershipError::UnknownRoom(_) => MatrixError::not_found(message),
         MembershipError::Ask(error) => ask(error),
         MembershipError::Append(error) => append(error),
-        MembershipError::WrongMembership(_) | MembershipError::NotAllowedIn => {
-            MatrixError::forbidden(message)
-        }
+        MembershipError::WrongMembership(_)
+        | MembershipError::NotAllowedIn
+        | MembershipError::Unproven(_) => MatrixError::forbidden(message),
         MembershipError::LastAdmin => MatrixError::forbidden(message).with_reason("last_admin"),
         MembershipError::ServerNotices => {
             MatrixError::new(StatusCode::FORBIDDEN, ErrorKind::CannotLeaveServerNoticeRoom, message)

@@ -1,17 +1,46 @@
 //! Bodies that several endpoints share.
 
-use ruma::{OwnedRoomId, OwnedUserId};
+use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use vestibule_events::{ContentError, canonical_content};
 use vestibule_http::MatrixError;
-use vestibule_rooms::{Address, IdentityAccess, Invite, InviteByAddress};
+use vestibule_rooms::{Address, AddressProof, IdentityAccess, Invite, InviteByAddress, Join};
 use vestibule_types::Secret;
 
 /// `reason`, and nothing else that matters.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ReasonBody {
     pub(super) reason: Option<String>,
+}
+
+/// Joining: why, and perhaps what an identity server signed for whoever joins.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct JoinBody {
+    reason: Option<String>,
+    third_party_signed: Option<Box<RawValue>>,
+}
+
+/// What of it says who invited the address.
+#[derive(Deserialize)]
+struct SignedBy {
+    sender: OwnedUserId,
+}
+
+impl JoinBody {
+    /// The join of a room through these servers.
+    pub(super) fn join(
+        self,
+        room_id: OwnedRoomId,
+        via: Vec<OwnedServerName>,
+    ) -> Result<Join, MatrixError> {
+        let proof = self.third_party_signed.map(|signed| {
+            let by: SignedBy = serde_json::from_str(signed.get())
+                .map_err(|error| MatrixError::bad_json(format!("`third_party_signed`: {error}")))?;
+            Ok::<_, MatrixError>(AddressProof { sender: by.sender, signed: content(&signed)? })
+        });
+        Ok(Join { room_id, reason: self.reason, via, proof: proof.transpose()? })
+    }
 }
 
 /// A user, and why.

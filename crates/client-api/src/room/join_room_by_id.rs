@@ -6,9 +6,9 @@ use axum::extract::State;
 use ruma::{OwnedRoomId, api::client::membership::join_room_by_id::v3::Response};
 use tracing::instrument;
 use vestibule_http::{Caller, IncomingJson, MatrixError, Outgoing};
-use vestibule_rooms::{Join, Rooms};
+use vestibule_rooms::Rooms;
 
-use super::{answer, body::ReasonBody};
+use super::{answer, body::JoinBody};
 use crate::extract::PathArgs;
 
 #[instrument(name = "client_api.room.join_room_by_id", skip_all)]
@@ -16,9 +16,9 @@ pub(crate) async fn handle(
     State(rooms): State<Rooms>,
     Caller(actor): Caller,
     PathArgs((room_id,)): PathArgs<(OwnedRoomId,)>,
-    IncomingJson(body): IncomingJson<ReasonBody>,
+    IncomingJson(body): IncomingJson<JoinBody>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let command = Join { room_id, reason: body.reason, via: Vec::new() };
+    let command = body.join(room_id, Vec::new())?;
     let room_id = rooms.join(&actor, command).await.map_err(answer::membership)?;
     Ok(Outgoing(Response::new(room_id)))
 }

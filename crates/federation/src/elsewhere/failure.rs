@@ -4,7 +4,7 @@ use vestibule_remote::RemoteError;
 use vestibule_rooms::ElsewhereError;
 
 /// What a failed call to one server comes to.
-pub(super) fn failed(error: RemoteError) -> ElsewhereError {
+pub(crate) fn failed(error: RemoteError) -> ElsewhereError {
     let errcode = error.errcode().unwrap_or("M_UNKNOWN").to_owned();
     match error {
         RemoteError::Answered { status, body, .. } => {

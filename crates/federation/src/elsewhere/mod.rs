@@ -24,7 +24,7 @@ use vestibule_rooms::{
 use vestibule_types::BoxFuture;
 
 pub use self::hand_in::as_sent;
-pub(crate) use self::{backfill::HistoryTurns, profile::Profiles};
+pub(crate) use self::{backfill::HistoryTurns, failure::failed, profile::Profiles};
 use crate::{Federation, service::Inner};
 
 /// The other servers, as the services below ask for them. They are part of what federation is made

@@ -114,21 +114,35 @@ impl Federation {
         user_id: &UserId,
         invite: BoundInvite,
     ) -> Result<(), Failure> {
-        let BoundInvite { room_id, sender, signed } = invite;
-        // The name the address is shown by is in the room; its servers fill it in.
-        let signed = ThirdPartyInvite::new(String::new(), signed);
-        let invitee = user_id.to_owned();
-        let request = Request::with_third_party_invite(room_id, sender, invitee, signed);
-        let request = wire::Exchange(request.map_err(|error| final_failure(&error))?);
-        let options = CallOptions { time_max: EXCHANGE_TIME_MAX, ..CallOptions::default() };
-        let asked = self.inner.parts.remote.call_with(server, request, options).await;
-        asked.map(drop).map_err(|error| {
+        let request = exchange_request(user_id, invite).map_err(|error| final_failure(&error))?;
+        self.ask_for_exchange(server, request).await.map_err(|error| {
             // A server that this one may not talk to is not one to ask later.
             let refused = matches!(error, RemoteError::Refused(_));
             let answered = refused || error.status().is_some_and(|status| status < 500);
             Failure { reason: error.to_string(), answered }
         })
     }
+
+    pub(super) async fn ask_for_exchange(
+        &self,
+        server: &ServerName,
+        request: wire::Exchange,
+    ) -> Result<(), RemoteError> {
+        let options = CallOptions { time_max: EXCHANGE_TIME_MAX, ..CallOptions::default() };
+        self.inner.parts.remote.call_with(server, request, options).await.map(drop)
+    }
+}
+
+/// What the inviter's server is asked.
+pub(super) fn exchange_request(
+    user_id: &UserId,
+    invite: BoundInvite,
+) -> serde_json::Result<wire::Exchange> {
+    let BoundInvite { room_id, sender, signed } = invite;
+    // The name the address is shown by is in the room; its servers fill it in.
+    let signed = ThirdPartyInvite::new(String::new(), signed);
+    let request = Request::with_third_party_invite(room_id, sender, user_id.to_owned(), signed);
+    Ok(wire::Exchange(request?))
 }
 
 /// Why nobody was invited, and whether asking again would be of no use.

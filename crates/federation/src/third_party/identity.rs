@@ -1,10 +1,12 @@
 //! Asking identity servers (identity service API): who owns an address, and to keep an invitation
 //! until somebody does.
 
+use std::sync::{Arc, Weak};
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use ruma::{
-    OwnedUserId,
+    OwnedUserId, RoomId, UserId,
     serde::{Base64, base64::UrlSafe},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -13,7 +15,8 @@ use sha2::{Digest, Sha256};
 use vestibule_events::AddressKey;
 use vestibule_remote::{Remote, WebRequest};
 use vestibule_rooms::{
-    Address, AddressInvite, IdentityAccess, IdentityError, IdentityServers, KeptInvite,
+    Address, AddressInvite, AddressProof, ElsewhereError, IdentityAccess, IdentityError,
+    IdentityServers, KeptInvite, MembershipError,
 };
 use vestibule_types::{
     BoxFuture,
@@ -22,10 +25,14 @@ use vestibule_types::{
     },
 };
 
+use crate::{Federation, service::Inner};
+
 /// The identity servers the operator trusts.
 pub(crate) struct TrustedIdentityServers {
     remote: Remote,
     trusted: Vec<String>,
+    /// It is part of what federation is made of, so it does not keep that alive.
+    federation: Weak<Inner>,
 }
 
 #[derive(Deserialize)]
@@ -53,8 +60,9 @@ struct KeptKey {
 }
 
 impl TrustedIdentityServers {
-    pub(crate) fn new(remote: Remote, trusted: Vec<String>) -> Self {
-        Self { remote, trusted }
+    pub(crate) fn of(federation: &Federation, trusted: Vec<String>) -> Self {
+        let remote = federation.remote().clone();
+        Self { remote, trusted, federation: Arc::downgrade(&federation.inner) }
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -187,6 +195,18 @@ impl IdentityServers for TrustedIdentityServers {
         invite: &'a AddressInvite,
     ) -> BoxFuture<'a, Result<KeptInvite, IdentityError>> {
         Box::pin(self.keep(access, invite))
+    }
+
+    fn redeem<'a>(
+        &'a self,
+        user_id: &'a UserId,
+        room_id: &'a RoomId,
+        proof: &'a AddressProof,
+    ) -> BoxFuture<'a, Result<(), MembershipError>> {
+        Box::pin(async move {
+            let inner = self.federation.upgrade().ok_or(ElsewhereError::Alone)?;
+            Federation { inner }.redeem(user_id, room_id, proof).await
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod bound;
 mod exchange;
 mod identity;
 mod later;
+mod redeem;
 mod wire;
 
 pub(crate) use self::identity::TrustedIdentityServers;

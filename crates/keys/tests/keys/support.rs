@@ -89,7 +89,7 @@ impl House {
     }
 
     pub(crate) async fn join(&self, who: &Person, room: &RoomId) {
-        let command = Join { room_id: room.to_owned(), reason: None, via: Vec::new() };
+        let command = Join { room_id: room.to_owned(), reason: None, via: Vec::new(), proof: None };
         self.rooms.join(&who.actor, command).await.expect("joined");
     }
 

@@ -5,7 +5,9 @@ use vestibule_policy::kind;
 use vestibule_storage::tables::room::StoredMembership;
 use vestibule_types::Actor;
 
-use super::{MembershipError, Vouching, member_content, member_draft, put_profile, put_text};
+use super::{
+    AddressProof, MembershipError, Vouching, member_content, member_draft, put_profile, put_text,
+};
 use crate::{
     RoomTx, Rooms,
     append::Authority,
@@ -21,12 +23,21 @@ pub struct Join {
     pub reason: Option<String>,
     /// Servers that may be in the room, for a room this server is not in.
     pub via: Vec<OwnedServerName>,
+    /// What shows that the user was invited by an address of theirs.
+    pub proof: Option<AddressProof>,
 }
 
 impl Rooms {
     /// Joins a local user to a room, which is brought here if it is not. Joining again changes
     /// nothing.
-    pub async fn join(&self, actor: &Actor, command: Join) -> Result<OwnedRoomId, MembershipError> {
+    pub async fn join(
+        &self,
+        actor: &Actor,
+        mut command: Join,
+    ) -> Result<OwnedRoomId, MembershipError> {
+        if let Some(proof) = command.proof.take() {
+            self.redeem(actor, &command.room_id, proof).await?;
+        }
         if self.is_here(&command.room_id).await? {
             return self.join_here(actor, command).await;
         }

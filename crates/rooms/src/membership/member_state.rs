@@ -33,6 +33,7 @@ impl RoomTx<'_, '_> {
                     room_id: self.room_id.clone(),
                     reason: reason.map(ToOwned::to_owned),
                     via: Vec::new(),
+                    proof: None,
                 };
                 self.join(ask, &command)
             }

@@ -29,8 +29,8 @@ pub(crate) use self::by_address::NoIdentityServers;
 pub use self::{
     abroad::pruned_state,
     by_address::{
-        Address, AddressInvite, ExchangeInvite, ExchangeInviteError, IdentityAccess, IdentityError,
-        IdentityServers, InviteByAddress, KeptInvite,
+        Address, AddressInvite, AddressProof, ExchangeInvite, ExchangeInviteError, IdentityAccess,
+        IdentityError, IdentityServers, InviteByAddress, KeptInvite,
     },
     invite_permission::blocks_invites,
 };
@@ -80,6 +80,9 @@ pub enum MembershipError {
     /// The invitation is to the room in which the server speaks to the user.
     #[error("an invitation to the room of the server's notices cannot be rejected")]
     ServerNotices,
+    /// What is to show that the user was invited by an address does not.
+    #[error("{0}")]
+    Unproven(&'static str),
     /// Whoever is to be invited wants no invitations.
     #[error("the user does not take invitations")]
     InviteBlocked,

@@ -78,7 +78,7 @@ impl Rooms {
         let servers = rule.curator_servers.iter().cloned().chain(curators);
         let others = servers.filter(|server| *server != self.inner.server_name);
         let via: Vec<OwnedServerName> = others.take(HANDSHAKE_VIAS_MAX).collect();
-        let command = Join { room_id: space.to_owned(), reason: None, via };
+        let command = Join { room_id: space.to_owned(), reason: None, via, proof: None };
         match self.join(&self.speaker(), command).await {
             // What could not be read until now can be.
             Ok(_) => Ok(self.note_seen_inside().await?),

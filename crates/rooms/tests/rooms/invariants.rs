@@ -199,7 +199,8 @@ impl Town {
                 drop(house.set(guest(no), &room_id(room), key, value).await);
             }
             Step::Knock { guest: no, room } => {
-                let knock = Knock { room_id: room_id(room), reason: None, via: Vec::new() };
+                let knock =
+                    Knock { room_id: room_id(room), reason: None, via: Vec::new(), proof: None };
                 house.rooms.knock(guest(no), knock).await.expect_err("guests do not knock");
             }
             Step::Leave { guest: no, room } => {
@@ -384,8 +385,12 @@ async fn act(rooms: &Rooms, what: Op, who: &Actor, room: &OwnedRoomId) -> bool {
         Op::Open => rooms.create_alias(who, alias("door"), room.clone()).await.is_ok(),
         Op::Close => rooms.delete_alias(who, alias("door")).await.is_ok(),
         Op::Join => {
-            let command =
-                vestibule_rooms::Join { room_id: room.clone(), reason: None, via: Vec::new() };
+            let command = vestibule_rooms::Join {
+                room_id: room.clone(),
+                reason: None,
+                via: Vec::new(),
+                proof: None,
+            };
             rooms.join(who, command).await.is_ok()
         }
     }

@@ -111,7 +111,7 @@ impl House {
     }
 
     pub(crate) async fn join(&self, who: &Actor, room: &RoomId) -> Result<(), MembershipError> {
-        let command = Join { room_id: room.to_owned(), reason: None, via: Vec::new() };
+        let command = Join { room_id: room.to_owned(), reason: None, via: Vec::new(), proof: None };
         self.rooms.join(who, command).await.map(|_| ())
     }
 

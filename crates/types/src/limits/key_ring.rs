@@ -37,6 +37,12 @@ pub const EXCHANGE_AGE_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// How long a server may take to exchange an invitation of an address.
 pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether an exchanged invitation has come into a room this server is in.
+pub const INVITE_LOOKS_MAX: usize = 50;
+
+/// How long is waited between two such looks.
+pub const INVITE_LOOK_WAIT: Duration = Duration::from_millis(100);
+
 /// Keys of an identity server that the invitation of an address may name.
 pub const ADDRESS_INVITE_KEYS_MAX: usize = 10;
 

@@ -1,9 +1,12 @@
 //! What rooms need from identity servers. `federation` implements it and `server` plugs it in; without
 //! it none is trusted.
 
-use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use vestibule_events::AddressKey;
 use vestibule_types::{BoxFuture, Secret};
+
+use super::AddressProof;
+use crate::MembershipError;
 
 /// Why an identity server did not help.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -99,6 +102,15 @@ pub trait IdentityServers: Send + Sync + 'static {
         access: &'a IdentityAccess,
         invite: &'a AddressInvite,
     ) -> BoxFuture<'a, Result<KeptInvite, IdentityError>>;
+
+    /// Has the server of whoever invited an address check what was signed for its owner, a user of
+    /// ours, and invite them.
+    fn redeem<'a>(
+        &'a self,
+        user_id: &'a UserId,
+        room_id: &'a RoomId,
+        proof: &'a AddressProof,
+    ) -> BoxFuture<'a, Result<(), MembershipError>>;
 }
 
 /// None is trusted.
@@ -124,5 +136,14 @@ impl IdentityServers for NoIdentityServers {
         _: &'a AddressInvite,
     ) -> BoxFuture<'a, Result<KeptInvite, IdentityError>> {
         Box::pin(async { Err(IdentityError::Untrusted) })
+    }
+
+    fn redeem<'a>(
+        &'a self,
+        _: &'a UserId,
+        _: &'a RoomId,
+        _: &'a AddressProof,
+    ) -> BoxFuture<'a, Result<(), MembershipError>> {
+        Box::pin(async { Err(IdentityError::Untrusted.into()) })
     }
 }

@@ -8,6 +8,7 @@
 mod exchange;
 mod identity;
 mod invite;
+mod redeem;
 
 pub(crate) use self::identity::NoIdentityServers;
 pub use self::{
@@ -16,4 +17,5 @@ pub use self::{
         Address, AddressInvite, IdentityAccess, IdentityError, IdentityServers, KeptInvite,
     },
     invite::InviteByAddress,
+    redeem::AddressProof,
 };
