@@ -53,11 +53,11 @@ impl Viewer {
     /// A user of ours looking at a room.
     pub fn new<R: Read>(view: &RoomView<'_, R>, user_id: &UserId) -> Result<Self, StorageError> {
         let member = view.local_member(user_id)?;
-        let joined_until = member.and_then(|row| match row.value.membership {
-            StoredMembership::Join => Some(FOREVER),
-            _ if row.value.previous == Some(StoredMembership::Join) => Some(row.stamp),
-            _ => None,
-        });
+        let joined_until = match &member {
+            Some(row) if row.value.membership == StoredMembership::Join => Some(FOREVER),
+            Some(row) => view.departure(user_id, row)?.map(|left| left.stamp),
+            None => None,
+        };
         let user_id = Some(user_id.to_owned());
         Ok(Self { user_id, joined_until, moments: HashMap::new(), purged: None })
     }

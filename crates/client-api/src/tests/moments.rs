@@ -227,3 +227,44 @@ async fn who_was_there_before_one_came_is_hidden_where_history_is() {
     assert_eq!(server.joined_at(&carol, &room, &now).await, ["alice", "carol"]);
     assert_eq!(server.joined_at(&alice, &room, &with_bob).await, ["alice", "bob"]);
 }
+
+#[tokio::test]
+async fn whoever_left_keeps_their_history_whatever_becomes_of_them_since() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let room = server.public_room(&alice, json!({})).await;
+    let about_bob = json!({ "user_id": "@bob:a.example" });
+    let post = async |whose: &Person, what: &str, body: Value| {
+        let path = format!("/_matrix/client/v3/rooms/{room}/{what}");
+        assert_eq!(server.post(&path, whose, body).await.0, 200, "{what}");
+    };
+    post(&bob, "join", json!({})).await;
+    let heard = server.says(&alice, &room, Value::Null).await;
+    post(&bob, "leave", json!({})).await;
+    let unheard = server.says(&alice, &room, Value::Null).await;
+
+    let reads = async |event: &String| {
+        server.get(&format!("/_matrix/client/v3/rooms/{room}/event/{event}"), &bob).await.0
+    };
+    let members = format!("/_matrix/client/v3/rooms/{room}/members");
+    for what in ["invite", "leave", "ban", "unban", "invite"] {
+        let whose = if what == "leave" { &bob } else { &alice };
+        let body = if what == "leave" { json!({}) } else { about_bob.clone() };
+        post(whose, what, body).await;
+        assert_eq!((reads(&heard).await, reads(&unheard).await), (200, 404), "after {what}");
+        let shown = server.fetch(&bob, &members).await;
+        let mut shown = each(&shown["chunk"], "state_key");
+        shown.sort_unstable();
+        assert_eq!(shown, ["@alice:a.example", "@bob:a.example"]);
+        let page = format!("/_matrix/client/v3/rooms/{room}/messages?dir=b&limit=50");
+        let page = server.fetch(&bob, &page).await;
+        let page = each(&page["chunk"], "event_id");
+        assert!(page.contains(&&*heard) && !page.contains(&&*unheard), "after {what}");
+    }
+    // What was forgotten stays forgotten.
+    post(&bob, "leave", json!({})).await;
+    post(&bob, "forget", json!({})).await;
+    post(&alice, "invite", about_bob).await;
+    assert_eq!(reads(&heard).await, 404);
+    assert_eq!(server.get(&members, &bob).await.0, 403);
+}

@@ -10,9 +10,10 @@ use vestibule_storage::{
         device_list::JOINED_ROOM_BY_USER,
         relation::{AGGREGATED, RELATION_BY_TYPE},
         room::{
-            ANNOTATION, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT, RELATION_BY_PARENT,
-            ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo, StoredMember,
-            StoredMembership, StoredRelation, StoredRoomNo, StoredThreadReply, THREAD_REPLY,
+            ANNOTATION, DEPARTURE, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT,
+            RELATION_BY_PARENT, ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
+            StoredMember, StoredMembership, StoredRelation, StoredRoomNo, StoredThreadReply,
+            THREAD_REPLY,
         },
         sender::{ROOM_LEFT_BY_SERVER, SERVER_CHANGE, StoredServerChange},
     },
@@ -56,6 +57,14 @@ pub(crate) fn membership_of(pdu: &Pdu) -> StoredMembership {
 fn is_turned_away(old: Option<StoredMembership>, new: Option<StoredMembership>) -> bool {
     matches!(old, Some(StoredMembership::Invite | StoredMembership::Knock))
         && matches!(new, Some(StoredMembership::Leave | StoredMembership::Ban))
+}
+
+/// The departure that a row tells of by itself, where it was written before departures were kept.
+fn departure_told_by(row: &Stamped<StoredMember>) -> Option<Stamped<StoredEventNo>> {
+    let member = &row.value;
+    let was_in = member.previous == Some(StoredMembership::Join) && !member.forgotten;
+    let left = Stamped { stamp: row.stamp, value: StoredEventNo(member.event) };
+    Some(left).filter(|_| was_in && member.membership != StoredMembership::Join)
 }
 
 impl RoomTx<'_, '_> {
@@ -235,6 +244,18 @@ impl RoomTx<'_, '_> {
         };
         LOCAL_MEMBER_BY_ROOM.put(self.tx, (room, new.key(), user), &())?;
         let before = ROOM_BY_MEMBER.get(&self.tx.fixed(), (user, room))?;
+        let joined = |it: Option<StoredMembership>| it == Some(StoredMembership::Join);
+        if joined(old) && !joined(Some(new)) {
+            DEPARTURE.put(
+                self.tx,
+                (user, room),
+                &Stamped { stamp, value: StoredEventNo(event) },
+            )?;
+        } else if let Some(left) = before.as_ref().and_then(departure_told_by)
+            && !DEPARTURE.contains(&self.tx.fixed(), (user, room))?
+        {
+            DEPARTURE.put(self.tx, (user, room), &left)?;
+        }
         let stays = old == Some(new);
         let row = StoredMember {
             membership: new,

@@ -3,7 +3,7 @@
 use ruma::{RoomId, UserId};
 use vestibule_storage::{
     Stamped, StorageError,
-    tables::room::{ROOM_BY_MEMBER, StoredMembership},
+    tables::room::{DEPARTURE, ROOM_BY_MEMBER, StoredMembership},
 };
 use vestibule_types::Actor;
 
@@ -57,6 +57,7 @@ impl RoomTx<'_, '_> {
         row.forgotten = true;
         let forgotten = Stamped { stamp: member.stamp, value: row };
         ROOM_BY_MEMBER.put(self.tx, (user, no), &forgotten)?;
+        DEPARTURE.delete(self.tx, (user, no))?;
         Ok(())
     }
 }

@@ -1,7 +1,10 @@
 //! Who may read a room at all, and up to which moment of its state.
 
 use vestibule_policy::RateFact;
-use vestibule_storage::{Read, Snapshot, StorageError, tables::room::StoredMembership};
+use vestibule_storage::{
+    Read, Snapshot, Stamped, StorageError,
+    tables::room::{DEPARTURE, StoredEventNo, StoredMember, StoredMembership},
+};
 use vestibule_types::Actor;
 
 use super::ReadError;
@@ -74,17 +77,34 @@ impl<R: Read> RoomView<'_, R> {
     }
 
     /// The moment of the state that a member sees: now, or when they left. `None` for those who
-    /// were never in, and those who forgot the room.
+    /// were never in, and those who forgot the room. What became of them since changes nothing: they
+    /// may have been invited or banned.
     pub fn member_sees(&self, user: &ruma::UserId) -> Result<Option<StateAt>, StorageError> {
         let Some(member) = self.local_member(user)? else { return Ok(None) };
-        let was_in = member.value.previous == Some(StoredMembership::Join);
-        match member.value.membership {
-            StoredMembership::Join => Ok(Some(self.room.head.state)),
-            _ if was_in && !member.value.forgotten => {
-                let left = self.around(member.value.event)?;
-                Ok(Some(left.map_or(self.room.head.state, |around| around.value.after)))
-            }
-            _ => Ok(None),
+        if member.value.membership == StoredMembership::Join {
+            return Ok(Some(self.room.head.state));
         }
+        if member.value.forgotten {
+            return Ok(None);
+        }
+        let Some(departure) = self.departure(user, &member)? else { return Ok(None) };
+        let left = self.around(departure.value.0)?;
+        Ok(Some(left.map_or(self.room.head.state, |around| around.value.after)))
+    }
+
+    /// When somebody who is not joined any more last left, and by which event. `None` for those who
+    /// were never in.
+    pub(crate) fn departure(
+        &self,
+        user: &ruma::UserId,
+        member: &Stamped<StoredMember>,
+    ) -> Result<Option<Stamped<StoredEventNo>>, StorageError> {
+        if let Some(known) = DEPARTURE.get(&self.reader, (user, self.room.no))? {
+            return Ok(Some(known));
+        }
+        // They left before departures were kept.
+        let was_in = member.value.previous == Some(StoredMembership::Join);
+        let left = Stamped { stamp: member.stamp, value: StoredEventNo(member.value.event) };
+        Ok(Some(left).filter(|_| was_in))
     }
 }
