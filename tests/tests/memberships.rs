@@ -712,5 +712,11 @@ async fn the_user_directory_finds_people_of_other_servers_one_shares_a_room_with
     let bobby = json!([{ "user_id": "@bob:b.example", "display_name": "Bobby Tables" }]);
     assert_eq!(search(&alice, "tables").await, bobby);
     assert_eq!(search(&alice, "@bob:b").await, bobby);
+    assert_eq!(search(&carol, "tables").await, bobby, "anybody may come into his room");
+    let rule = json!({ "join_rule": "invite" });
+    alice.set_state(&room, "m.room.join_rules", "", &rule).await.ok();
     assert_eq!(search(&carol, "bob").await, json!([]), "she shares no room with him");
+    let visible = json!({ "history_visibility": "world_readable" });
+    alice.set_state(&room, "m.room.history_visibility", "", &visible).await.ok();
+    assert_eq!(search(&carol, "@bob:b").await, bobby, "anybody may look into his room");
 }

@@ -356,9 +356,17 @@ pub const ROOM_SNAPSHOT_EVENTS: usize = 20;
 /// Accounts looked at in one search of the user directory.
 pub const USERS_SEARCHED_MAX: usize = 100_000;
 
-/// Members of the asker's rooms looked at in one search of the user directory, to find those of other
-/// servers.
-pub const OTHERS_SEARCHED_MAX: usize = 5_000;
+/// Members of rooms looked at in one search of the user directory, to find those of other servers.
+pub const OTHERS_SEARCHED_MAX: usize = 50_000;
+
+/// How many of them are read, to find them by what they call themselves.
+pub const OTHERS_NAMED_MAX: usize = 10_000;
+
+/// How many of them in one room, so that a large one leaves some for the others.
+pub const OTHERS_NAMED_IN_ROOM_MAX: usize = 2_000;
+
+/// Rooms of which it is looked up whether they are open to everybody, in one such search.
+pub const OPEN_ROOMS_SEARCHED_MAX: usize = 2_000;
 
 /// Users a search of the directory ranks.
 pub const USERS_FOUND_MAX: usize = 500;

@@ -16,6 +16,7 @@ mod mutual_rooms;
 mod preview;
 mod relations;
 mod room_summary;
+mod search_others;
 mod search_users;
 mod space_child;
 mod state;

@@ -1,7 +1,7 @@
 //! The user directory: people one could know.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     ops::ControlFlow,
 };
 
@@ -13,12 +13,12 @@ use vestibule_storage::{
     Scan, Snapshot, StorageError,
     tables::{
         account::{ACCOUNT_BY_ID, StoredAccount, StoredAccountState},
-        room::{MEMBER_BY_ROOM, ROOM_BY_MEMBER, StoredMembership},
+        room::{ROOM_BY_MEMBER, StoredMembership},
     },
 };
 use vestibule_types::{
     Actor, RoomNo,
-    limits::{JOINED_ROOMS_MAX, OTHERS_SEARCHED_MAX, USERS_FOUND_MAX, USERS_SEARCHED_MAX},
+    limits::{JOINED_ROOMS_MAX, USERS_FOUND_MAX, USERS_SEARCHED_MAX},
 };
 
 use crate::{
@@ -48,8 +48,8 @@ pub struct FoundUsers {
 }
 
 impl Rooms {
-    /// Searches people by name: those who share a room with the asker, and those of this server in
-    /// rooms that are open to everybody. An asker of a scoped class finds only people in rooms of
+    /// Searches people by name: those who share a room with the asker, and those in rooms that are
+    /// open to everybody. An asker of a scoped class finds only people in rooms of
     /// their scope. Guests and the like of this server are never found.
     pub async fn search_users(
         &self,
@@ -94,30 +94,23 @@ pub(super) fn is_scoped(
     Ok(class.and_then(Class::scope).is_some() || class.is_none())
 }
 
-/// What somebody calls themselves in a room.
-#[derive(Debug, Default, Deserialize)]
-struct Named {
-    displayname: Option<String>,
-    avatar_url: Option<String>,
-}
-
 /// How well a name matches; the least is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Match {
+pub(super) enum Match {
     Whole,
     Beginning,
     Somewhere,
 }
 
-struct Search<'q, 's> {
-    rooms: &'q Rooms,
+pub(super) struct Search<'q, 's> {
+    pub(super) rooms: &'q Rooms,
     policy: &'q Policy,
-    reader: &'q Snapshot<'s>,
+    pub(super) reader: &'q Snapshot<'s>,
     ask: &'q Ask,
     /// The rooms the asker is in, of those that count.
-    shared: BTreeSet<RoomNo>,
+    pub(super) shared: BTreeSet<RoomNo>,
     /// Which rooms are open to everybody, as far as that was looked up; `None` if none count.
-    open: Option<HashMap<RoomNo, bool>>,
+    pub(super) open: Option<HashMap<RoomNo, bool>>,
 }
 
 impl Search<'_, '_> {
@@ -173,45 +166,6 @@ impl Search<'_, '_> {
         Ok(Some((rank, FoundUser { user_id, displayname, avatar_url })))
     }
 
-    /// Adds people of other servers who share a room with the asker, as they call themselves there.
-    /// Says whether there may be more.
-    fn add_others(
-        &self,
-        term: &str,
-        found: &mut Vec<(Match, FoundUser)>,
-    ) -> Result<bool, StorageError> {
-        let mut seen: HashSet<OwnedUserId> = HashSet::new();
-        let mut left = OTHERS_SEARCHED_MAX;
-        for &no in &self.shared {
-            let Some(room) = OpenRoom::load_no(self.reader, no)? else { continue };
-            let view = RoomView::new(self.rooms, self.reader, &room);
-            let joined = Scan::prefix((no, StoredMembership::Join.key())).limit(left);
-            let members = MEMBER_BY_ROOM.scan_with(self.reader, joined)?;
-            left -= members.len();
-            for ((_, _, user_id), row) in members {
-                let is_ours = user_id.server_name() == self.rooms.inner.server_name;
-                if is_ours || !seen.insert(user_id.clone()) {
-                    continue;
-                }
-                let named = match view.event(row.0)? {
-                    Some(event) => view.shown_content_as::<Named>(&event)?,
-                    None => None,
-                };
-                let Named { displayname, avatar_url } = named.unwrap_or_default();
-                if let Some(rank) = rank(term, &user_id, displayname.as_deref()) {
-                    found.push((rank, FoundUser { user_id, displayname, avatar_url }));
-                }
-                if found.len() >= USERS_FOUND_MAX {
-                    return Ok(true);
-                }
-            }
-            if left == 0 {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Whether somebody is in a room with the asker, or in one that is open to everybody.
     fn knows(&mut self, user: &UserId) -> Result<bool, StorageError> {
         for ((_, no), row) in ROOM_BY_MEMBER.scan(self.reader, (user,), JOINED_ROOMS_MAX)? {
@@ -223,7 +177,7 @@ impl Search<'_, '_> {
         Ok(false)
     }
 
-    fn is_open(&mut self, no: RoomNo) -> Result<bool, StorageError> {
+    pub(super) fn is_open(&mut self, no: RoomNo) -> Result<bool, StorageError> {
         let Some(known) = &mut self.open else { return Ok(false) };
         if let Some(open) = known.get(&no) {
             return Ok(*open);
@@ -231,7 +185,7 @@ impl Search<'_, '_> {
         let open = match OpenRoom::load_no(self.reader, no)? {
             Some(room) => {
                 let view = RoomView::new(self.rooms, self.reader, &room);
-                view.summary()?.room.join_rule == "public" || world_readable(&view)?
+                is_public(&view)? || world_readable(&view)?
             }
             None => false,
         };
@@ -256,6 +210,18 @@ impl Search<'_, '_> {
     }
 }
 
+#[derive(Deserialize)]
+struct JoinRules {
+    join_rule: String,
+}
+
+/// Whether anybody may join a room.
+fn is_public(view: &RoomView<'_, &Snapshot<'_>>) -> Result<bool, StorageError> {
+    let rules = view.state_event("m.room.join_rules", "")?;
+    let content = rules.and_then(|event| event.pdu.content_as::<JoinRules>().ok());
+    Ok(content.is_some_and(|content| content.join_rule == "public"))
+}
+
 /// Whether a room is open to the asker.
 pub(super) fn may_stay(
     rooms: &Rooms,
@@ -268,7 +234,7 @@ pub(super) fn may_stay(
     Ok(decide(policy, reader, Some(&view), (ask, &deed))?.is_allowed())
 }
 
-fn rank(term: &str, user: &UserId, displayname: Option<&str>) -> Option<Match> {
+pub(super) fn rank(term: &str, user: &UserId, displayname: Option<&str>) -> Option<Match> {
     let name = displayname.unwrap_or_default().to_lowercase();
     let (localpart, id) = (user.localpart(), user.as_str().trim_start_matches('@'));
     let names = [name.as_str(), localpart, id];

@@ -199,8 +199,7 @@ impl Town {
                 drop(house.set(guest(no), &room_id(room), key, value).await);
             }
             Step::Knock { guest: no, room } => {
-                let knock =
-                    Knock { room_id: room_id(room), reason: None, via: Vec::new(), proof: None };
+                let knock = Knock { room_id: room_id(room), reason: None, via: Vec::new() };
                 house.rooms.knock(guest(no), knock).await.expect_err("guests do not knock");
             }
             Step::Leave { guest: no, room } => {

@@ -215,7 +215,7 @@ async fn a_knock_is_shown_to_who_knocked() {
     let room = house.room(&alice).await;
     house.set(&alice, &room, ("m.room.join_rules", ""), json!({ "join_rule": "knock" })).await;
     let first = house.first(&bob).await;
-    let command = Knock { room_id: room.clone(), reason: None, via: Vec::new(), proof: None };
+    let command = Knock { room_id: room.clone(), reason: None, via: Vec::new() };
     house.rooms.knock(&bob, command).await.expect("knocked");
     let answer = house.next(&bob, &first).await;
     let events = &answer.room("knock", &room)["knock_state"];

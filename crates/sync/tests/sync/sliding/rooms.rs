@@ -185,7 +185,7 @@ async fn a_knock_shows_what_may_be_known() {
     house.set(&alice, &id, ("m.room.join_rules", ""), json!({ "join_rule": "knock" })).await;
     let mut client = Client::of_all(&bob, 10, &[]);
     client.next(&house).await;
-    let command = Knock { room_id: id.clone(), reason: None, via: Vec::new(), proof: None };
+    let command = Knock { room_id: id.clone(), reason: None, via: Vec::new() };
     house.rooms.knock(&bob, command).await.expect("knocked");
     let answer = client.next(&house).await;
     assert_eq!(room(&answer, &id)["membership"], "knock");
