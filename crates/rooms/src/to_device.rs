@@ -3,28 +3,26 @@
 //! without a word to the sender, and noted for the operator.
 
 mod abroad;
+mod letter;
+
+pub(crate) use self::letter::Letter;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use ruma::{MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId};
 use serde_json::value::RawValue;
 use vestibule_accounts::Acquaintance;
-use vestibule_policy::{Action, Decision, Facts, Object, Policy, RateFact, Request, Subject, kind};
+use vestibule_policy::{
+    Action, Charge, Decision, Facts, Object, Policy, RateFact, Request, Subject, kind,
+};
 use vestibule_storage::{
-    StorageError, Tx,
+    StorageError,
     tables::{
-        account::DEVICE_BY_USER,
         policy::POLICY_EPOCH,
-        room::{STREAM, StoredNews},
-        to_device::{
-            StoredToDevice, TO_DEVICE, TO_DEVICE_COUNT, TO_DEVICE_SENT, TO_DEVICE_SENT_BY_TIME,
-        },
+        to_device::{TO_DEVICE_SENT, TO_DEVICE_SENT_BY_TIME},
     },
 };
-use vestibule_types::{
-    Actor,
-    limits::{DEVICES_PER_USER_MAX, TO_DEVICE_RECEIVERS_MAX, TO_DEVICE_WAITING_MAX},
-};
+use vestibule_types::{Actor, limits::TO_DEVICE_RECEIVERS_MAX};
 
 use crate::{Rooms, ask::subject};
 
@@ -45,6 +43,9 @@ pub enum SendToDeviceError {
     /// More receivers than one request may name.
     #[error("one request may not name so many devices")]
     TooMany,
+    /// The content of a message is over its bound.
+    #[error("a message to a device may not be so large")]
+    TooLarge,
     /// Too fast.
     #[error(transparent)]
     Limited(vestibule_policy::Denial),
@@ -65,18 +66,23 @@ impl Rooms {
         if receivers.sum::<usize>() > TO_DEVICE_RECEIVERS_MAX {
             return Err(SendToDeviceError::TooMany);
         }
-        if self.to_device_was_sent(actor, &command.transaction_id).await? {
+        if !command.messages.values().flat_map(BTreeMap::values).all(|it| letter::fits(it)) {
+            return Err(SendToDeviceError::TooLarge);
+        }
+        let of_type = typed(&command.event_type, &command.transaction_id);
+        if self.to_device_was_sent(actor, &of_type).await? {
             return Ok(());
         }
         let mut allowed = Vec::with_capacity(command.messages.len());
-        let (mut refused, mut more) = (None, 0_usize);
+        let (mut charges, mut refused, mut more) = (Vec::new(), None, 0_usize);
         for (receiver, messages) in command.messages {
             let (weighed, decision) = self.weigh_to_device(actor, receiver).await?;
             if decision.denial().is_some() {
                 more += usize::from(refused.is_some());
                 refused.get_or_insert(decision);
             } else {
-                allowed.push((weighed, decision, messages));
+                charges.extend(decision.charges().iter().cloned());
+                allowed.push((weighed, messages));
             }
         }
         // What does not get through counts as one refusal, however much it is.
@@ -84,19 +90,19 @@ impl Rooms {
             let counted = self.refuse(&first, more, actor.address()).await;
             counted.map_err(SendToDeviceError::Limited)?;
         }
-        for (weighed, decision, messages) in allowed {
+        self.charge_to_device(charges)?;
+        for (weighed, messages) in allowed {
             let letter = Letter {
                 sender: actor.user_id().to_owned(),
                 receiver: weighed.receiver.clone(),
                 event_type: command.event_type.clone(),
                 messages,
             };
-            self.charge_to_device(&decision)?;
             self.deliver(actor, &command.transaction_id, (letter, weighed)).await?;
         }
         // Last: a request that broke off on the way is sent again by its client, and what it did
         // not deliver then is delivered.
-        self.spend_to_device(actor, &command.transaction_id).await?;
+        self.spend_to_device(actor, &of_type).await?;
         Ok(())
     }
 
@@ -121,8 +127,16 @@ impl Rooms {
         Ok((weighed, read.await?))
     }
 
-    fn charge_to_device(&self, decision: &Decision) -> Result<(), SendToDeviceError> {
-        match self.inner.rates.take(decision.charges(), self.inner.env.clock.monotonic()) {
+    /// Charges a request once for each bucket, however many receivers it has: before anything of it
+    /// is delivered.
+    fn charge_to_device(&self, all: Vec<Charge>) -> Result<(), SendToDeviceError> {
+        let mut charges: Vec<Charge> = Vec::new();
+        for charge in all {
+            if !charges.contains(&charge) {
+                charges.push(charge);
+            }
+        }
+        match self.inner.rates.take(&charges, self.inner.env.clock.monotonic()) {
             RateFact::Exhausted { retry_after_ms } => {
                 let denial = vestibule_policy::Denial::limited(retry_after_ms);
                 Err(SendToDeviceError::Limited(denial))
@@ -140,7 +154,7 @@ impl Rooms {
         let policies = self.inner.policy.clone();
         // What one sends to other servers keeps its order: it lies in the slot of the sender.
         let abroad = letter.receiver.server_name() != self.inner.server_name;
-        let origin = origin(actor, transaction_id);
+        let (origin, at) = (origin(actor, transaction_id), self.inner.env.now_ms());
         let owner = if abroad { &letter.sender } else { &letter.receiver };
         let slot = self.inner.store.slot_of_user(owner);
         let stored = self.inner.store.write(slot, move |tx| {
@@ -154,7 +168,11 @@ impl Rooms {
             if permit.verify(&letter.sender, &object, epoch).is_err() {
                 return Ok(());
             }
-            if abroad { letter.queue(tx, &origin) } else { letter.put(tx) }
+            if abroad {
+                return letter.queue(tx, &origin);
+            }
+            letter.put_once(tx, (&letter.message_id(&origin), at))?;
+            Ok(())
         });
         stored.await?;
         Ok(())
@@ -204,54 +222,13 @@ impl Weighed {
     }
 }
 
+/// A transaction id with the type it was used for: one that was spent on another says nothing.
+fn typed(event_type: &str, transaction_id: &str) -> String {
+    format!("{}/{event_type}/{transaction_id}", event_type.len())
+}
+
 /// What makes a request of a device unlike every other.
 fn origin(actor: &Actor, transaction_id: &str) -> String {
     let device = actor.device_id().map(ToString::to_string).unwrap_or_default();
     format!("{device}/{transaction_id}")
-}
-
-/// Messages for one user.
-pub(crate) struct Letter {
-    pub(crate) sender: OwnedUserId,
-    pub(crate) receiver: OwnedUserId,
-    pub(crate) event_type: String,
-    pub(crate) messages: BTreeMap<String, Box<RawValue>>,
-}
-
-impl Letter {
-    pub(crate) fn put(&self, tx: &mut Tx<'_>) -> Result<(), StorageError> {
-        let devices = DEVICE_BY_USER.scan(tx, (&self.receiver,), DEVICES_PER_USER_MAX)?;
-        let mut delivered = false;
-        for ((_, device), _) in devices {
-            let own = self.messages.get(device.as_str()).or_else(|| self.messages.get("*"));
-            let Some(content) = own else { continue };
-            if TO_DEVICE_COUNT.get(tx, (&self.receiver, &device))? >= TO_DEVICE_WAITING_MAX {
-                tracing::warn!("a device that reads nothing loses messages");
-                continue;
-            }
-            self.put_for(tx, &device, content)?;
-            delivered = true;
-        }
-        if delivered {
-            let (slot, stamp) = (tx.slot().0, tx.next_stamp());
-            STREAM.put(tx, (slot, stamp), &StoredNews::User { user: self.receiver.clone() })?;
-        }
-        Ok(())
-    }
-
-    fn put_for(
-        &self,
-        tx: &mut Tx<'_>,
-        device: &OwnedDeviceId,
-        content: &RawValue,
-    ) -> Result<(), StorageError> {
-        let row = StoredToDevice {
-            sender: self.sender.clone(),
-            event_type: self.event_type.clone(),
-            content: content.get().to_owned(),
-        };
-        let stamp = tx.next_stamp();
-        TO_DEVICE.put(tx, (&self.receiver, device, stamp), &row)?;
-        TO_DEVICE_COUNT.add(tx, (&self.receiver, device), 1)
-    }
 }

@@ -10,11 +10,7 @@ use ruma::{OwnedUserId, UserId};
 use serde_json::value::RawValue;
 use vestibule_accounts::Acquaintance;
 use vestibule_policy::{AccountState, Action, Decision, Facts, RateFact, Request};
-use vestibule_storage::{
-    Scan, StorageError, Tx,
-    tables::staging::{DIRECT_TAKEN, DIRECT_TAKEN_BY_TIME},
-};
-use vestibule_types::limits::{DIRECT_AGE_MS_MAX, DIRECT_FORGOTTEN_AT_ONCE};
+use vestibule_storage::StorageError;
 
 use crate::{Rooms, ask::subject, to_device::Letter};
 
@@ -45,17 +41,7 @@ impl Rooms {
         let slot = self.inner.store.slot_of_user(&message.receiver);
         let DirectMessage { sender, receiver, event_type, message_id, messages } = message;
         let letter = Letter { sender, receiver, event_type, messages };
-        let taken = self.inner.store.write(slot, move |tx| {
-            if DIRECT_TAKEN.contains(tx, (&letter.receiver, &letter.sender, &message_id))? {
-                return Ok(false);
-            }
-            forget_old(tx, now)?;
-            DIRECT_TAKEN.put(tx, (&letter.receiver, &letter.sender, &message_id), &now)?;
-            let by_time = (now, &letter.receiver, &letter.sender, &message_id);
-            DIRECT_TAKEN_BY_TIME.put(tx, by_time, &())?;
-            letter.put(tx)?;
-            Ok::<_, StorageError>(true)
-        });
+        let taken = self.inner.store.write(slot, move |tx| letter.put_once(tx, (&message_id, now)));
         Ok(taken.await?.value)
     }
 
@@ -97,15 +83,4 @@ impl Rooms {
             })
             .await
     }
-}
-
-/// Forgets a few messages that nobody repeats any more.
-fn forget_old(tx: &mut Tx<'_>, now: u64) -> Result<(), StorageError> {
-    let before = now.saturating_sub(DIRECT_AGE_MS_MAX);
-    let old = Scan::prefix(()).before((before,)).limit(DIRECT_FORGOTTEN_AT_ONCE);
-    for ((at, receiver, sender, id), ()) in DIRECT_TAKEN_BY_TIME.scan_with(tx, old)? {
-        DIRECT_TAKEN.delete(tx, (&receiver, &sender, &id))?;
-        DIRECT_TAKEN_BY_TIME.delete(tx, (at, &receiver, &sender, &id))?;
-    }
-    Ok(())
 }

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod executor;
 mod flight;
+pub mod inbox;
 pub mod jobs;
 mod key;
 mod key_ids;

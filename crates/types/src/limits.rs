@@ -163,6 +163,9 @@ pub const DISPLAYNAME_BYTES_MAX: usize = 1_024;
 /// One item of account data.
 pub const ACCOUNT_DATA_BYTES_MAX: usize = 262_144;
 
+/// What all items of account data of one user take.
+pub const ACCOUNT_DATA_TOTAL_BYTES_MAX: u64 = 32 * 1_048_576;
+
 /// Items of account data one user may keep.
 pub const ACCOUNT_DATA_ITEMS_MAX: usize = 10_000;
 
@@ -401,8 +404,15 @@ pub const RULESETS_READY_MAX: u64 = 10_000;
 /// Devices one request may send to.
 pub const TO_DEVICE_RECEIVERS_MAX: usize = 1_000;
 
-/// Messages that wait for one device; what comes beyond is dropped.
+/// Messages that wait for one device; for what comes beyond, older ones of whoever has most waiting
+/// there are dropped.
 pub const TO_DEVICE_WAITING_MAX: u64 = 10_000;
+
+/// Messages dropped together where too many wait for a device.
+pub const TO_DEVICE_DROPPED_AT_ONCE: usize = 100;
+
+/// The content of one message to a device.
+pub const TO_DEVICE_CONTENT_BYTES_MAX: usize = 65_536;
 
 /// Messages to its device one sync brings (client-server API, "Send-to-device messaging").
 pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use vestibule_storage::{
-    StorageError, Tx,
+    StorageError, Tx, inbox,
     tables::{
         account::{
             AGENT_BY_DEVICE, DEVICE_BY_USER, REFRESH_BY_TOKEN, SEEN_BY_DEVICE, SESSION_BY_TOKEN,
@@ -14,7 +14,6 @@ use vestibule_storage::{
         cross_signing::{CROSS_SIGNING_KEY, MASTER, SELF_SIGNING, USER_SIGNING},
         push::{PUSHER, remove_pusher},
         sliding::{SLIDING_CONNECTION, SLIDING_STEP},
-        to_device::{TO_DEVICE, TO_DEVICE_COUNT},
     },
 };
 use vestibule_types::{Secret, limits};
@@ -193,8 +192,7 @@ pub(crate) fn close_device(
     drop_keys(tx, user_id, device_id)?;
     DEVICE_BY_USER.delete(tx, (user_id, device_id))?;
     dehydrated::forget(tx, user_id, device_id)?;
-    TO_DEVICE.delete_prefix(tx, (user_id, device_id))?;
-    TO_DEVICE_COUNT.delete(tx, (user_id, device_id))?;
+    inbox::remove_all(tx, (user_id, device_id))?;
     SLIDING_CONNECTION.delete_prefix(tx, (user_id, device_id))?;
     SLIDING_STEP.delete_prefix(tx, (user_id, device_id))?;
     AGENT_BY_DEVICE.delete(tx, (user_id, device_id))?;

@@ -39,7 +39,7 @@ pub(crate) async fn handle(
 fn answer(error: SendToDeviceError) -> MatrixError {
     let message = error.to_string();
     match error {
-        SendToDeviceError::TooMany => MatrixError::too_large(message),
+        SendToDeviceError::TooMany | SendToDeviceError::TooLarge => MatrixError::too_large(message),
         SendToDeviceError::Limited(denial) => denial.into(),
         SendToDeviceError::Storage(cause) => failure::storage(cause),
     }

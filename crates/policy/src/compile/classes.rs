@@ -41,6 +41,13 @@ const REQUESTS: Rate = Rate::per_minute(3_000, 3_000);
 /// The same for guests.
 const GUEST_REQUESTS: Rate = Rate::per_minute(600, 600);
 
+/// Requests to send messages to devices, each of up to a thousand messages, unless it is written
+/// otherwise. A client that shares a key with a room of thousands sends a hundred at once.
+const TO_DEVICE: Rate = Rate::per_minute(600, 600);
+
+/// The same for guests.
+const GUEST_TO_DEVICE: Rate = Rate::per_minute(120, 120);
+
 /// The longest suffix, in bytes; a display name has to hold it.
 const NAME_SUFFIX_BYTES_MAX: usize = 64;
 
@@ -388,7 +395,10 @@ fn builtin_classes(guest_scope: &Scope) -> [Class; 6] {
         granted_also: AbilitySet::NONE,
         withheld: AbilitySet::NONE,
         may_send: None,
-        rates: BTreeMap::from([(RateKey::Request, vec![REQUESTS])]),
+        rates: BTreeMap::from([
+            (RateKey::Request, vec![REQUESTS]),
+            (RateKey::ToDevice, vec![TO_DEVICE]),
+        ]),
         name_suffix: None,
         scope: None,
         sso: None,
@@ -401,6 +411,7 @@ fn builtin_classes(guest_scope: &Scope) -> [Class; 6] {
         (RateKey::Message, vec![Rate::per_minute(6, 10)]),
         (RateKey::Join, vec![Rate::per_minute(3, 3)]),
         (RateKey::Request, vec![GUEST_REQUESTS]),
+        (RateKey::ToDevice, vec![GUEST_TO_DEVICE]),
     ]);
     [
         Class {

@@ -41,7 +41,7 @@ impl Letter {
 
     /// The same for the same request of the same device: a client that repeats a request which broke
     /// off does not double what was sent already.
-    fn message_id(&self, origin: &str) -> String {
+    pub(super) fn message_id(&self, origin: &str) -> String {
         let of = json!([self.sender, origin, self.event_type, self.receiver]);
         let mut id = URL_SAFE_NO_PAD.encode(Sha256::digest(of.to_string()));
         id.truncate(MESSAGE_ID_MAX);

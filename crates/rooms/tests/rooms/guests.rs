@@ -388,3 +388,39 @@ async fn messages_to_many_strangers_are_one_refusal_and_users_without_devices_co
     let noted = house.rooms.denials(100).await.expect("read");
     assert_eq!(noted.len(), 30, "one row for each request");
 }
+
+#[tokio::test]
+async fn a_request_to_many_devices_is_charged_once_and_before_any_of_it_is_delivered() {
+    use vestibule_rooms::{SendToDevice, SendToDeviceError};
+    use vestibule_storage::tables::to_device::TO_DEVICE;
+    let config =
+        crate::support::policy("[class.member]\nrates = { to_device = \"1/m per subject\" }");
+    let house = House::new(&config, 3);
+    let alice = house.account("alice", "member").await;
+    let mut receivers = Vec::new();
+    for name in ["bob", "carol", "dora"] {
+        receivers.push(house.account(name, "member").await);
+        let device = ruma::device_id!("PHONE");
+        vestibule_testkit::put_device(&house.store, &user(name), device, None).await;
+    }
+    let to_all = |transaction: &str| {
+        let content = || serde_json::value::to_raw_value(&json!({})).expect("JSON");
+        let devices = || [("*".to_owned(), content())].into();
+        SendToDevice {
+            event_type: "org.test".to_owned(),
+            transaction_id: transaction.to_owned(),
+            messages: receivers.iter().map(|it| (it.user_id().to_owned(), devices())).collect(),
+        }
+    };
+    let waiting = async || {
+        let read = house.store.read::<_, vestibule_storage::StorageError, _>(|read| {
+            Ok(TO_DEVICE.scan(read, (), 100)?.len())
+        });
+        read.await.expect("read")
+    };
+    house.rooms.send_to_device(&alice, to_all("1")).await.expect("sent");
+    assert_eq!(waiting().await, 3);
+    let refused = house.rooms.send_to_device(&alice, to_all("2")).await.unwrap_err();
+    assert!(matches!(refused, SendToDeviceError::Limited(_)), "{refused}");
+    assert_eq!(waiting().await, 3);
+}

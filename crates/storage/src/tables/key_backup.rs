@@ -41,3 +41,5 @@ pub const KEY_BACKUP_NEWEST: Table<(OwnedUserId,), u64> = Table::new(0x0819, "ke
 /// Room keys by user, version, room and session.
 pub const ROOM_KEY: Table<(OwnedUserId, u64, String, String), StoredRoomKey> =
     Table::new(0x081A, "room_key");
+/// How many bytes the keys of a backup take. A backup without this row was made before they were counted.
+pub const KEY_BACKUP_BYTES: Table<(OwnedUserId, u64), u64> = Table::new(0x0B61, "key_backup_bytes");

@@ -23,7 +23,10 @@ pub const TO_DEVICE: Table<(OwnedUserId, OwnedDeviceId, Stamp), StoredToDevice> 
 /// How much waits for a device.
 pub const TO_DEVICE_COUNT: Counter<(OwnedUserId, OwnedDeviceId)> =
     Counter::new(0x0411, "to_device_count");
-/// Transaction ids that were spent: sender, device, id. Holds when, in milliseconds since the Unix
+/// The same by share: the sender, or the server of a sender of another one.
+pub const TO_DEVICE_BY_SHARE: Table<(OwnedUserId, OwnedDeviceId, String, Stamp), ()> =
+    Table::new(0x0B60, "to_device_by_share");
+/// Transaction ids that were spent: sender, device, event type and id. Holds when, in milliseconds since the Unix
 /// epoch.
 pub const TO_DEVICE_SENT: Table<(OwnedUserId, OwnedDeviceId, String), u64> =
     Table::new(0x0412, "to_device_sent");

@@ -50,3 +50,5 @@ pub const FILTER_BY_ID: Table<(OwnedUserId, String), StoredFilter> =
 /// The guard of a user's account data and filters, written with every change: it makes the
 /// bounds on their number hold.
 pub const USER_DATA_GUARD: Table<(OwnedUserId,), u64> = Table::new(0x0405, "user_data_guard");
+/// How many bytes a user's account data takes. Without this row it was not counted yet.
+pub const ACCOUNT_DATA_BYTES: Table<(OwnedUserId,), u64> = Table::new(0x0B62, "account_data_bytes");

@@ -3,10 +3,7 @@
 use ruma::{DeviceId, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use vestibule_storage::{
-    Read, Scan, Stamp, StorageError,
-    tables::to_device::{TO_DEVICE, TO_DEVICE_COUNT},
-};
+use vestibule_storage::{Read, Scan, Stamp, StorageError, inbox, tables::to_device::TO_DEVICE};
 use vestibule_types::limits::TO_DEVICE_PER_SYNC_MAX;
 
 use super::Pass;
@@ -84,11 +81,7 @@ pub(crate) async fn forget(
         let known = Scan::prefix((&user, &device)).to((&user, &device, has));
         let rows = TO_DEVICE.scan_with(tx, known.limit(TO_DEVICE_PER_SYNC_MAX * 10))?;
         for ((_, _, stamp), _) in &rows {
-            // Asserted: two requests with one token count a row only once.
-            if TO_DEVICE.contains(tx, (&user, &device, *stamp))? {
-                TO_DEVICE.delete(tx, (&user, &device, *stamp))?;
-                TO_DEVICE_COUNT.add(tx, (&user, &device), -1)?;
-            }
+            inbox::remove(tx, (&user, &device), *stamp)?;
         }
         Ok::<_, StorageError>(())
     });

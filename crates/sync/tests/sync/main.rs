@@ -8,6 +8,7 @@
 mod cost;
 mod devices;
 mod glances;
+mod letters;
 mod presence;
 mod rooms;
 mod sliding;

@@ -47,6 +47,9 @@ pub const ROOM_KEYS_MAX: u64 = 500_000;
 /// One encrypted room key in a backup.
 pub const ROOM_KEY_BYTES_MAX: usize = 65_536;
 
+/// What the room keys in all backups of one user take.
+pub const ROOM_KEYS_BYTES_MAX: u64 = 256 * 1_048_576;
+
 /// Backups of one user.
 pub const KEY_BACKUPS_MAX: usize = 100;
 
