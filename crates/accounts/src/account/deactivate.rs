@@ -12,7 +12,10 @@ use vestibule_storage::{
         cross_signing::CROSS_SIGNING_KEY,
         key_backup::{KEY_BACKUP, KEY_BACKUP_NEWEST, ROOM_KEY},
         presence::PRESENCE_BY_USER,
-        user_data::{ACCOUNT_DATA, FILTER_BY_ID, PROFILE_FIELD, USER_CHANGE, USER_DATA_GUARD},
+        user_data::{
+            ACCOUNT_DATA, ACCOUNT_DATA_BYTES, FILTER_BY_ID, PROFILE_FIELD, USER_CHANGE,
+            USER_DATA_GUARD,
+        },
     },
 };
 use vestibule_types::Actor;
@@ -161,6 +164,7 @@ fn drop_user_data(tx: &mut Tx<'_>, user_id: &UserId) -> Result<(), StorageError>
     USER_DATA_GUARD.get(tx, (user_id,))?;
     USER_DATA_GUARD.put(tx, (user_id,), &0)?;
     ACCOUNT_DATA.delete_prefix(tx, (user_id,))?;
+    ACCOUNT_DATA_BYTES.delete(tx, (user_id,))?;
     USER_CHANGE.delete_prefix(tx, (user_id,))?;
     FILTER_BY_ID.delete_prefix(tx, (user_id,))?;
     PRESENCE_BY_USER.delete(tx, (user_id,))

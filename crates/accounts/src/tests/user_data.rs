@@ -133,6 +133,25 @@ async fn some_types_are_the_servers_and_others_peoples_own() {
 }
 
 #[tokio::test]
+async fn all_account_data_of_a_user_together_is_bounded() {
+    let house = house();
+    let actor = house.person("alice").await;
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(limits::ACCOUNT_DATA_BYTES_MAX - 8));
+    let length = u64::try_from(large.len()).unwrap();
+    let fit = limits::ACCOUNT_DATA_TOTAL_BYTES_MAX / length;
+    for it in 0..fit {
+        put(&house, &actor, None, &format!("org.{it}"), &large).await.unwrap();
+    }
+    let refused = put(&house, &actor, None, "org.more", &large).await;
+    assert!(matches!(refused, Err(SetAccountDataError::TooLarge)), "{refused:?}");
+    put(&house, &actor, None, "org.0", &large).await.unwrap();
+    for kind in ["org.0", "org.1"] {
+        put(&house, &actor, None, kind, "{}").await.unwrap();
+    }
+    put(&house, &actor, None, "org.more", &large).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_guest_keeps_no_account_data_by_default() {
     let house = house();
     let guest = house.guest().await;

@@ -6,10 +6,12 @@ use ruma::{EventId, OwnedRoomId, OwnedUserId, RoomId, UserId, push::Ruleset};
 use tracing::instrument;
 use vestibule_policy::{Denial, kind};
 use vestibule_storage::{
-    Read, Stamped, StorageError, Tx,
+    Read, Scan, Stamped, StorageError, Tx,
     tables::{
         room::{STREAM, StoredNews},
-        user_data::{ACCOUNT_DATA, StoredUserChange, USER_CHANGE, USER_DATA_GUARD},
+        user_data::{
+            ACCOUNT_DATA, ACCOUNT_DATA_BYTES, StoredUserChange, USER_CHANGE, USER_DATA_GUARD,
+        },
     },
 };
 use vestibule_types::{Actor, limits};
@@ -49,7 +51,7 @@ pub enum SetAccountDataError {
     /// The server writes this type itself.
     #[error("this type of account data is managed by the server")]
     ServerControlled,
-    /// The item is too large, or its type is too long.
+    /// The item is too large, all of them together are, or its type is too long.
     #[error("the account data is too large")]
     TooLarge,
     /// There is no room for one more item.
@@ -181,7 +183,9 @@ pub(super) fn put(
 ) -> Result<(), SetAccountDataError> {
     let key = (user_id, item.room(), item.kind);
     let items = USER_DATA_GUARD.get(tx, (user_id,))?.unwrap_or_default();
-    match ACCOUNT_DATA.get(tx, key)? {
+    let old = ACCOUNT_DATA.get(tx, key)?;
+    count_bytes(tx, user_id, (old.as_ref().map_or("", |old| &old.value), &content))?;
+    match old {
         Some(old) => USER_CHANGE.delete(tx, (user_id, old.stamp))?,
         None if items >= u64::try_from(limits::ACCOUNT_DATA_ITEMS_MAX).unwrap_or(u64::MAX) => {
             return Err(SetAccountDataError::TooMany);
@@ -197,6 +201,32 @@ pub(super) fn put(
     USER_CHANGE.put(tx, (user_id, stamp), &change)?;
     let news = StoredNews::User { user: user_id.to_owned() };
     Ok(STREAM.put(tx, (tx.slot().0, stamp), &news)?)
+}
+
+/// Counts what a user's items take when one is replaced. What is too much already may still shrink.
+fn count_bytes(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    (old, new): (&str, &str),
+) -> Result<(), SetAccountDataError> {
+    let long = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
+    let before = match ACCOUNT_DATA_BYTES.get(tx, (user_id,))? {
+        Some(bytes) => bytes,
+        None => {
+            let mut bytes = 0_u64;
+            let all = Scan::prefix((user_id,)).limit(limits::ACCOUNT_DATA_ITEMS_MAX);
+            ACCOUNT_DATA.each(tx, all, |_, row| {
+                bytes = bytes.saturating_add(long(&row.value));
+                std::ops::ControlFlow::Continue(())
+            })?;
+            bytes
+        }
+    };
+    let after = before.saturating_sub(long(old)).saturating_add(long(new));
+    if after > before && after > limits::ACCOUNT_DATA_TOTAL_BYTES_MAX {
+        return Err(SetAccountDataError::TooLarge);
+    }
+    Ok(ACCOUNT_DATA_BYTES.put(tx, (user_id,), &after)?)
 }
 
 /// The push rules a user begins with.

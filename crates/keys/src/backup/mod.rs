@@ -1,6 +1,7 @@
 //! Backups of room keys. The keys are encrypted by their owner's devices; what the server decides
 //! is which of two copies of a key is the better one.
 
+mod bytes;
 mod delete_keys;
 mod get_keys;
 mod put_keys;

@@ -6,11 +6,15 @@ use ruma::UserId;
 use tracing::instrument;
 use vestibule_storage::{
     StorageError,
-    tables::key_backup::{KEY_BACKUP, ROOM_KEY},
+    tables::key_backup::{KEY_BACKUP, KEY_BACKUP_BYTES, ROOM_KEY},
 };
 use vestibule_types::limits::{IDENTIFIER_BYTES_MAX, ROOM_KEY_BYTES_MAX, ROOM_KEYS_MAX};
 
-use super::{BackupState, RoomKey, current, number};
+use super::{
+    BackupState, RoomKey,
+    bytes::{bytes_in, bytes_of, is_room},
+    current, number,
+};
 use crate::Keys;
 
 /// Why keys were not written.
@@ -59,15 +63,18 @@ impl Keys {
             // Asserted: the counts below are this batch's alone.
             let backup = KEY_BACKUP.get(tx, (&owner, newest))?;
             let mut backup = backup.ok_or(PutRoomKeysError::Unknown)?;
+            let before = bytes_in(tx, (&owner, newest))?;
+            let mut bytes = before;
             let mut changed = false;
             for (room, sessions) in &keys {
                 for (session, key) in sessions {
                     let place = (&owner, newest, room, session);
                     match ROOM_KEY.get(tx, place)? {
                         Some(before) if !is_better(key, &before) => continue,
-                        Some(_) => {}
+                        Some(old) => bytes = bytes.saturating_sub(bytes_of(room, session, &old)),
                         None => backup.count = backup.count.saturating_add(1),
                     }
+                    bytes = bytes.saturating_add(bytes_of(room, session, key));
                     ROOM_KEY.put(tx, place, key)?;
                     changed = true;
                 }
@@ -75,7 +82,12 @@ impl Keys {
             if backup.count > ROOM_KEYS_MAX {
                 return Err(PutRoomKeysError::TooMuch);
             }
+            // What grows must fit; what is too much already may still shrink.
+            if bytes > before && !is_room(tx, (&owner, newest), bytes)? {
+                return Err(PutRoomKeysError::TooMuch);
+            }
             if changed {
+                KEY_BACKUP_BYTES.put(tx, (&owner, newest), &bytes)?;
                 backup.etag = backup.etag.saturating_add(1);
                 KEY_BACKUP.put(tx, (&owner, newest), &backup)?;
             }

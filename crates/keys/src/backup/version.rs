@@ -5,7 +5,9 @@ use serde_json::value::RawValue;
 use tracing::instrument;
 use vestibule_storage::{
     StorageError,
-    tables::key_backup::{KEY_BACKUP, KEY_BACKUP_NEWEST, ROOM_KEY, StoredKeyBackup},
+    tables::key_backup::{
+        KEY_BACKUP, KEY_BACKUP_BYTES, KEY_BACKUP_NEWEST, ROOM_KEY, StoredKeyBackup,
+    },
 };
 use vestibule_types::limits::{KEY_BACKUPS_MAX, KEY_NAME_BYTES_MAX, ROOM_KEY_BYTES_MAX};
 
@@ -93,6 +95,7 @@ impl Keys {
                     count: 0,
                 };
                 KEY_BACKUP.put(tx, (&owner, version), &backup)?;
+                KEY_BACKUP_BYTES.put(tx, (&owner, version), &0)?;
                 Ok(version)
             })
             .await?;
@@ -169,6 +172,7 @@ impl Keys {
                 KEY_BACKUP_NEWEST.put(tx, (&owner,), &newest)?;
                 KEY_BACKUP.delete(tx, (&owner, version))?;
                 ROOM_KEY.delete_prefix(tx, (&owner, version))?;
+                KEY_BACKUP_BYTES.delete(tx, (&owner, version))?;
             }
             Ok(())
         })

@@ -6,6 +6,7 @@ use serde_json::json;
 use vestibule_keys::backup::{
     BackupError, NewBackup, PutRoomKeysError, RoomKey, UpdateBackup, UpdateBackupError, Which,
 };
+use vestibule_types::limits::{ROOM_KEY_BYTES_MAX, ROOM_KEYS_BYTES_MAX};
 
 use crate::support::{House, Person, raw};
 
@@ -178,4 +179,35 @@ async fn an_account_that_ends_takes_its_backups_and_cross_signing_keys_with_it()
     assert!(house.keys.room_keys(&alice.user, &version, Which::All).await.is_err());
     let shown = house.query(&bob, &[&alice.user]).await.keys;
     assert!(shown.master_keys.is_empty() && shown.device_keys[&alice.user].is_empty());
+}
+
+#[tokio::test]
+async fn all_backups_of_a_user_together_hold_so_many_bytes_and_no_more() {
+    let house = House::new(3);
+    let alice = house.member("alice", "LAPTOP").await;
+    let large = |first_message_index| RoomKey {
+        first_message_index,
+        session_data: format!("\"{}\"", "x".repeat(ROOM_KEY_BYTES_MAX - 2)),
+        ..key(false, 0, 0)
+    };
+    let first = make(&house, &alice).await;
+    let most = usize::try_from(ROOM_KEYS_BYTES_MAX).unwrap() / ROOM_KEY_BYTES_MAX;
+    for part in 0..4 {
+        let keys = (0..most / 4).map(|it| (format!("{part}-{it}"), large(5)));
+        let keys = BTreeMap::from([("!r:home.test".to_owned(), keys.collect())]);
+        let put = house.keys.put_room_keys(&alice.user, &first, keys).await;
+        assert_eq!(put.is_ok(), part < 3, "the names count as well");
+    }
+    let second = make(&house, &alice).await;
+    let more = (0..most / 4).map(|it| (it.to_string(), large(5))).collect();
+    let more = BTreeMap::from([("!r:home.test".to_owned(), more)]);
+    let refused = house.keys.put_room_keys(&alice.user, &second, more.clone()).await;
+    assert!(matches!(refused, Err(PutRoomKeysError::TooMuch)), "{refused:?}");
+    for session in ["0-0", "0-1"] {
+        let which = Which::Session("!r:home.test".to_owned(), session.to_owned());
+        house.keys.delete_room_keys(&alice.user, &first, which).await.unwrap();
+    }
+    house.keys.put_room_keys(&alice.user, &second, more).await.unwrap();
+    house.keys.delete_backup(&alice.user, &first).await.unwrap();
+    put(&house, &alice, &second, ("!s:home.test", "one"), large(1)).await.unwrap();
 }
