@@ -46,10 +46,11 @@ impl Sync {
         let from = from.map(|text| read_token(text).ok_or(DehydratedEventsError::BadToken));
         let from = from.transpose()?.unwrap_or_default();
         let (user, device) = (actor.user_id().to_owned(), device_id.to_owned());
-        self.inner()
-            .rooms
-            .store()
+        let store = self.inner().rooms.store();
+        let own_slot = store.slot_of_user(&user);
+        store
             .read(move |read| {
+                let from = token::letters_at_most(from, &read.positions()?, own_slot);
                 let own = dehydrated_device(read, &user)?;
                 if own.is_none_or(|own| own.device_id != device) {
                     return Err(DehydratedEventsError::NotDehydrated);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use vestibule_storage::{Positions, Stamp};
+use vestibule_storage::{Positions, SlotNo, Stamp};
 
 /// How far a client has come: one commit for each slot, and the notices of typing it has seen.
 /// Clients see an opaque text.
@@ -39,15 +39,22 @@ impl SyncToken {
         Some(Self { positions, typing: number(typing)?, to_device, presence })
     }
 
-    /// The earlier of this and where the store is, slot by slot. A token can be ahead after a
-    /// store lost its last commits; what comes next must reach its holder all the same.
-    pub(crate) fn at_most(mut self, now: &Positions) -> Self {
+    /// The earlier of this and where the store is, slot by slot; messages to the device lie in the
+    /// user's `own` slot. A token can be ahead after a store lost its last commits; what comes next
+    /// must reach its holder all the same.
+    pub(crate) fn at_most(mut self, now: &Positions, own: SlotNo) -> Self {
         for (slot, commit) in now.iter() {
-            let own = self.positions.get(slot);
-            self.positions.set(slot, own.min(commit));
+            let told = self.positions.get(slot);
+            self.positions.set(slot, told.min(commit));
         }
+        self.to_device = letters_at_most(self.to_device, now, own);
         self
     }
+}
+
+/// The earlier of a point in the messages to a device and where the slot of its user is.
+pub(crate) fn letters_at_most(has: Stamp, now: &Positions, own: SlotNo) -> Stamp {
+    has.min(Stamp::end_of(now.get(own)))
 }
 
 /// A number in the one way we write it.
@@ -111,7 +118,11 @@ mod tests {
 
     #[test]
     fn a_token_ahead_of_the_store_counts_as_its_end() {
-        let token = SyncToken { positions: vec![5, 5].into(), ..SyncToken::default() };
-        assert_eq!(token.at_most(&vec![3, 9].into()).positions, vec![3, 5].into());
+        let to_device = Stamp { commit: 5, index: 2 };
+        let token = SyncToken { positions: vec![5, 5].into(), to_device, ..SyncToken::default() };
+        let now = vec![3, 9].into();
+        let here = token.clone().at_most(&now, SlotNo(1));
+        assert_eq!((here.positions, here.to_device), (vec![3, 5].into(), to_device));
+        assert_eq!(token.at_most(&now, SlotNo(0)).to_device, Stamp::end_of(3));
     }
 }

@@ -129,7 +129,8 @@ impl<'a> Pass<'a> {
         query: &'a Query,
     ) -> Result<(Self, u64), StorageError> {
         let now = snapshot.positions()?;
-        let since = query.since.clone().map(|since| since.at_most(&now));
+        let own_slot = inner.rooms.store().slot_of_user(query.actor.user_id());
+        let since = query.since.clone().map(|since| since.at_most(&now, own_slot));
         let own = inner.unread.own(snapshot, query.actor.user_id())?;
         let seen = since.as_ref().map_or(0, |since| since.typing);
         let (last_typing, typing) = inner.rooms.typing().since(seen);

@@ -72,7 +72,7 @@ impl Slide<'_> {
     fn letters(&self, wanted: &request::ToDevice) -> Result<ToDevice, StorageError> {
         let limit = wanted.limit.and_then(|limit| usize::try_from(limit).ok());
         let limit = limit.unwrap_or(TO_DEVICE_PER_SYNC_MAX);
-        let (events, reaches) = self.pass.letters(self.ask.has.unwrap_or_default(), limit)?;
+        let (events, reaches) = self.pass.letters(self.has().unwrap_or_default(), limit)?;
         Ok(ToDevice { next_batch: letter_token(reaches), events })
     }
 

@@ -98,7 +98,7 @@ impl Sync {
             // Nobody closes the semaphores.
             let turn = self.inner().turn(ask.pos.is_none()).await;
             let inner = self.shared_inner();
-            let (store, actor, has) = (inner.rooms.store().clone(), ask.actor.clone(), ask.has);
+            let (store, actor) = (inner.rooms.store().clone(), ask.actor.clone());
             let passing = Arc::clone(&inner);
             let found = store.read(move |snapshot| {
                 stands::<SlidingError>(snapshot, &ask.actor)?;
@@ -106,7 +106,7 @@ impl Sync {
             });
             let found = found.await?;
             drop(turn);
-            if let Some(has) = has.filter(|_| found.forget) {
+            if let Some(has) = found.forget {
                 to_device::forget(&inner, &actor, has).await?;
             }
             Ok(found)

@@ -27,6 +27,7 @@ use crate::{
     members::ShownTo,
     pass::{Pass, Query, account_data::OwnChanges},
     service::Inner,
+    token::letters_at_most,
 };
 
 /// What is asked of a pass.
@@ -49,8 +50,8 @@ pub(crate) struct Found {
     pub(crate) before: Connection,
     /// What the client has of rooms, where the answer changes that.
     pub(crate) rooms: HashMap<OwnedRoomId, SentRoom>,
-    /// Messages to the device that it has told it has are still stored.
-    pub(crate) forget: bool,
+    /// Up to where messages to the device are still stored that it has told it has.
+    pub(crate) forget: Option<Stamp>,
 }
 
 /// A pass under way.
@@ -95,7 +96,10 @@ pub(crate) fn run(
     let rooms = slide.rooms(&windows, &mut response)?;
     slide.extend(&windows, &mut response)?;
     response.lists = windows.lists;
-    let forget = ask.has.map_or(Ok(false), |has| pass.keeps_letters(has))?;
+    let forget = match slide.has() {
+        Some(has) if pass.keeps_letters(has)? => Some(has),
+        _ => None,
+    };
     let token = SyncToken { positions: pass.now.clone(), typing, ..SyncToken::default() };
     Ok(Some(Found { response, token, before: connection.clone(), rooms, forget }))
 }
@@ -127,6 +131,13 @@ impl<'a> Slide<'a> {
         let device = ruma::OwnedDeviceId::from(format!("{device}/{name}"));
         let shown = pass.inner.shown.of(user, &device);
         Ok(Self { pass, ask, connection, changed, own, outside, direct, shown })
+    }
+
+    /// Up to where the device has its messages, which is no further than the store is: one that
+    /// lost its last commits gives their numbers out again.
+    pub(crate) fn has(&self) -> Option<Stamp> {
+        let own = self.pass.inner.rooms.store().slot_of_user(self.pass.user());
+        self.ask.has.map(|has| letters_at_most(has, &self.pass.now, own))
     }
 
     fn windows(&self, inner: &Inner) -> Result<Windows, StorageError> {
