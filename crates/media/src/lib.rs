@@ -12,6 +12,7 @@ mod disk_space;
 mod download;
 mod list;
 mod object;
+mod places;
 mod preview;
 mod purge;
 mod quarantine;

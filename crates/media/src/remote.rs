@@ -103,7 +103,10 @@ impl Media {
     /// Fetches a file of another server and keeps it.
     pub(crate) async fn fetch(&self, wanted: &DownloadMedia) -> Result<Found, DownloadMediaError> {
         let inner = &self.inner;
-        let _place = inner.fetches_waiting.try_acquire().map_err(|_| DownloadMediaError::Busy)?;
+        let busy = |_| DownloadMediaError::Busy;
+        let waiting = inner.waiting_for.of(wanted.server.clone());
+        let _own_place = waiting.free.try_acquire().map_err(busy)?;
+        let _place = inner.fetches_waiting.try_acquire().map_err(busy)?;
         let key = (wanted.server.clone(), wanted.media_id.clone());
         let share = Share::of(&inner.fetches, key);
         let _alone = share.turn().await;
@@ -111,6 +114,9 @@ impl Media {
             Found::Nothing => {}
             found => return Ok(found),
         }
+        // Whoever waits for this server holds no place of the others.
+        let fetching = inner.fetching_from.of(wanted.server.clone());
+        let _own_turn = fetching.free.acquire().await.map_err(|_| DownloadMediaError::Busy)?;
         let _turn = inner.fetching.acquire().await.map_err(|_| DownloadMediaError::Busy)?;
         let fetched = self.remote().fetch(&wanted.server, &wanted.media_id, wanted.wait).await;
         self.keep_copy(wanted, fetched?).await?;

@@ -6,21 +6,23 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use ruma::{OwnedServerName, ServerName, UserId};
+use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 use tokio::sync::{Notify, Semaphore};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_storage::{Executor, StorageError, Store, Tx};
 use vestibule_types::{
     Environment,
     limits::{
-        MEDIA_FETCHES_AT_ONCE_MAX, MEDIA_FETCHES_WAITING_MAX, MEDIA_UPLOADS_AT_ONCE_MAX,
-        THUMBNAILS_AT_ONCE_MAX, THUMBNAILS_WAITING_MAX,
+        MEDIA_FETCHES_AT_ONCE_MAX, MEDIA_FETCHES_PER_SERVER_MAX, MEDIA_FETCHES_WAITING_MAX,
+        MEDIA_FETCHES_WAITING_PER_SERVER_MAX, MEDIA_UPLOADS_AT_ONCE_MAX,
+        MEDIA_UPLOADS_PER_USER_MAX, THUMBNAILS_AT_ONCE_MAX, THUMBNAILS_WAITING_MAX,
     },
 };
 
 use crate::{
     FileDigest, ObjectStore, Previews, RemoteMedia,
     copies::Copies,
+    places::Places,
     remote::{Alone, Fetches},
 };
 
@@ -67,12 +69,15 @@ pub struct Media {
 pub(crate) struct Inner {
     pub(crate) parts: MediaParts,
     pub(crate) uploads: Arc<Semaphore>,
+    pub(crate) uploads_of: Places<OwnedUserId>,
     /// Rings when a file has come whose id was made before.
     pub(crate) arrival: Notify,
     pub(crate) thumbnails: Semaphore,
     pub(crate) thumbnails_waiting: Semaphore,
     pub(crate) fetching: Semaphore,
     pub(crate) fetches_waiting: Semaphore,
+    pub(crate) fetching_from: Places<OwnedServerName>,
+    pub(crate) waiting_for: Places<OwnedServerName>,
     pub(crate) fetches: Fetches,
     pub(crate) copies: Copies,
     /// Behind which file the next purge goes on to look for those that no row leads to.
@@ -95,11 +100,14 @@ impl Media {
         let inner = Inner {
             parts,
             uploads,
+            uploads_of: Places::new(MEDIA_UPLOADS_PER_USER_MAX),
             arrival: Notify::new(),
             thumbnails: Semaphore::new(THUMBNAILS_AT_ONCE_MAX),
             thumbnails_waiting: Semaphore::new(THUMBNAILS_WAITING_MAX),
             fetching: Semaphore::new(MEDIA_FETCHES_AT_ONCE_MAX),
             fetches_waiting: Semaphore::new(MEDIA_FETCHES_WAITING_MAX),
+            fetching_from: Places::new(MEDIA_FETCHES_PER_SERVER_MAX),
+            waiting_for: Places::new(MEDIA_FETCHES_WAITING_PER_SERVER_MAX),
             fetches: Fetches::default(),
             copies: Copies::default(),
             swept: Mutex::default(),

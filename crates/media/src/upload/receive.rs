@@ -6,7 +6,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use vestibule_storage::tables::media::FileDigest;
-use vestibule_types::limits::{MEDIA_UPLOAD_PAUSE_MAX, MEDIA_UPLOAD_TIME_MAX};
+use vestibule_types::limits::{
+    MEDIA_RATE_GRACE, MEDIA_RATE_MIN, MEDIA_UPLOAD_PAUSE_MAX, MEDIA_UPLOAD_TIME_MAX,
+};
 
 use crate::Media;
 
@@ -58,8 +60,8 @@ impl Media {
             parts.objects.begin(self.fresh_name()).await.map_err(ReceiveError::Disk)?;
         let mut hash = Sha256::new();
         let mut size = 0_u64;
-        let ends = parts.environment.clock.monotonic().saturating_add(MEDIA_UPLOAD_TIME_MAX);
-        while let Some(chunk) = self.next(&mut chunks, ends).await? {
+        let began = parts.environment.clock.monotonic();
+        while let Some(chunk) = self.next(&mut chunks, deadline(began, size)).await? {
             size = size.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
             if size > bytes_max {
                 return Err(ReceiveError::TooLarge.into());
@@ -81,8 +83,30 @@ impl Media {
         let clock = &self.inner.parts.environment.clock;
         let left = ends.saturating_sub(clock.monotonic()).min(MEDIA_UPLOAD_PAUSE_MAX);
         tokio::select! {
+            // What is here came in time, however long it took to write what came before.
+            biased;
             chunk = chunks.next() => chunk.transpose().map_err(|_| ReceiveError::BrokenOff),
             () = clock.sleep(left) => Err(ReceiveError::TooSlow),
         }
+    }
+}
+
+/// When a file that began then and of which so many bytes came is too slow.
+fn deadline(began: Duration, bytes: u64) -> Duration {
+    let slowest = MEDIA_RATE_GRACE.saturating_add(Duration::from_secs(bytes / MEDIA_RATE_MIN));
+    began.saturating_add(slowest.min(MEDIA_UPLOAD_TIME_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_trickles_in_ends_early_and_one_that_comes_fast_enough_does_not() {
+        let began = Duration::from_secs(7);
+        assert_eq!(deadline(began, 0), began + MEDIA_RATE_GRACE);
+        let minute = Duration::from_mins(1);
+        assert_eq!(deadline(began, 60 * MEDIA_RATE_MIN), began + MEDIA_RATE_GRACE + minute);
+        assert_eq!(deadline(began, u64::MAX), began + MEDIA_UPLOAD_TIME_MAX);
     }
 }

@@ -169,6 +169,8 @@ impl Media {
         let quota = config.user_bytes_max;
         let store = &self.inner.parts.store;
         store.read(move |read| room_for(read, &user, quota, size.unwrap_or(1))).await?;
+        let own = self.inner.uploads_of.of(actor.user_id().to_owned());
+        let _own_turn = own.free.try_acquire().map_err(|_| UploadMediaError::Busy)?;
         let _turn = self.inner.uploads.try_acquire().map_err(|_| UploadMediaError::Busy)?;
         let received = self.receive(chunks, config.upload_bytes_max, &mut ()).await?;
         Ok(StoredFile { digest: received.digest, size: received.size, content_type, name })

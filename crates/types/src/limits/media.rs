@@ -14,6 +14,15 @@ pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
 /// Files that are received at once, from all users together.
 pub const MEDIA_UPLOADS_AT_ONCE_MAX: usize = 64;
 
+/// Files that are received at once from one user.
+pub const MEDIA_UPLOADS_PER_USER_MAX: usize = 8;
+
+/// How fast a file comes at least, in bytes a second: slower ones hold the places of others.
+pub const MEDIA_RATE_MIN: u64 = 2 * 1024;
+
+/// How long a file may be slower than that from its beginning.
+pub const MEDIA_RATE_GRACE: Duration = Duration::from_secs(45);
+
 /// How long the next piece of an upload may take to arrive.
 pub const MEDIA_UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -69,6 +78,9 @@ pub const MEDIA_FETCH_TIME_MAX: Duration = Duration::from_mins(5);
 /// Files that are fetched from other servers at once. Of each, some pieces are in memory.
 pub const MEDIA_FETCHES_AT_ONCE_MAX: usize = 16;
 
+/// Files that are fetched from one other server at once.
+pub const MEDIA_FETCHES_PER_SERVER_MAX: usize = 4;
+
 /// Redirects that are followed to a file of another server.
 pub const MEDIA_REDIRECTS_MAX: usize = 3;
 
@@ -77,6 +89,9 @@ pub const MEDIA_PART_HEADERS_MAX: usize = 32;
 
 /// Downloads that may wait for files of other servers.
 pub const MEDIA_FETCHES_WAITING_MAX: usize = 256;
+
+/// Downloads that may wait for files of one other server.
+pub const MEDIA_FETCHES_WAITING_PER_SERVER_MAX: usize = 64;
 
 /// The longest address of a web page that is read, in bytes.
 pub const PREVIEW_URL_BYTES_MAX: usize = 4_096;
