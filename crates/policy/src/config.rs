@@ -306,7 +306,8 @@ pub struct DirectoryConfig {
 pub struct UsersConfig {
     /// The lowest class that may search the user directory.
     pub searchable_by: String,
-    /// Whose profiles low-trust classes may look up: "shared-room" or "anyone".
+    /// Whose profiles low-trust classes, and whoever is not logged in, may look up: "shared-room" or
+    /// "anyone". The profiles of low-trust classes are shown only to those who share a room with them.
     pub profile_lookup: String,
     /// Display names that low-trust classes may not take, nor what looks like them.
     pub protected_names: Vec<String>,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ruma::UserId;
 use serde_json::Value;
 use tracing::instrument;
-use vestibule_policy::{Action, Denial, Facts, RateFact, Request};
+use vestibule_policy::{Action, Denial, Facts, RateFact, Reason, Request};
 use vestibule_storage::{StorageError, tables::user_data::PROFILE_FIELD};
 use vestibule_types::{Actor, limits};
 
@@ -30,7 +30,7 @@ pub enum LookUpProfileError {
 
 impl Accounts {
     /// The profile of a user, as the caller may see it. For users of other servers their server is
-    /// asked, but not for strangers.
+    /// asked, but not for strangers, to whom guests are not shown either.
     #[instrument(name = "accounts.profile.look_up", skip_all)]
     pub async fn profile(
         &self,
@@ -38,14 +38,24 @@ impl Accounts {
         user_id: &UserId,
         peer: Option<IpAddr>,
     ) -> Result<BTreeMap<String, Value>, LookUpProfileError> {
-        if let Some(actor) = actor.filter(|actor| actor.user_id() != user_id) {
-            self.may_look_up(actor, user_id, peer).await?;
+        match actor {
+            Some(actor) if actor.user_id() == user_id => {}
+            Some(actor) => self.may_look_up(actor, user_id, peer).await?,
+            None => self.may_be_seen_by_anybody(user_id).await?,
         }
         if user_id.server_name() != self.server_name() {
             let elsewhere = self.0.profiles_elsewhere.get().filter(|_| actor.is_some());
             let elsewhere = elsewhere.ok_or(LookUpProfileError::UnknownUser)?;
             return elsewhere.profile(user_id).await?.ok_or(LookUpProfileError::UnknownUser);
         }
+        self.stored_profile(user_id).await
+    }
+
+    /// What is stored of a user of this server, whoever asks.
+    pub(super) async fn stored_profile(
+        &self,
+        user_id: &UserId,
+    ) -> Result<BTreeMap<String, Value>, LookUpProfileError> {
         let user = user_id.to_owned();
         self.0
             .store
@@ -62,7 +72,27 @@ impl Accounts {
             .await
     }
 
-    /// Classes of low trust see the profiles of people they share a room with.
+    /// Whoever is not logged in sees less than classes of low trust: where those see only whom they share a
+    /// room with, nobody, and is not told who exists.
+    async fn may_be_seen_by_anybody(&self, user_id: &UserId) -> Result<(), LookUpProfileError> {
+        if self.0.policy.current().profiles_need_shared_room() {
+            return Err(Denial::new(Reason::NoSharedRoom, false, "logging in").into());
+        }
+        if self.is_of_low_trust(user_id).await? {
+            return Err(LookUpProfileError::UnknownUser);
+        }
+        Ok(())
+    }
+
+    /// Whether a user of this server is of a class that is kept apart from strangers.
+    pub(super) async fn is_of_low_trust(&self, user_id: &UserId) -> Result<bool, StorageError> {
+        let user = user_id.to_owned();
+        let account = self.0.store.read(move |read| facts::account(read, &user)).await?;
+        let policy = self.0.policy.current();
+        Ok(account.is_some_and(|account| policy.is_scoped(&account.class)))
+    }
+
+    /// Classes of low trust see, and are seen by, people they share a room with.
     async fn may_look_up(
         &self,
         actor: &Actor,
@@ -73,12 +103,16 @@ impl Accounts {
         let subject = self.0.store.read(move |read| facts::subject(read, &user)).await?;
         let subject = subject.ok_or(LookUpProfileError::UnknownUser)?;
         let low_trust = self.0.policy.current().is_scoped(&subject.class);
+        let hidden = !low_trust && self.is_of_low_trust(target).await?;
         let shares_room = match self.0.acquaintance.get() {
-            Some(acquaintance) if low_trust => {
+            Some(acquaintance) if low_trust || hidden => {
                 Some(acquaintance.share_room(actor.user_id(), target).await?)
             }
             _ => None,
         };
+        if hidden && shares_room != Some(true) {
+            return Err(Denial::new(Reason::NoSharedRoom, false, "being in a room together").into());
+        }
         let action = Action::LookupProfile { target };
         let request = Request::new(&subject, action, self.0.environment.now(), peer);
         let mut facts = Facts { shares_room, ..Facts::default() };

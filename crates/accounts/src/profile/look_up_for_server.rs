@@ -8,7 +8,7 @@ use tracing::instrument;
 use vestibule_storage::StorageError;
 
 use super::LookUpProfileError;
-use crate::{Accounts, facts};
+use crate::Accounts;
 
 /// Why a profile is not shown to another server.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum ProfileForServerError {
     /// There is no such user here.
     #[error("there is no such user")]
     UnknownUser,
-    /// The policy shows the profile only where a room is shared.
+    /// The profile is shown only where a room is shared.
     #[error("this profile is not shown to your server")]
     Hidden,
     /// The profile could not be read.
@@ -41,7 +41,7 @@ impl From<LookUpProfileError> for ProfileForServerError {
 
 impl Accounts {
     /// The profile of a user of this server, or one field of it, for another server. The profiles of
-    /// classes of low trust are shown only to servers in a room with them, where the policy says so.
+    /// classes of low trust are shown only to servers in a room with them.
     #[instrument(name = "accounts.profile.look_up_for_server", skip_all)]
     pub async fn profile_for_server(
         &self,
@@ -55,7 +55,7 @@ impl Accounts {
         if !self.is_shown_to(server, user_id).await? {
             return Err(ProfileForServerError::Hidden);
         }
-        let mut profile = self.profile(None, user_id, None).await?;
+        let mut profile = self.stored_profile(user_id).await?;
         profile.retain(|name, _| field.is_none_or(|field| field == name));
         Ok(profile)
     }
@@ -65,11 +65,7 @@ impl Accounts {
         server: &ServerName,
         user_id: &UserId,
     ) -> Result<bool, ProfileForServerError> {
-        let policy = self.0.policy.current();
-        let user = user_id.to_owned();
-        let account = self.0.store.read(move |read| facts::account(read, &user)).await?;
-        let account = account.ok_or(ProfileForServerError::UnknownUser)?;
-        if !policy.profiles_need_shared_room() || !policy.is_scoped(&account.class) {
+        if !self.is_of_low_trust(user_id).await? {
             return Ok(true);
         }
         match self.0.acquaintance.get() {

@@ -31,7 +31,7 @@ async fn put(
 }
 
 async fn shown(house: &House, actor: &Actor) -> Value {
-    json!(house.accounts.profile(None, actor.user_id(), None).await.unwrap())
+    json!(house.accounts.profile(Some(actor), actor.user_id(), None).await.unwrap())
 }
 
 #[tokio::test]
@@ -162,6 +162,40 @@ async fn a_server_sees_guests_only_where_it_is_in_a_room_with_them() {
     let foreign = ruma::user_id!("@alice:near.example");
     let asked = house.accounts.profile_for_server(near, foreign, None).await;
     assert!(matches!(asked, Err(ProfileForServerError::Foreign)), "{asked:?}");
+}
+
+#[tokio::test]
+async fn whoever_dropped_the_token_sees_no_more_than_a_guest() {
+    let nobody = ruma::user_id!("@nobody:a.example");
+    let house = house();
+    let guest = house.guest().await;
+    let alice = house.create("alice", "member").await;
+    for target in [&*alice, &*guest.user_id, nobody] {
+        let refused = house.accounts.profile(None, target, None).await;
+        let Err(LookUpProfileError::Denied(denial)) = refused else { panic!("{refused:?}") };
+        assert_eq!(denial.reason, vestibule_policy::Reason::NoSharedRoom);
+        assert_eq!(denial.kind, vestibule_policy::DenialKind::Forbidden);
+    }
+    // Members see each other, and guests where they meet.
+    let bob = house.person("bob").await;
+    house.accounts.profile(Some(&bob), &alice, None).await.unwrap();
+    let refused = house.accounts.profile(Some(&bob), &guest.user_id, None).await;
+    assert!(matches!(refused, Err(LookUpProfileError::Denied(_))), "{refused:?}");
+
+    let open = |policy: &mut PolicyConfig| {
+        policy.users.profile_lookup = "anyone".to_owned();
+    };
+    let house = house_with(1, open, |_| {});
+    let guest = house.guest().await;
+    let alice = house.create("alice", "member").await;
+    house.accounts.profile(None, &alice, None).await.unwrap();
+    for hidden in [&*guest.user_id, nobody] {
+        let refused = house.accounts.profile(None, hidden, None).await;
+        assert!(matches!(refused, Err(LookUpProfileError::UnknownUser)), "{refused:?}");
+    }
+    let far = server_name!("far.example");
+    let asked = house.accounts.profile_for_server(far, &guest.user_id, None).await;
+    assert!(matches!(asked, Err(ProfileForServerError::Hidden)), "{asked:?}");
 }
 
 #[tokio::test]

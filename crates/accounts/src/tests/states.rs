@@ -87,7 +87,7 @@ async fn the_end_of_an_account_takes_its_password_and_leaves_one_job() {
         let row = house.accounts.account(actor.user_id()).await.unwrap().unwrap();
         assert_eq!(row.state, StoredAccountState::Deactivated);
         assert_eq!((row.password, row.erased), (None, true));
-        let profile = house.accounts.profile(None, actor.user_id(), None).await.unwrap();
+        let profile = house.accounts.profile(Some(&actor), actor.user_id(), None).await.unwrap();
         assert!(profile.is_empty());
         assert_eq!(house.jobs().await, ["leave_all"]);
 

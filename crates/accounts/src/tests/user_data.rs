@@ -334,7 +334,8 @@ async fn the_end_of_an_account_takes_its_data_and_only_erasing_its_profile() {
             house.store.read(move |read| ACCOUNT_DATA.scan(read, (&user,), 10)).await.unwrap()
         };
         assert_eq!(left().await.len(), 1);
-        let profile = async || house.accounts.profile(None, alice.user_id(), None).await.unwrap();
+        let profile =
+            async || house.accounts.profile(Some(&alice), alice.user_id(), None).await.unwrap();
         house.accounts.deactivate_account(alice.user_id(), false).await.unwrap();
         assert_eq!((left().await.len(), profile().await.len()), (0, 1));
         house.accounts.deactivate_account(alice.user_id(), true).await.unwrap();

@@ -244,17 +244,22 @@ async fn profile_fields_are_set_read_and_removed() {
     let tz = profile(&alice, "m.tz");
     let (status, _) = server.put(&tz, &alice, json!({ "m.tz": "Europe/London" })).await;
     assert_eq!(status, 200);
-    let answer = server.ask(Method::GET, &tz, Value::Null).await;
+    let answer = server.get(&tz, &alice).await;
     assert_eq!(answer, (200, json!({ "m.tz": "Europe/London" })));
     let whole = format!("/_matrix/client/v3/profile/{}", alice.user_id);
-    let answer = server.ask(Method::GET, &whole, Value::Null).await;
+    let answer = server.get(&whole, &alice).await;
     assert_eq!(answer, (200, json!({ "m.tz": "Europe/London" })));
     assert_eq!(server.delete(&tz, &alice, Value::Null).await.0, 200);
-    let answer = server.ask(Method::GET, &tz, Value::Null).await;
+    let answer = server.get(&tz, &alice).await;
     assert_eq!(error(answer), code(404, "M_NOT_FOUND"));
     let nobody = "/_matrix/client/v3/profile/@nobody:a.example";
-    let answer = server.ask(Method::GET, nobody, Value::Null).await;
+    let answer = server.get(nobody, &alice).await;
     assert_eq!(error(answer), code(404, "M_NOT_FOUND"));
+    // Whoever is not logged in is not even told who exists.
+    for path in [&*whole, nobody] {
+        let answer = server.ask(Method::GET, path, Value::Null).await;
+        assert_eq!(error(answer), code(403, "M_FORBIDDEN"), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -285,7 +290,7 @@ async fn a_guest_sets_its_name_and_nothing_else() {
     let guest = server.guest().await;
     let path = profile(&guest, "displayname");
     assert_eq!(server.put(&path, &guest, json!({ "displayname": "Ada" })).await.0, 200);
-    let (_, body) = server.ask(Method::GET, &path, Value::Null).await;
+    let (_, body) = server.get(&path, &guest).await;
     assert_eq!(body, json!({ "displayname": "Ada (guest)" }));
     for field in ["avatar_url", "m.tz"] {
         let answer = server.put(&profile(&guest, field), &guest, json!({ field: "x" })).await;
