@@ -36,7 +36,8 @@ pub use vestibule_storage::{
 pub use self::{
     account::{
         AccountSummary, Assigner, ChangePassword, ChangePasswordError, Deactivate, DeactivateError,
-        ModerationAct, PasswordError, Restrain, RestrainError, Restraint, SetClass, SetClassError,
+        EndAccount, EndAccountError, ModerationAct, PasswordError, Restrain, RestrainError,
+        Restraint, SetClass, SetClassError,
     },
     config::{
         AccountLimits, AccountsConfig, EmailAtRegistration, EmailConfig, RegistrationConfig,
@@ -44,7 +45,7 @@ pub use self::{
     },
     contact::{
         AddContact, AddContactError, CONFIRM_PATH, ConfirmEmailError, Contact, DeleteContactError,
-        RequestValidation, RequestValidationError, ValidationPurpose,
+        EmailQuestion, RequestValidation, RequestValidationError, ValidationPurpose,
     },
     device::{
         DeleteDevices, DeleteDevicesError, Device, DeviceTrace, UpdateDeviceError, WhoisError,

@@ -31,7 +31,7 @@ use vestibule_http::{Doorway, Login, Routes};
 pub use self::{
     door::{AdminDoor, AdminRule, remote_doorway},
     messages::{
-        ClassChange, DatabaseAnswer, DenialAnswer, DenialsAnswer, DestinationAnswer,
+        ClassChange, DatabaseAnswer, Deactivation, DenialAnswer, DenialsAnswer, DestinationAnswer,
         DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, HistoryPurge, LockChange,
         MediaAnswer, MediaListAnswer, MediaPurge, ModerationAnswer, ModerationsAnswer, NewNotice,
         NewToken, NewUser, NoticeAnswer, OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer,
@@ -48,23 +48,7 @@ pub const PREFIX: &str = "/_vestibule/admin/v1";
 
 /// All operations behind a doorway.
 pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
-    let routes = Routes::new(doorway);
-    let routes = routes
-        .mount_at(Method::POST, &at("/users"), OPERATOR, users::create::handle)
-        .mount_at(Method::GET, &at("/users"), OPERATOR, users::list::handle)
-        .mount_at(Method::PUT, &at("/users/{user}/class"), OPERATOR, users::class::handle)
-        .mount_at(Method::PUT, &at("/users/{user}/password"), OPERATOR, users::password::handle)
-        .mount_at(Method::PUT, &at("/users/{user}/lock"), OPERATOR, users::restrain::lock)
-        .mount_at(Method::PUT, &at("/users/{user}/suspend"), OPERATOR, users::restrain::suspend)
-        .mount_at(Method::POST, &at("/users/{user}/notices"), OPERATOR, notices::send::to_user)
-        .mount_at(
-            Method::DELETE,
-            &at("/users/{user}/notices/pinned"),
-            OPERATOR,
-            notices::unpin::handle,
-        )
-        .mount_at(Method::POST, &at("/notices"), OPERATOR, notices::send::to_all)
-        .mount_at(Method::GET, &at("/moderation"), OPERATOR, users::moderation::handle)
+    let routes = of_users(Routes::new(doorway))
         .mount_at(Method::POST, &at("/tokens"), OPERATOR, tokens::create::handle)
         .mount_at(Method::GET, &at("/tokens"), OPERATOR, tokens::list::handle)
         .mount_at(Method::DELETE, &at("/tokens/{token}"), OPERATOR, tokens::delete::handle)
@@ -118,6 +102,32 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
         .mount_at(Method::GET, &at("/db/check"), OPERATOR, database::check::handle)
         .mount_at(Method::POST, &at("/reload"), OPERATOR, reload::handle);
     routes.into_router(services)
+}
+
+/// What is done to accounts, and said to them.
+fn of_users(routes: Routes<AdminServices, AdminRule>) -> Routes<AdminServices, AdminRule> {
+    routes
+        .mount_at(Method::POST, &at("/users"), OPERATOR, users::create::handle)
+        .mount_at(Method::GET, &at("/users"), OPERATOR, users::list::handle)
+        .mount_at(Method::PUT, &at("/users/{user}/class"), OPERATOR, users::class::handle)
+        .mount_at(Method::PUT, &at("/users/{user}/password"), OPERATOR, users::password::handle)
+        .mount_at(Method::PUT, &at("/users/{user}/lock"), OPERATOR, users::restrain::lock)
+        .mount_at(Method::PUT, &at("/users/{user}/suspend"), OPERATOR, users::restrain::suspend)
+        .mount_at(
+            Method::POST,
+            &at("/users/{user}/deactivate"),
+            OPERATOR,
+            users::deactivate::handle,
+        )
+        .mount_at(Method::POST, &at("/users/{user}/notices"), OPERATOR, notices::send::to_user)
+        .mount_at(
+            Method::DELETE,
+            &at("/users/{user}/notices/pinned"),
+            OPERATOR,
+            notices::unpin::handle,
+        )
+        .mount_at(Method::POST, &at("/notices"), OPERATOR, notices::send::to_all)
+        .mount_at(Method::GET, &at("/moderation"), OPERATOR, users::moderation::handle)
 }
 
 /// All operations for the local socket: whoever may open it is the operator and needs no token.

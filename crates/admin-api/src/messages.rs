@@ -50,6 +50,14 @@ pub struct SuspensionChange {
     pub suspended: bool,
 }
 
+/// `POST /users/{user}/deactivate`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deactivation {
+    /// Whether the person is forgotten as well.
+    pub erase: bool,
+}
+
 /// `GET /moderation`
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ModerationsAnswer {
@@ -66,7 +74,7 @@ pub struct ModerationAnswer {
     pub by: Option<String>,
     /// Whose account.
     pub user_id: String,
-    /// `lock`, `unlock`, `suspend` or `unsuspend`.
+    /// `lock`, `unlock`, `suspend`, `unsuspend` or `deactivate`.
     pub act: String,
 }
 

@@ -110,7 +110,7 @@ impl Accounts {
     }
 }
 
-fn end(
+pub(super) fn end(
     tx: &mut Tx<'_>,
     user_id: &OwnedUserId,
     erase: bool,

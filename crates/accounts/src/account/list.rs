@@ -1,6 +1,6 @@
 //! Who has an account here.
 
-use ruma::OwnedUserId;
+use ruma::{OwnedUserId, UserId};
 use vestibule_storage::{
     Scan, StorageError,
     tables::account::{ACCOUNT_BY_CLASS, ACCOUNT_BY_ID, StoredAccountState},
@@ -23,6 +23,16 @@ pub struct AccountSummary {
 }
 
 impl Accounts {
+    /// The account of one user; `None` when there is none.
+    pub async fn summary(&self, user_id: &UserId) -> Result<Option<AccountSummary>, StorageError> {
+        let user_id = user_id.to_owned();
+        let read = move |read: &vestibule_storage::Snapshot<'_>| {
+            let row = ACCOUNT_BY_ID.get(read, (&user_id,))?;
+            Ok(row.map(|row| summary(user_id.clone(), row)))
+        };
+        self.0.store.read(read).await
+    }
+
     /// Accounts by identifier, after `after`; of one class, or of all.
     pub async fn list(
         &self,

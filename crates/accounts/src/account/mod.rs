@@ -2,6 +2,7 @@
 
 mod class;
 mod deactivate;
+mod end_account;
 mod list;
 mod moderation_log;
 mod password;
@@ -11,6 +12,7 @@ pub(crate) use self::class::class_suffix;
 pub use self::{
     class::{Assigner, SetClass, SetClassError},
     deactivate::{Deactivate, DeactivateError},
+    end_account::{EndAccount, EndAccountError},
     list::AccountSummary,
     moderation_log::ModerationAct,
     password::{ChangePassword, ChangePasswordError, PasswordError},

@@ -19,7 +19,7 @@ pub struct ModerationAct {
     pub by: Option<OwnedUserId>,
     /// Whose account.
     pub user_id: OwnedUserId,
-    /// `lock`, `unlock`, `suspend` or `unsuspend`.
+    /// `lock`, `unlock`, `suspend`, `unsuspend` or `deactivate`.
     pub act: &'static str,
 }
 

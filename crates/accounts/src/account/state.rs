@@ -194,5 +194,6 @@ pub(super) fn name(kind: StoredModerationKind) -> &'static str {
         StoredModerationKind::Unlock => "unlock",
         StoredModerationKind::Suspend => "suspend",
         StoredModerationKind::Unsuspend => "unsuspend",
+        StoredModerationKind::Deactivate => "deactivate",
     }
 }

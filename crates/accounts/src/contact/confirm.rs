@@ -6,6 +6,7 @@ use tracing::instrument;
 use vestibule_storage::{SlotNo, StorageError, Tx};
 
 use super::{
+    ValidationPurpose,
     address::web_host,
     session::{live, renew},
 };
@@ -25,7 +26,36 @@ pub enum ConfirmEmailError {
     Storage(#[from] StorageError),
 }
 
+/// What the reader of a mail is asked to allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmailQuestion {
+    /// What it is for.
+    pub purpose: ValidationPurpose,
+    /// The address.
+    pub address: String,
+}
+
 impl Accounts {
+    /// What the link of a mail allows, for whoever opens it. Reading it allows nothing.
+    #[instrument(name = "accounts.contact.email_question", skip_all)]
+    pub async fn email_question(
+        &self,
+        sid: &str,
+        token: &str,
+        peer: IpAddr,
+    ) -> Result<EmailQuestion, ConfirmEmailError> {
+        self.charge_lookup(peer).map_err(ConfirmEmailError::Limited)?;
+        let (sid, token, now) = (sid.to_owned(), token::digest(token), self.0.now_ms());
+        self.0
+            .store
+            .read(move |read| {
+                let row = live(read, &sid, now)?.filter(|row| row.token == Some(token));
+                let row = row.ok_or(ConfirmEmailError::Unknown)?;
+                Ok(EmailQuestion { purpose: row.purpose, address: row.address })
+            })
+            .await
+    }
+
     /// Notes that whoever has the mail of a session allows what it asks for. Returns where the person
     /// wanted to be afterwards, if the operator lets people be sent there. Once more is no mistake.
     #[instrument(name = "accounts.contact.confirm_email", skip_all)]

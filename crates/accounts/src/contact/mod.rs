@@ -16,7 +16,7 @@ pub use vestibule_storage::tables::contact::StoredValidationPurpose as Validatio
 
 pub use self::{
     add::{AddContact, AddContactError},
-    confirm::ConfirmEmailError,
+    confirm::{ConfirmEmailError, EmailQuestion},
     delete::DeleteContactError,
     letter::CONFIRM_PATH,
     list::Contact,

@@ -7,6 +7,7 @@ use vestibule_accounts::{Assigner, SetClass, SetClassError};
 use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, internal};
 use vestibule_types::Credential;
 
+use super::list::shown;
 use crate::{AdminServices, ClassChange, UserAnswer, class_of::class_of, user_name::local_user};
 
 pub(crate) async fn handle(
@@ -24,14 +25,11 @@ pub(crate) async fn handle(
     // An operator at the machine can always make another admin; an admin over HTTP could lock
     // everybody out.
     let even_last_admin = matches!(by, Assigner::Operator);
-    let command = SetClass { user_id: user_id.clone(), class: class.clone(), even_last_admin };
+    let command = SetClass { user_id: user_id.clone(), class, even_last_admin };
     services.accounts.set_class(&by, command).await.map_err(answer)?;
-    Ok(OutgoingJson(UserAnswer {
-        user_id: user_id.to_string(),
-        class: class.to_string(),
-        state: "active".to_owned(),
-        created_at_ms: 0,
-    }))
+    let account = services.accounts.summary(&user_id).await.map_err(|cause| internal(&cause))?;
+    let account = account.ok_or_else(|| answer(SetClassError::UnknownUser))?;
+    Ok(OutgoingJson(shown(&account)))
 }
 
 fn answer(error: SetClassError) -> MatrixError {

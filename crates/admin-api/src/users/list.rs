@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use serde::Deserialize;
-use vestibule_accounts::AccountState;
+use vestibule_accounts::{AccountState, AccountSummary};
 use vestibule_http::{MatrixError, OutgoingJson, internal};
 
 use crate::{AdminServices, UserAnswer, UsersAnswer, class_of::class_of, user_name::local_user};
@@ -30,13 +30,18 @@ pub(crate) async fn handle(
     let accounts = accounts.map_err(|cause| internal(&cause))?;
     let full = accounts.len() == limit;
     let next = accounts.last().filter(|_| full).map(|last| last.user_id.to_string());
-    let users = accounts.into_iter().map(|account| UserAnswer {
+    let users = accounts.iter().map(shown);
+    Ok(OutgoingJson(UsersAnswer { users: users.collect(), next }))
+}
+
+/// An account as operators read it.
+pub(super) fn shown(account: &AccountSummary) -> UserAnswer {
+    UserAnswer {
         user_id: account.user_id.to_string(),
         class: account.class.to_string(),
         state: word(account.state).to_owned(),
         created_at_ms: account.created_at,
-    });
-    Ok(OutgoingJson(UsersAnswer { users: users.collect(), next }))
+    }
 }
 
 /// The state as operators read it.

@@ -76,11 +76,19 @@ impl Scene {
 
     /// Opens a link of a mail and presses the button; the status and where it leads.
     async fn press(&self, link: &str) -> (u16, Option<String>) {
-        let request = Request::builder().method(Method::POST).uri(link);
+        let (status, page) = self.page(Method::POST, link).await;
+        let next = page.split_once("<a href=\"").and_then(|(_, rest)| rest.split_once('"'));
+        (status, next.map(|(next, _)| next.to_owned()))
+    }
+
+    /// A page behind a link of a mail.
+    async fn page(&self, method: Method, link: &str) -> (u16, String) {
+        let request = Request::builder().method(method).uri(link);
         let response = self.server.entrance.answer(request.body(Body::empty()).unwrap()).await;
-        let next = response.headers().get(header::LOCATION);
-        let next = next.map(|next| next.to_str().unwrap().to_owned());
-        (response.status().as_u16(), next)
+        assert!(response.headers().get(header::LOCATION).is_none());
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
     /// Proves to have an address and returns the session.
@@ -383,13 +391,32 @@ async fn people_are_sent_only_where_the_operator_lets_them() {
     }
     let home = "https://app.a.example/welcome?x=y";
     let (_, letters) = scene.ask(ADD, with_next(1, home)).await;
-    assert_eq!(scene.press(&link(&letters[0])).await, (303, Some(home.to_owned())));
+    assert_eq!(scene.press(&link(&letters[0])).await, (200, Some(home.to_owned())));
     let (_, letters) = scene.ask(ADD, with_next(2, "https://evil.example/")).await;
     assert_eq!(scene.press(&link(&letters[0])).await, (200, None));
     for bad in ["a", "a@b\r\nBcc: c@d", "<a@b>", ""] {
         let answer = scene.server.ask(Method::POST, ADD, wanted(bad, 1)).await;
         assert_eq!(error(answer), code(400, "M_INVALID_PARAM"), "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn the_page_behind_a_link_says_what_it_allows() {
+    let scene = scene();
+    let alice = scene.server.person("alice").await;
+    let (_, letters) = scene.ask(ADD, wanted("a@b.example", 1)).await;
+    let path = link(&letters[0]);
+    let (status, page) = scene.page(Method::GET, &path).await;
+    assert_eq!(status, 200);
+    assert!(page.contains("add this address to the account") && page.contains("a@b.example"));
+    let (status, page) = scene.page(Method::GET, &path.replace("token=", "token=x")).await;
+    assert_eq!(status, 404);
+    assert!(!page.contains("<button>"));
+    scene.add(&alice, "alice@b.example").await;
+    let (_, letters) = scene.ask(RESET, wanted("alice@b.example", 2)).await;
+    let (_, page) = scene.page(Method::GET, &link(&letters[0])).await;
+    assert!(page.contains("let a new password be set for my account"), "{page}");
+    assert!(!page.contains("add this address"), "{page}");
 }
 
 #[tokio::test]

@@ -55,6 +55,12 @@ pub(super) enum Command {
     /// Look after rooms.
     #[command(subcommand)]
     Room(RoomCommand),
+    /// List what people told the operators about, newest first.
+    Reports {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
     /// The keys this server signs with.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -152,7 +158,15 @@ pub(super) enum UserCommand {
         /// A localpart, or a full user id of this server.
         name: String,
     },
-    /// List who was locked, unlocked, suspended and freed, by whom and when.
+    /// End an account for good: it is logged out everywhere and leaves its rooms. Its name stays taken.
+    Deactivate {
+        /// A localpart, or a full user id of this server.
+        name: String,
+        /// Forget the person as well: profile, files, and their messages for whoever comes later.
+        #[arg(long)]
+        erase: bool,
+    },
+    /// List who was locked, unlocked, suspended, freed and deactivated, by whom and when.
     Moderation {
         /// How many.
         #[arg(long, default_value_t = 20)]

@@ -15,6 +15,7 @@ mod media;
 mod notice;
 mod output;
 mod policy;
+mod reports;
 mod room;
 mod serve;
 mod token;
@@ -43,6 +44,7 @@ pub fn run() -> ExitCode {
         Command::Federation(command) => federation::run(&file, &command),
         Command::Media(command) => media::run(&file, &command),
         Command::Room(command) => room::run(&file, command),
+        Command::Reports { limit } => reports::run(&file, limit),
         Command::Keys(command) => keys::run(&file, &command),
         Command::Db(command) => db::run(&file, &command),
     };

@@ -4,8 +4,8 @@ use std::{path::Path, process::ExitCode};
 
 use http::Method;
 use vestibule_admin_api::{
-    ClassChange, Done, LockChange, ModerationsAnswer, NewUser, PasswordChange, SuspensionChange,
-    UserAnswer, UsersAnswer,
+    ClassChange, Deactivation, Done, LockChange, ModerationsAnswer, NewUser, PasswordChange,
+    SuspensionChange, UserAnswer, UsersAnswer,
 };
 use vestibule_types::segment;
 
@@ -58,6 +58,12 @@ pub(super) fn run(file: &Path, command: &UserCommand) -> anyhow::Result<ExitCode
         UserCommand::Unsuspend { name } => {
             restrain(file, (name, "suspend"), &SuspensionChange { suspended: false })?;
             say(&format!("{name} is not suspended"));
+        }
+        UserCommand::Deactivate { name, erase } => {
+            let path = format!("/users/{}/deactivate", segment(name));
+            let body = Deactivation { erase: *erase };
+            let Done {} = ask(file, Question::with(Method::POST, path, &body)?)?;
+            say(&format!("{name} is deactivated"));
         }
         UserCommand::Moderation { limit } => moderation(file, *limit)?,
         UserCommand::List { class } => list(file, class.as_deref())?,

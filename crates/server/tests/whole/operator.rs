@@ -184,3 +184,41 @@ async fn what_people_report_reaches_the_operators() {
     assert_eq!(told["reports"][0]["event_id"], event);
     assert_eq!(told["reports"][0]["reason"], "it is spam");
 }
+
+#[tokio::test]
+async fn an_operator_deactivates_an_account_and_an_admin_does_but_never_an_admin() {
+    let server = TestServer::start().await;
+    let (admin, alice) = (server.person("admin", "admin").await, server.register("alice").await);
+    let bob = server.register("bob").await;
+    let end = |name: &str| format!("{USERS}/{name}/deactivate");
+    let (plain, erase) = (json!({}), json!({ "erase": true }));
+    assert_eq!(bob.http().post(&end("alice"), &plain).await.refusal(), (403, "M_FORBIDDEN"));
+    assert_eq!(admin.http().post(&end("admin"), &plain).await.refusal(), (403, "M_FORBIDDEN"));
+    assert_eq!(admin.http().post(&end("nobody"), &plain).await.refusal(), (404, "M_NOT_FOUND"));
+    let refused = server.operator("POST", "/users/admin/deactivate", &plain).await;
+    assert_eq!(refused.refusal(), (403, "M_FORBIDDEN"));
+    admin.http().post(&end("alice"), &erase).await.ok();
+    server.operator("POST", "/users/bob/deactivate", &plain).await.ok();
+    for gone in [&alice, &bob] {
+        let whoami = gone.http().get("/_matrix/client/v3/account/whoami").await;
+        assert_eq!(whoami.refusal(), (401, "M_UNKNOWN_TOKEN"));
+    }
+    let acts = server.operator("GET", "/moderation", &json!(null)).await.ok();
+    assert_eq!(acts["acts"][1]["act"], "deactivate");
+    assert_eq!(acts["acts"][1]["by"], admin.user_id.as_str());
+    let users = server.operator("GET", "/users", &json!(null)).await.ok();
+    assert_eq!(users["users"][1]["state"], "deactivated");
+}
+
+#[tokio::test]
+async fn whoever_is_given_a_class_is_told_as_they_are() {
+    let server = TestServer::start().await;
+    server.register("alice").await;
+    server.operator("PUT", "/users/alice/lock", &json!({ "locked": true })).await.ok();
+    let change = json!({ "class": "moderator" });
+    let told = server.operator("PUT", "/users/alice/class", &change).await.ok();
+    let listed = server.operator("GET", "/users", &json!(null)).await.ok();
+    assert_eq!(told, listed["users"][0]);
+    assert_eq!((&told["state"], &told["class"]), (&json!("locked"), &json!("moderator")));
+    assert!(told["created_at_ms"].as_u64().unwrap() > 0);
+}

@@ -16,6 +16,8 @@ pub enum StoredModerationKind {
     Suspend,
     /// It was freed of a suspension.
     Unsuspend,
+    /// It was deactivated.
+    Deactivate,
 }
 
 /// One act upon an account.
