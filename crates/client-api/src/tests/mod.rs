@@ -1,6 +1,7 @@
 //! Facts about the surface, asked over HTTP without a socket.
 
 mod accounts;
+mod around;
 mod bundles;
 mod contacts;
 mod dehydrated;
@@ -31,6 +32,7 @@ mod sliding;
 mod spaces;
 mod stream;
 mod sync;
+mod upgrades;
 mod uploads;
 mod user_data;
 mod waiting;

@@ -1,12 +1,25 @@
 //! What happened around an event.
 
+use std::collections::BTreeSet;
+
 use ruma::{OwnedEventId, OwnedRoomId, api::client::filter::RoomEventFilter};
 use serde_json::value::RawValue;
 use vestibule_storage::Read;
-use vestibule_types::{Actor, EventNo, limits::MESSAGES_PAGE_MAX};
+use vestibule_types::{
+    Actor, EventNo,
+    limits::{EVENTS_READ_AT_ONCE, MESSAGES_PAGE_MAX},
+};
 
-use super::{ReadError, gaps::Filled, messages::wanted};
-use crate::{RoomView, Rooms, Showing, TimelinePosition, Viewer, append::LIVE};
+use super::{
+    ReadError,
+    gaps::Filled,
+    messages::{admits_type, wanted},
+};
+use crate::{
+    LoggedEvent, RoomView, Rooms, Showing, StateAt, TimelinePosition, Viewer, append::LIVE,
+};
+
+const MEMBER: &str = "m.room.member";
 
 /// Which surroundings are wanted.
 #[derive(Clone, Debug)]
@@ -34,7 +47,7 @@ pub struct Context {
     pub start: String,
     /// Where to go on forwards.
     pub end: String,
-    /// The state after the last event shown.
+    /// The state after the last event shown, as far as the filter lets it through.
     pub state: Vec<Box<RawValue>>,
 }
 
@@ -78,18 +91,23 @@ impl Rooms {
             let start = back.last().map_or(middle, |(position, _)| *position);
             let end = forth.last().map_or(middle, |(position, _)| *position).next();
 
-            let newest = forth.last().map_or(event.no, |(_, no)| *no);
-            let at = view.around(newest)?.map_or(access.at, |around| around.value.after);
-            let mut state = Vec::new();
-            for no in view.full_state(at, None)?.into_values() {
-                if let Some(event) = view.event(no)? {
-                    state.push(view.show(viewer, &event, showing)?);
+            let before = seen(view, viewer, (&back, &query.filter))?;
+            let after = seen(view, viewer, (&forth, &query.filter))?;
+            let at = match view.around(after.last().unwrap_or(&event).no)? {
+                Some(last) if viewer.sees_state(view, (last.value.after, last.stamp))? => {
+                    last.value.after
                 }
+                _ => access.at,
+            };
+            let told: Vec<&LoggedEvent> = before.iter().chain([&event]).chain(&after).collect();
+            let mut state = Vec::new();
+            for event in state_beside(view, at, (&told, &query.filter))? {
+                state.push(view.show(viewer, &event, showing)?);
             }
             let context = Context {
                 event: view.show_bundled(viewer, &event, showing)?,
-                before: shown(view, viewer, (&back, &query.filter), showing)?,
-                after: shown(view, viewer, (&forth, &query.filter), showing)?,
+                before: view.show_all(viewer, &before, showing)?.events,
+                after: view.show_all(viewer, &after, showing)?.events,
                 start: start.to_string(),
                 end: end.to_string(),
                 state,
@@ -103,12 +121,37 @@ impl Rooms {
     }
 }
 
-fn shown<R: Read>(
+/// The state that belongs to some events, as far as the filter lets it through; to clients that load
+/// members lazily no others than the senders of these events.
+fn state_beside<R: Read>(
+    view: &RoomView<'_, R>,
+    at: StateAt,
+    (told, filter): (&[&LoggedEvent], &RoomEventFilter),
+) -> Result<Vec<LoggedEvent>, ReadError> {
+    let all = filter.lazy_load_options.is_disabled();
+    let keys = if all { view.full_state(at, None)? } else { view.full_state_without(at, MEMBER)? };
+    let kinds = keys.into_iter().filter(|((kind, _), _)| admits_type(filter, kind));
+    let numbers: Vec<EventNo> = kinds.map(|(_, no)| no).collect();
+    let mut state = Vec::new();
+    for some in numbers.chunks(EVENTS_READ_AT_ONCE) {
+        state.extend(view.events(some)?.into_iter().flatten());
+    }
+    if !all && admits_type(filter, MEMBER) {
+        let senders: BTreeSet<&str> = told.iter().map(|it| it.pdu.sender().as_str()).collect();
+        for sender in senders {
+            state.extend(view.state_event_at(at, MEMBER, sender)?);
+        }
+    }
+    state.retain(|event| wanted(filter, event));
+    Ok(state)
+}
+
+/// Those events of a stretch that are wanted and that the reader may see.
+fn seen<R: Read>(
     view: &RoomView<'_, R>,
     viewer: &mut Viewer,
     (rows, filter): (&[(TimelinePosition, EventNo)], &RoomEventFilter),
-    showing: Showing<'_>,
-) -> Result<Vec<Box<RawValue>>, ReadError> {
+) -> Result<Vec<LoggedEvent>, ReadError> {
     let mut events = Vec::new();
     for (_, no) in rows {
         let Some(event) = view.event(*no)? else { continue };
@@ -116,5 +159,5 @@ fn shown<R: Read>(
             events.push(event);
         }
     }
-    Ok(view.show_all(viewer, &events, showing)?.events)
+    Ok(events)
 }

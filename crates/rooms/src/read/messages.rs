@@ -1,6 +1,6 @@
 //! Pages of history.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use ruma::{
     OwnedEventId, OwnedRoomId,
@@ -19,7 +19,7 @@ use super::{
     access::Access,
     gaps::{Filled, Gaps},
 };
-use crate::{LoggedEvent, RoomView, Rooms, Showing, StateAt, TimelinePosition};
+use crate::{LoggedEvent, RoomView, Rooms, Showing, TimelinePosition};
 
 /// Which way to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,15 +230,23 @@ impl Page<'_, '_, '_> {
         Ok(seen.then_some(event))
     }
 
-    /// The membership events of those who sent the page, for clients that load members lazily.
+    /// The membership events of those who sent the page, each as it was before what they sent first, for
+    /// clients that load members lazily.
     fn senders(&mut self, events: &[LoggedEvent]) -> Result<Vec<Box<RawValue>>, ReadError> {
         if self.query.filter.lazy_load_options.is_disabled() {
             return Ok(Vec::new());
         }
-        let at: StateAt = self.access.at;
-        let senders: BTreeSet<&str> = events.iter().map(|it| it.pdu.sender().as_str()).collect();
+        let mut oldest: BTreeMap<&str, EventNo> = BTreeMap::new();
+        for event in events {
+            let known = oldest.entry(event.pdu.sender().as_str()).or_insert(event.no);
+            if self.query.direction == Direction::Backward {
+                *known = event.no;
+            }
+        }
         let mut members = Vec::new();
-        for sender in senders {
+        for (sender, no) in oldest {
+            let Some(around) = self.view.around(no)? else { continue };
+            let at = around.value.before;
             if let Some(member) = self.view.state_event_at(at, "m.room.member", sender)? {
                 members.push(self.view.show(&mut self.access.viewer, &member, self.showing)?);
             }
@@ -257,14 +265,12 @@ struct HasUrl {
 pub fn wanted(filter: &RoomEventFilter, event: &LoggedEvent) -> bool {
     let kind = event.pdu.kind();
     let sender = event.pdu.sender();
-    if filter.not_types.iter().any(|pattern| type_matches(pattern, kind))
+    if !admits_type(filter, kind)
         || filter.not_senders.iter().any(|not| not == sender)
         || filter.not_rooms.iter().any(|not| not == event.pdu.room_id())
     {
         return false;
     }
-    let of_type =
-        filter.types.as_ref().is_none_or(|types| types.iter().any(|it| type_matches(it, kind)));
     let of_sender = filter.senders.as_ref().is_none_or(|all| all.iter().any(|it| it == sender));
     let of_room =
         filter.rooms.as_ref().is_none_or(|all| all.iter().any(|it| it == event.pdu.room_id()));
@@ -274,7 +280,13 @@ pub fn wanted(filter: &RoomEventFilter, event: &LoggedEvent) -> bool {
         Some(UrlFilter::EventsWithoutUrl) => !has_url(),
         None => true,
     };
-    of_type && of_sender && of_room && of_url
+    of_sender && of_room && of_url
+}
+
+/// Whether a filter lets events of a type through.
+pub(super) fn admits_type(filter: &RoomEventFilter, kind: &str) -> bool {
+    let any = |types: &[String]| types.iter().any(|pattern| type_matches(pattern, kind));
+    !any(&filter.not_types) && filter.types.as_deref().is_none_or(any)
 }
 
 /// Whether a type fits a pattern of a filter, in which `*` stands for any run of characters.

@@ -1,0 +1,114 @@
+//! What lies around an event, and the state that is told with it.
+
+use super::{
+    rooms::{each, encoded},
+    *,
+};
+
+impl Server {
+    /// What lies around an event, through a filter.
+    async fn around(&self, who: &Person, (room, event): (&str, &str), filter: &Value) -> Value {
+        let filter = filter.to_string().replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
+        let path = format!("/_matrix/client/v3/rooms/{room}/context/{}", encoded(event));
+        self.fetch(who, &format!("{path}?limit=10&filter={filter}")).await
+    }
+}
+
+/// The names set by the events of one type in the state of an answer.
+fn state_of(answer: &Value, kind: &str) -> Vec<Value> {
+    let state = answer["state"].as_array().unwrap().iter();
+    state.filter(|event| event["type"] == kind).map(|event| event["content"].clone()).collect()
+}
+
+#[tokio::test]
+async fn who_left_is_not_told_the_state_after_that() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let carol = server.person("carol").await;
+    for visibility in ["joined", "shared"] {
+        let room = server.public_room(&alice, json!({ "name": "before" })).await;
+        let value = json!({ "history_visibility": visibility });
+        server.sets(&alice, &room, ("m.room.history_visibility", value)).await;
+        server.joins(&bob, &room).await;
+        let said = server.says(&alice, &room, Value::Null).await;
+        let leave = format!("/_matrix/client/v3/rooms/{room}/leave");
+        assert_eq!(server.post(&leave, &bob, json!({})).await.0, 200);
+        server.sets(&alice, &room, ("m.room.name", json!({ "name": "after" }))).await;
+        server.joins(&carol, &room).await;
+        server.says(&carol, &room, Value::Null).await;
+
+        let shown = server.around(&bob, (&room, &said), &json!({})).await;
+        assert_eq!(state_of(&shown, "m.room.name"), [json!({ "name": "before" })], "{visibility}");
+        assert!(!shown.to_string().contains(&carol.user_id), "{visibility}: {shown}");
+        let shown = server.around(&alice, (&room, &said), &json!({})).await;
+        assert_eq!(state_of(&shown, "m.room.name"), [json!({ "name": "after" })]);
+    }
+}
+
+#[tokio::test]
+async fn the_state_around_an_event_is_filtered_and_members_come_only_as_needed() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let room = server.public_room(&alice, json!({ "name": "tea" })).await;
+    let mut others = Vec::new();
+    for name in ["carol", "dave", "erin"] {
+        others.push(server.person(name).await);
+        server.joins(&others[others.len() - 1], &room).await;
+    }
+    server.joins(&bob, &room).await;
+    for _ in 0..6 {
+        server.says(&alice, &room, Value::Null).await;
+    }
+    let said = server.says(&bob, &room, Value::Null).await;
+    for _ in 0..6 {
+        server.says(&alice, &room, Value::Null).await;
+    }
+    let place = (room.as_str(), said.as_str());
+
+    let all = server.around(&alice, place, &json!({})).await;
+    assert_eq!(state_of(&all, "m.room.member").len(), 5);
+    let lazy = server.around(&alice, place, &json!({ "lazy_load_members": true })).await;
+    let mut members: Vec<&str> = each(&lazy["state"], "type")
+        .into_iter()
+        .zip(each(&lazy["state"], "state_key"))
+        .filter_map(|(kind, key)| (kind == "m.room.member").then_some(key))
+        .collect();
+    members.sort_unstable();
+    assert_eq!(members, [&alice.user_id, &bob.user_id]);
+    assert_eq!(state_of(&lazy, "m.room.name").len(), 1, "the rest of the state is there");
+
+    let none = json!({ "lazy_load_members": true, "types": ["m.room.message"] });
+    let none = server.around(&alice, place, &none).await;
+    assert_eq!(none["state"], json!([]));
+    assert_eq!(none["events_before"].as_array().unwrap().len(), 5);
+    let by_bob = server.around(&alice, place, &json!({ "senders": [bob.user_id] })).await;
+    assert_eq!(each(&by_bob["state"], "sender"), [&bob.user_id]);
+    assert_eq!(by_bob["events_after"], json!([]));
+}
+
+#[tokio::test]
+async fn members_of_a_page_are_as_they_were_when_it_was_written() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let room = server.public_room(&alice, json!({})).await;
+    server.joins(&bob, &room).await;
+    let own = format!("m.room.member/{}", bob.user_id);
+    let named = |name: &str| json!({ "membership": "join", "displayname": name });
+    server.sets(&bob, &room, (&own, named("Robert"))).await;
+    server.says(&bob, &room, Value::Null).await;
+    server.sets(&bob, &room, (&own, named("Bobby"))).await;
+    server.says(&bob, &room, Value::Null).await;
+    let leave = format!("/_matrix/client/v3/rooms/{room}/leave");
+    assert_eq!(server.post(&leave, &bob, json!({})).await.0, 200);
+
+    let filter = "%7B%22lazy_load_members%22:true,%22types%22:[%22m.room.message%22]%7D";
+    let v3 = format!("/_matrix/client/v3/rooms/{room}/messages?filter={filter}");
+    let newest = server.fetch(&alice, &format!("{v3}&dir=b&limit=1")).await;
+    assert_eq!(each(&newest["state"], "state_key"), [&bob.user_id]);
+    assert_eq!(state_of(&newest, "m.room.member"), [named("Bobby")]);
+    let before = newest["end"].as_str().unwrap();
+    let older = server.fetch(&alice, &format!("{v3}&dir=b&limit=1&from={before}")).await;
+    assert_eq!(state_of(&older, "m.room.member"), [named("Robert")]);
+    let both = server.fetch(&alice, &format!("{v3}&dir=f&limit=9")).await;
+    assert_eq!(state_of(&both, "m.room.member"), [named("Robert")], "as where the page begins");
+}
