@@ -268,3 +268,32 @@ async fn whoever_left_keeps_their_history_whatever_becomes_of_them_since() {
     assert_eq!(reads(&heard).await, 404);
     assert_eq!(server.get(&members, &bob).await.0, 403);
 }
+
+#[tokio::test]
+async fn who_sees_little_of_a_long_history_is_led_to_that() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let carol = server.person("carol").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let joined = json!({ "history_visibility": "joined" });
+    server.sets(&alice, &room, ("m.room.history_visibility", joined)).await;
+    server.time.clock.advance(Duration::from_secs(1));
+    let since = server.time.environment.now_ms();
+    server.joins(&carol, &room).await;
+    server.says(&carol, &room, Value::Null).await;
+    let leave = format!("/_matrix/client/v3/rooms/{room}/leave");
+    assert_eq!(server.post(&leave, &carol, json!({})).await.0, 200);
+    for _ in 0..vestibule_types::limits::MOMENT_SCAN_MAX + 20 {
+        server.says(&alice, &room, Value::Null).await;
+    }
+    server.joins(&bob, &room).await;
+    server.says(&bob, &room, Value::Null).await;
+
+    let now = server.time.environment.now_ms();
+    for (who, ts, way) in [(&bob, since, "f"), (&carol, now, "b")] {
+        let path = format!("/_matrix/client/v3/rooms/{room}/state/m.room.member/{}", who.user_id);
+        let own = server.fetch(who, &format!("{path}?format=event")).await;
+        let path = format!("/_matrix/client/v1/rooms/{room}/timestamp_to_event?ts={ts}&dir={way}");
+        assert_eq!(server.fetch(who, &path).await["event_id"], own["event_id"], "{way}");
+    }
+}

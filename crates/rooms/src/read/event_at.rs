@@ -4,7 +4,7 @@ use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId};
 use vestibule_storage::{Read, Stamp, StorageError};
 use vestibule_types::{
     Actor, EventNo,
-    limits::{HISTORY_FETCHES_MAX, MOMENT_SCAN_MAX},
+    limits::{HISTORY_FETCHES_MAX, HISTORY_SCAN_MAX, MOMENT_SCAN_MAX},
 };
 
 use super::{
@@ -121,23 +121,34 @@ impl Direction {
     }
 }
 
-/// The event nearest to a moment among those that are seen.
+/// The event nearest to a moment among those that are seen. Where nothing is seen in the stretch around
+/// the moment, as by those who came later, the search goes on from there, as far as other reading does.
 pub(crate) fn nearest<R: Read>(
     view: &RoomView<'_, R>,
     (moment, direction): (MilliSecondsSinceUnixEpoch, Direction),
     mut seen: impl FnMut(&LoggedEvent) -> Result<bool, StorageError>,
 ) -> Result<Option<EventAt>, StorageError> {
     let mut nearest: Option<EventAt> = None;
-    for no in view.stretch_around(moment, direction)? {
-        let Some(event) = view.event(no)? else { continue };
-        let at = event.pdu.origin_server_ts();
-        let candidate = EventAt { event_id: event.pdu.event_id().to_owned(), at };
-        let better = nearest.as_ref().is_none_or(|it| candidate.beats(it, (moment, direction)));
-        if direction.leads(moment, at) && better && seen(&event)? {
-            nearest = Some(candidate);
+    let mut stretch = view.stretch_around(moment, direction)?;
+    let mut looked_at = 0;
+    loop {
+        for (_, no) in &stretch {
+            let Some(event) = view.event(*no)? else { continue };
+            let at = event.pdu.origin_server_ts();
+            let candidate = EventAt { event_id: event.pdu.event_id().to_owned(), at };
+            let better = nearest.as_ref().is_none_or(|it| candidate.beats(it, (moment, direction)));
+            if direction.leads(moment, at) && better && seen(&event)? {
+                nearest = Some(candidate);
+            }
         }
+        looked_at += stretch.len();
+        let more = nearest.is_none() && looked_at < HISTORY_SCAN_MAX;
+        let Some((last, _)) = stretch.last().filter(|_| more && stretch.len() >= MOMENT_SCAN_MAX)
+        else {
+            return Ok(nearest);
+        };
+        stretch = view.stretch_beyond(*last, direction)?;
     }
-    Ok(nearest)
 }
 
 impl<R: Read> RoomView<'_, R> {
@@ -194,7 +205,7 @@ impl<R: Read> RoomView<'_, R> {
         &self,
         moment: MilliSecondsSinceUnixEpoch,
         direction: Direction,
-    ) -> Result<Vec<EventNo>, StorageError> {
+    ) -> Result<Vec<(TimelinePosition, EventNo)>, StorageError> {
         let mut rows = self.timeline_back(None, None, MOMENT_SCAN_MAX)?;
         if rows.len() == MOMENT_SCAN_MAX {
             let passing = self.passes(moment)?;
@@ -215,7 +226,19 @@ impl<R: Read> RoomView<'_, R> {
         } else if direction == Direction::Forward {
             rows.reverse();
         }
-        Ok(rows.into_iter().map(|(_, no)| no).collect())
+        Ok(rows)
+    }
+
+    /// The stretch that comes after another, seen from the moment.
+    fn stretch_beyond(
+        &self,
+        last: TimelinePosition,
+        direction: Direction,
+    ) -> Result<Vec<(TimelinePosition, EventNo)>, StorageError> {
+        match direction {
+            Direction::Forward => self.timeline_forward(Some(last), None, MOMENT_SCAN_MAX),
+            Direction::Backward => self.timeline_back(Some(last), None, MOMENT_SCAN_MAX),
+        }
     }
 
     /// The commit behind which clocks have reached a moment, as far as they agree with the order of
