@@ -1,7 +1,6 @@
 //! What a room's successor takes over.
 
-use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, OwnedUserId, UserId};
-use vestibule_events::RoomVersion;
+use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, OwnedUserId};
 use vestibule_storage::{
     Read, Scan, StorageError,
     tables::{
@@ -30,6 +29,8 @@ const COPIED: [&str; 8] = [
 pub(super) struct Inheritance {
     pub(super) create: CanonicalJsonObject,
     pub(super) power_levels: CanonicalJsonObject,
+    /// Who stands above all power levels, in versions that know of that.
+    pub(super) creators: Vec<OwnedUserId>,
     pub(super) state: Vec<(String, String, CanonicalJsonObject)>,
     pub(super) canonical_alias: Option<CanonicalJsonObject>,
     pub(super) aliases: Vec<OwnedRoomAliasId>,
@@ -42,13 +43,15 @@ pub(super) struct Inheritance {
 impl Inheritance {
     /// Reads what a room has to leave.
     pub(super) fn of<R: Read>(view: &RoomView<'_, R>) -> Result<Self, StorageError> {
-        let content = |kind: &str| -> Result<Option<CanonicalJsonObject>, StorageError> {
+        // What the authorization rules read of the old room, they read of the new one.
+        let judged = |kind: &str| -> Result<Option<CanonicalJsonObject>, StorageError> {
             let event = view.state_event(kind, "")?;
             Ok(event.and_then(|event| event.pdu.content_as().ok()))
         };
         let mut state = Vec::new();
         for kind in COPIED {
-            if let Some(content) = content(kind)? {
+            let content = view.shown_state::<CanonicalJsonObject>(kind, "")?;
+            if let Some(content) = content.filter(|content| !content.is_empty()) {
                 state.push((kind.to_owned(), String::new(), content));
             }
         }
@@ -57,8 +60,9 @@ impl Inheritance {
             kind == "m.room.join_rules" && rule == Some("public")
         });
         for ((kind, key), no) in view.full_state(view.room.head.state, Some("m.space.child"))? {
-            let child = view.event(no)?;
-            if let Some(content) = child.and_then(|event| event.pdu.content_as().ok()) {
+            let Some(child) = view.event(no)? else { continue };
+            let content = view.shown_content_as::<CanonicalJsonObject>(&child)?;
+            if let Some(content) = content.filter(names_servers) {
                 state.push((kind, key, content));
             }
         }
@@ -68,45 +72,21 @@ impl Inheritance {
             Some(no) => view.event(*no)?,
             None => None,
         };
+        let create = judged("m.room.create")?.unwrap_or_default();
         Ok(Self {
-            create: content("m.room.create")?.unwrap_or_default(),
-            power_levels: content("m.room.power_levels")?.unwrap_or_default(),
+            creators: creators(view, &create)?,
+            create,
+            power_levels: judged("m.room.power_levels")?.unwrap_or_default(),
             state,
-            canonical_alias: content("m.room.canonical_alias")?,
+            canonical_alias: view
+                .shown_state::<CanonicalJsonObject>("m.room.canonical_alias", "")?
+                .filter(|content| !content.is_empty()),
             aliases: names_of(&view.reader, &view.room.room_id)?,
             bans: bans.into_iter().map(|((_, _, user), _)| user).collect(),
             published: PUBLICATION_BY_ROOM.get(&view.reader, (view.room.no,))?.is_some(),
             is_public,
             last_event: last.map(|event| event.pdu.event_id().to_string()).unwrap_or_default(),
         })
-    }
-
-    /// The power levels of the successor: those of the old room, as the new version wants them.
-    pub(super) fn new_power_levels(
-        &self,
-        creator: &UserId,
-        create: &CanonicalJsonObject,
-        version: RoomVersion,
-    ) -> CanonicalJsonObject {
-        let mut content = self.power_levels.clone();
-        let rules = &version.rules().authorization;
-        let users = content
-            .entry("users".to_owned())
-            .or_insert_with(|| CanonicalJsonValue::Object(CanonicalJsonObject::new()));
-        let CanonicalJsonValue::Object(users) = users else { return content };
-        if rules.explicitly_privilege_room_creators {
-            users.remove(creator.as_str());
-            if let Some(CanonicalJsonValue::Array(more)) = create.get("additional_creators") {
-                for creator in more.iter().filter_map(CanonicalJsonValue::as_str) {
-                    users.remove(creator);
-                }
-            }
-            raise_tombstone(&mut content);
-        } else {
-            let level = CanonicalJsonValue::Integer(ruma::int!(100));
-            users.insert(creator.to_string(), level);
-        }
-        content
     }
 
     /// The power levels that close the old room: nobody talks any more, nobody is invited.
@@ -125,14 +105,32 @@ impl Inheritance {
     }
 }
 
-/// Where creators stand above all levels, only they should be able to close the room.
-fn raise_tombstone(content: &mut CanonicalJsonObject) {
-    let events = content
-        .entry("events".to_owned())
-        .or_insert_with(|| CanonicalJsonValue::Object(CanonicalJsonObject::new()));
-    if let CanonicalJsonValue::Object(events) = events {
-        events.insert("m.room.tombstone".to_owned(), CanonicalJsonValue::Integer(ruma::int!(150)));
+/// Who stands above all power levels of a room.
+fn creators<R: Read>(
+    view: &RoomView<'_, R>,
+    create: &CanonicalJsonObject,
+) -> Result<Vec<OwnedUserId>, StorageError> {
+    if !view.room.version.rules().authorization.explicitly_privilege_room_creators {
+        return Ok(Vec::new());
     }
+    let sender = view.state_event("m.room.create", "")?.map(|it| it.pdu.sender().to_owned());
+    Ok(sender.into_iter().chain(additional_creators(create)).collect())
+}
+
+/// The other creators that a creation names.
+pub(super) fn additional_creators(
+    create: &CanonicalJsonObject,
+) -> impl Iterator<Item = OwnedUserId> {
+    let named = match create.get("additional_creators") {
+        Some(CanonicalJsonValue::Array(named)) => named.as_slice(),
+        _ => &[],
+    };
+    named.iter().filter_map(|it| OwnedUserId::try_from(it.as_str()?).ok())
+}
+
+/// Whether the edge of a space leads anywhere: it does not without servers to reach the child through.
+fn names_servers(edge: &CanonicalJsonObject) -> bool {
+    matches!(edge.get("via"), Some(CanonicalJsonValue::Array(via)) if !via.is_empty())
 }
 
 /// The content of a tombstone.

@@ -11,7 +11,7 @@ use vestibule_storage::{
 };
 use vestibule_types::RoomNo;
 
-use super::{Inheritance, UpgradeRoomError, copy::tombstone};
+use super::{Inheritance, UpgradeRoomError, copy::tombstone, levels::Levels};
 use crate::{
     AppendError, RoomTx,
     append::{Authority, Draft},
@@ -29,6 +29,13 @@ pub(super) struct Succession {
     pub(super) no: RoomNo,
 }
 
+impl Succession {
+    fn levels(&self) -> Levels {
+        let create = self.create.content_as::<CanonicalJsonObject>().unwrap_or_default();
+        self.inherited.levels(&self.ask.user_id, &create, self.create.version())
+    }
+}
+
 impl RoomTx<'_, '_> {
     pub(super) fn succeed(&mut self, succession: &Succession) -> Result<(), UpgradeRoomError> {
         let Succession { ask, upgrade, create, .. } = succession;
@@ -40,12 +47,15 @@ impl RoomTx<'_, '_> {
         // The tombstone first: whoever may not close the room makes no successor either.
         self.append_upgrade(ask, &permit, ("m.room.tombstone", tombstone(&new_id)))?;
         let mut successor = RoomTx::open(self.rooms, &mut *self.tx, &new_id)?;
-        successor.be_successor(succession)?;
+        let birth = successor.be_successor(succession)?;
         successor.close()?;
         let moved = self.move_aliases(succession, (&old_id, &new_id))?;
         let mut successor = RoomTx::open_staged(self.rooms, &mut *self.tx, &new_id)?;
         if moved {
             successor.take_canonical_alias(succession)?;
+        }
+        if let Some(levels) = succession.levels().last {
+            successor.append_born(ask, &birth, ("m.room.power_levels", "", levels))?;
         }
         successor.close()?;
         self.close_down(succession, &permit)
@@ -79,7 +89,11 @@ impl RoomTx<'_, '_> {
         Ok(())
     }
 
-    fn be_successor(&mut self, succession: &Succession) -> Result<(), UpgradeRoomError> {
+    /// The successor's beginning. Returns the permit it was made with, which covers its last power levels.
+    fn be_successor(
+        &mut self,
+        succession: &Succession,
+    ) -> Result<Permit<kind::CreateRoom>, UpgradeRoomError> {
         let Succession { ask, create, inherited, .. } = succession;
         let creator = &ask.user_id;
         let permit = self.permit::<kind::CreateRoom>(ask, &Deed::CreateRoom(succession.kind))?;
@@ -89,8 +103,7 @@ impl RoomTx<'_, '_> {
         let suffix = name_suffix(permit.obligations());
         let join = member_content_with_profile(&*self.tx, "join", creator, suffix)?;
         self.append_born(ask, &permit, ("m.room.member", creator.as_str(), join))?;
-        let content = create.content_as::<CanonicalJsonObject>().unwrap_or_default();
-        let levels = inherited.new_power_levels(creator, &content, create.version());
+        let levels = succession.levels().first;
         self.append_born(ask, &permit, ("m.room.power_levels", "", levels))?;
         for (event_type, state_key, content) in &inherited.state {
             self.append_born(ask, &permit, (event_type, state_key, content.clone()))?;
@@ -107,7 +120,7 @@ impl RoomTx<'_, '_> {
                 self.publish(ask, publish)?;
             }
         }
-        Ok(())
+        Ok(permit)
     }
 
     fn append_born(

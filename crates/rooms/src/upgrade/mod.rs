@@ -6,6 +6,7 @@
 mod copy;
 mod execute;
 mod follow;
+mod levels;
 
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomId, OwnedUserId};
 use vestibule_events::{RoomVersion, RoomVersionError};
