@@ -25,7 +25,7 @@ use crate::{
     Address, IdentityAccess, InviteByAddress, MembershipError, RoomTx, Rooms,
     append::{Authority, Draft},
     ask::{Ask, AskError, Deed},
-    membership::{Abroad, blocks_invites, member_content_with_profile},
+    membership::{Abroad, blocks_invites, invite_content, member_content_with_profile},
 };
 
 impl Rooms {
@@ -119,7 +119,8 @@ impl Rooms {
     ) {
         for target in plan.invites.iter().filter(|user| self.is_elsewhere(user)) {
             let (room_id, target) = (room_id.to_owned(), target.clone());
-            let abroad = Abroad { room_id, target, reason: None, is_direct, by_address: None };
+            let content = invite_content(None, is_direct);
+            let abroad = Abroad { room_id, target, content, by_address: None };
             if let Err(error) = self.invite_elsewhere(ask.clone(), abroad).await {
                 tracing::info!(error = &error as &dyn std::error::Error, "nobody was invited");
             }
@@ -287,7 +288,7 @@ impl RoomTx<'_, '_> {
             self.publish(ask, publish)?;
         }
         for (invitee, permit) in invites {
-            self.append_invite(ask, permit, (&invitee, None, command.is_direct))?;
+            self.append_invite(ask, permit, (&invitee, invite_content(None, command.is_direct)))?;
         }
         Ok(())
     }

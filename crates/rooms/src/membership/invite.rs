@@ -1,6 +1,6 @@
 //! Inviting somebody.
 
-use ruma::{CanonicalJsonValue, OwnedRoomId, OwnedUserId, UserId};
+use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomId, OwnedUserId, UserId};
 use vestibule_policy::{Permit, kind};
 use vestibule_types::Actor;
 
@@ -29,16 +29,37 @@ impl Rooms {
         let ask = self.ask(actor, &deed).await?;
         let Invite { room_id, user_id, reason } = command;
         if user_id.server_name() != self.inner.server_name {
-            let abroad =
-                Abroad { room_id, target: user_id, reason, is_direct: false, by_address: None };
+            let content = invite_content(reason.as_deref(), false);
+            let abroad = Abroad { room_id, target: user_id, content, by_address: None };
             return self.invite_elsewhere(ask, abroad).await;
         }
         self.in_room_recommended(&room_id, move |room| {
-            room.invite(&ask, &user_id, reason.as_deref())
+            room.invite(&ask, &user_id, invite_content(reason.as_deref(), false))
         })
         .await?;
         Ok(())
     }
+}
+
+/// What an invitation says that has nothing of its own to say.
+pub(crate) fn invite_content(reason: Option<&str>, is_direct: bool) -> CanonicalJsonObject {
+    let mut content = member_content("invite", reason);
+    if is_direct {
+        content.insert("is_direct".to_owned(), CanonicalJsonValue::Bool(true));
+    }
+    content
+}
+
+/// What an invitation says that was written as state: all its inviter wrote, but for what is the
+/// invitee's to say and what others vouch for.
+pub(crate) fn invite_written(written: &CanonicalJsonObject) -> CanonicalJsonObject {
+    let mut content = written.clone();
+    for others in
+        ["displayname", "avatar_url", "third_party_invite", "join_authorised_via_users_server"]
+    {
+        content.remove(others);
+    }
+    content
 }
 
 impl RoomTx<'_, '_> {
@@ -47,7 +68,7 @@ impl RoomTx<'_, '_> {
         &mut self,
         ask: &Ask,
         target: &UserId,
-        reason: Option<&str>,
+        content: CanonicalJsonObject,
     ) -> Result<(), MembershipError> {
         self.known()?;
         if target.server_name() != self.rooms.inner.server_name {
@@ -57,7 +78,7 @@ impl RoomTx<'_, '_> {
         if blocks_invites(&*self.tx, target)? {
             return Err(MembershipError::InviteBlocked);
         }
-        self.append_invite(ask, permit, (target, reason, false))
+        self.append_invite(ask, permit, (target, content))
     }
 
     /// Appends an invitation that was allowed.
@@ -65,12 +86,8 @@ impl RoomTx<'_, '_> {
         &mut self,
         ask: &Ask,
         permit: Permit<kind::Invite>,
-        (target, reason, is_direct): (&UserId, Option<&str>, bool),
+        (target, mut content): (&UserId, CanonicalJsonObject),
     ) -> Result<(), MembershipError> {
-        let mut content = member_content("invite", reason);
-        if is_direct {
-            content.insert("is_direct".to_owned(), CanonicalJsonValue::Bool(true));
-        }
         put_profile(&*self.tx, &mut content, target, None)?;
         let draft = member_draft((&ask.user_id, target), content, ask.now);
         self.append_local(Authority::Invite(permit), draft)?;

@@ -4,7 +4,7 @@ use ruma::{CanonicalJsonObject, CanonicalJsonValue, UserId};
 use vestibule_policy::kind;
 use vestibule_storage::tables::room::StoredMembership;
 
-use super::{Join, MembershipError, member_draft};
+use super::{Join, MembershipError, invite_written, member_draft};
 use crate::{
     RoomTx,
     append::Authority,
@@ -42,7 +42,7 @@ impl RoomTx<'_, '_> {
                 self.leave(ask, reason)
             }
             (Some("knock"), true) => self.knock(ask, reason),
-            (Some("invite"), _) => self.invite(ask, target, reason),
+            (Some("invite"), _) => self.invite(ask, target, invite_written(content)),
             (Some("ban"), _) => self.ban(ask, target, reason),
             (Some("leave"), false) if now == Some(StoredMembership::Ban) => {
                 self.unban(ask, target, reason)

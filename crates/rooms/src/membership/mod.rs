@@ -36,6 +36,7 @@ pub use self::{
 };
 pub(crate) use self::{
     abroad::{Abroad, LEAVE_TOLD, Turns, UNDO_JOIN, UndoJoin, UntoldLeave},
+    invite::{invite_content, invite_written},
     last_admin::Refusals,
     vouching::Vouching,
 };
@@ -146,6 +147,14 @@ impl RoomTx<'_, '_> {
     pub(crate) fn member(&self, user: &UserId) -> Result<Option<MemberNow>, StorageError> {
         let event = self.state_event("m.room.member", user.as_str())?;
         Ok(event.map(|event| MemberNow { membership: membership_of(&event.pdu), event }))
+    }
+}
+
+impl RoomTx<'_, '_> {
+    /// Whether somebody is in the room right now.
+    pub(crate) fn is_joined(&self, user: &UserId) -> Result<bool, StorageError> {
+        let member = self.member(user)?;
+        Ok(member.is_some_and(|member| member.membership == StoredMembership::Join))
     }
 }
 

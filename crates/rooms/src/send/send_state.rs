@@ -12,7 +12,7 @@ use crate::{
     RoomTx, Rooms,
     append::{Authority, Draft},
     ask::{Ask, Deed},
-    membership::{Abroad, GuardNote},
+    membership::{Abroad, GuardNote, invite_written},
 };
 
 /// Set a key of a room's state.
@@ -45,13 +45,17 @@ impl Rooms {
         {
             return self.set_invite(ask, (room_id, target), &command).await;
         }
-        let room_id = command.room_id.clone();
+        let (room_id, follower) = (command.room_id.clone(), ask.clone());
         let sent = self.in_room_recommended(&room_id, move |room| {
             let note = room.guard_demotion(&ask, &command)?;
+            let comes = matches!(deed, Deed::Join(_)) && !room.is_joined(&ask.user_id)?;
             let event_id = room.set_state(&ask, &deed, &command)?;
-            Ok::<_, SendError>((event_id, note))
+            Ok::<_, SendError>((event_id, note, comes))
         });
-        let ((event_id, note), _) = sent.await?;
+        let ((event_id, note, came), _) = sent.await?;
+        if came {
+            self.follow_upgrade(&follower, &room_id).await?;
+        }
         Self::note_unmanaged(note);
         self.acted(actor).await;
         Ok(event_id)
@@ -66,15 +70,10 @@ impl Rooms {
         (room_id, target): (&OwnedRoomId, &OwnedUserId),
         command: &SendState,
     ) -> Result<OwnedEventId, SendError> {
-        let reason = match command.content.get("reason") {
-            Some(CanonicalJsonValue::String(reason)) => Some(reason.clone()),
-            _ => None,
-        };
-        let is_direct =
-            matches!(command.content.get("is_direct"), Some(CanonicalJsonValue::Bool(true)));
+        let content = invite_written(&command.content);
         let (room_id, target) = (room_id.clone(), target.clone());
         let (room, who) = (room_id.clone(), target.clone());
-        let abroad = Abroad { room_id: room, target: who, reason, is_direct, by_address: None };
+        let abroad = Abroad { room_id: room, target: who, content, by_address: None };
         self.invite_elsewhere(ask, abroad).await?;
         let member = self.with_view(&room_id, move |view| {
             Ok::<_, SendError>(view.state_event("m.room.member", target.as_str())?)

@@ -13,7 +13,7 @@ use crate::{
     STRIPPED_TYPES,
     append::Authority,
     ask::{Ask, Deed},
-    membership::{member_content, member_draft},
+    membership::member_draft,
 };
 
 /// An invitation of somebody of another server.
@@ -21,8 +21,11 @@ use crate::{
 pub(crate) struct Abroad {
     pub(crate) room_id: OwnedRoomId,
     pub(crate) target: OwnedUserId,
-    pub(crate) reason: Option<String>,
-    pub(crate) is_direct: bool,
+    /// What the inviter says beside it: see [`invite_content`] and [`invite_written`].
+    ///
+    /// [`invite_content`]: crate::membership::invite_content
+    /// [`invite_written`]: crate::membership::invite_written
+    pub(crate) content: CanonicalJsonObject,
     /// What an identity server signed, where the invitation was of an address.
     pub(crate) by_address: Option<CanonicalJsonObject>,
 }
@@ -30,10 +33,7 @@ pub(crate) struct Abroad {
 impl Abroad {
     /// The content of the membership event.
     pub(crate) fn content(&self) -> CanonicalJsonObject {
-        let mut content = member_content("invite", self.reason.as_deref());
-        if self.is_direct {
-            content.insert("is_direct".to_owned(), CanonicalJsonValue::Bool(true));
-        }
+        let mut content = self.content.clone();
         if let Some(proof) = &self.by_address {
             let proof = CanonicalJsonValue::Object(proof.clone());
             content.insert("third_party_invite".to_owned(), proof);

@@ -9,7 +9,7 @@ use crate::{
     HandshakeError, MembershipError, RoomTx, Rooms,
     append::Authority,
     ask::Ask,
-    membership::{Abroad, blocks_invites, member_draft, put_profile, put_text},
+    membership::{Abroad, blocks_invites, invite_content, member_draft, put_profile, put_text},
 };
 
 /// A server brings what an identity server signed for a user of theirs.
@@ -94,8 +94,7 @@ impl Rooms {
         let invite = Abroad {
             room_id: room_id.clone(),
             target,
-            reason: None,
-            is_direct: false,
+            content: invite_content(None, false),
             by_address: Some(proof(&found.0.display_name, signed)),
         };
         if self.is_elsewhere(&invite.target) {
