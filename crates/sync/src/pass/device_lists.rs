@@ -196,7 +196,7 @@ impl Pass<'_> {
                 (true, false) => {
                     company.gone.insert(user.to_owned());
                 }
-                (true, true) if self.was_away(view, user, (change.old, change.new))? => {
+                (true, true) if was_away(view, user, (change.old, change.new))? => {
                     if user == self.user() {
                         self.add_company(view, company)?;
                     } else {
@@ -207,27 +207,6 @@ impl Pass<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Whether somebody who is in a room as before was out of it in between: what changed about
-    /// their devices meanwhile nobody here was told. Goes back over their membership events.
-    fn was_away(
-        &self,
-        view: &RoomView<'_, &Snapshot<'_>>,
-        user: &UserId,
-        (old, new): (Option<EventNo>, Option<EventNo>),
-    ) -> Result<bool, StorageError> {
-        let mut at = new;
-        for _ in 0..MEMBERSHIPS_LOOKED_BACK_MAX {
-            let Some(no) = at.filter(|_| at != old) else { return Ok(false) };
-            let Some(around) = view.around(no)? else { return Ok(true) };
-            match view.state_event_at(around.value.before, MEMBER, user.as_str())? {
-                Some(before) if says_joined(&before.pdu) => at = Some(before.no),
-                _ => return Ok(true),
-            }
-        }
-        // Asking once too often does no harm.
-        Ok(true)
     }
 
     fn add_members(
@@ -272,4 +251,24 @@ impl Pass<'_> {
         }
         Ok(false)
     }
+}
+
+/// Whether somebody who is in a room as before was out of it in between: what changed about
+/// their devices meanwhile nobody here was told. Goes back over their membership events.
+fn was_away(
+    view: &RoomView<'_, &Snapshot<'_>>,
+    user: &UserId,
+    (old, new): (Option<EventNo>, Option<EventNo>),
+) -> Result<bool, StorageError> {
+    let mut at = new;
+    for _ in 0..MEMBERSHIPS_LOOKED_BACK_MAX {
+        let Some(no) = at.filter(|_| at != old) else { return Ok(false) };
+        let Some(around) = view.around(no)? else { return Ok(true) };
+        match view.state_event_at(around.value.before, MEMBER, user.as_str())? {
+            Some(before) if says_joined(&before.pdu) => at = Some(before.no),
+            _ => return Ok(true),
+        }
+    }
+    // Asking once too often does no harm.
+    Ok(true)
 }
