@@ -315,6 +315,9 @@ pub const FILTERS_READY_MAX: u64 = 1_000;
 /// Receipts of a room that a new member is shown.
 pub const RECEIPTS_SHOWN_MAX: usize = 1_000;
 
+/// Receipts of a room before those, among which the member's own are looked for.
+pub const OWN_RECEIPTS_SEARCHED_MAX: usize = 100_000;
+
 /// Unread events of a room that are counted.
 pub const UNREAD_COUNTED_MAX: usize = 200;
 

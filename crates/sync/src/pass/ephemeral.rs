@@ -1,6 +1,6 @@
 //! Typing and receipts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use ruma::OwnedUserId;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use vestibule_storage::{
     Scan, Stamp, StorageError,
     tables::room::{RECEIPT, RECEIPT_BY_POSITION, StoredReceiptKey},
 };
-use vestibule_types::limits::RECEIPTS_SHOWN_MAX;
+use vestibule_types::limits::{OWN_RECEIPTS_SEARCHED_MAX, RECEIPTS_SHOWN_MAX};
 
 use super::Sight;
 use crate::response::RawEvent;
@@ -67,7 +67,7 @@ impl Sight<'_> {
         Ok(passing)
     }
 
-    /// The receipts that changed and that the user may see. Of very many, the newest.
+    /// The receipts that changed and that the user may see. Of very many, the newest, and the user's own.
     pub(crate) fn changed_receipts(
         &self,
         since: Option<u64>,
@@ -77,7 +77,20 @@ impl Sight<'_> {
         if let Some(since) = since {
             scan = scan.after((no, Stamp::end_of(since)));
         }
-        let rows = RECEIPT_BY_POSITION.scan_with(self.pass.snapshot, scan)?;
+        let mut rows = RECEIPT_BY_POSITION.scan_with(self.pass.snapshot, scan)?;
+        if let Some(&((_, oldest), _)) = rows.last().filter(|_| rows.len() == RECEIPTS_SHOWN_MAX) {
+            let mut older = Scan::prefix((no,)).before((no, oldest));
+            if let Some(since) = since {
+                older = older.after((no, Stamp::end_of(since)));
+            }
+            let older = older.reverse().limit(OWN_RECEIPTS_SEARCHED_MAX);
+            RECEIPT_BY_POSITION.each(self.pass.snapshot, older, |key, receipt| {
+                if receipt.user_id == self.pass.user() {
+                    rows.push((key, receipt));
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
         let private = ReceiptKind::Private.name();
         let shown = rows.into_iter().map(|(_, receipt)| receipt).filter(|receipt| {
             receipt.receipt_type != private || receipt.user_id == self.pass.user()
