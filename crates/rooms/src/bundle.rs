@@ -181,7 +181,8 @@ impl<'b, 'a, R: Read> Bundler<'b, 'a, R> {
         self.show_with_thread(event, kinds, thread)
     }
 
-    /// Renders the root of a thread that was summed up already.
+    /// Renders the root of a thread that was summed up already; redacted where the reader ignores who
+    /// sent it (client-server API, `GET /rooms/{roomId}/threads`).
     pub(crate) fn show_root(
         &mut self,
         root: &LoggedEvent,
@@ -189,7 +190,13 @@ impl<'b, 'a, R: Read> Bundler<'b, 'a, R> {
     ) -> Result<Box<RawValue>, StorageError> {
         let kinds = self.view.aggregated(std::slice::from_ref(root))?;
         let kinds = kinds.first().copied().flatten().unwrap_or_default();
-        self.show_with_thread(root, kinds, Some(thread))
+        if !self.ignored.contains(root.pdu.sender()) {
+            return self.show_with_thread(root, kinds, Some(thread));
+        }
+        let thread = Some(self.summary(&thread)?);
+        let relations = to_raw_value(&Relations { replaced: None, thread, referenced: None })
+            .map_err(|error| StorageError::corrupt("event_by_no", error.to_string()))?;
+        self.view.show_of_ignored(self.viewer, root, self.showing, &relations)
     }
 
     fn show_with_thread(

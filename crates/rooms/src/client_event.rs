@@ -77,6 +77,25 @@ impl<R: Read> RoomView<'_, R> {
         client_event(&redacted, showing.with_room_id, &unsigned).map_err(damaged)
     }
 
+    /// Renders an event of somebody whom the viewer does not want to hear: as if it were redacted.
+    pub(crate) fn show_of_ignored(
+        &self,
+        viewer: &mut Viewer,
+        event: &LoggedEvent,
+        showing: Showing<'_>,
+        relations: &RawValue,
+    ) -> Result<Box<RawValue>, StorageError> {
+        let membership = viewer.membership_at(self, event.no)?;
+        let unsigned = Unsigned {
+            age: Some(age(showing.now, event.pdu.origin_server_ts())),
+            membership: viewer.user_id().map(|_| name_of(membership)),
+            relations: Some(relations),
+            ..Unsigned::default()
+        };
+        let redacted = redact(&event.pdu).map_err(damaged)?;
+        client_event(&redacted, showing.with_room_id, &unsigned).map_err(damaged)
+    }
+
     /// The state event that a state event took the place of.
     fn replaced(&self, event: &LoggedEvent) -> Result<Option<LoggedEvent>, StorageError> {
         let Some(state_key) = event.pdu.state_key() else { return Ok(None) };

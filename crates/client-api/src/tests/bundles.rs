@@ -197,6 +197,17 @@ async fn what_ignored_users_said_relates_to_nothing() {
     assert_eq!(each(&server.fetch(&alice, &path).await["chunk"], "event_id"), [&own]);
     let path = format!("/_matrix/client/v1/rooms/{room}/threads");
     assert_eq!(each(&server.fetch(&alice, &path).await["chunk"], "event_id"), [&origin]);
+
+    // A thread that grows out of what somebody ignored said is told, but not what they said.
+    let theirs = server.says(&bob, &room, Value::Null).await;
+    let answer = server.says(&alice, &room, thread(&theirs)).await;
+    for (who, content) in [(&alice, json!({})), (&bob, json!({ "body": "tea?" }))] {
+        let page = server.fetch(who, &path).await;
+        let shown = find(&page["chunk"], &theirs);
+        assert_eq!(shown["content"].get("body"), content.get("body"), "{shown}");
+        let latest = &shown["unsigned"]["m.relations"]["m.thread"]["latest_event"];
+        assert_eq!(latest["event_id"], json!(answer));
+    }
 }
 
 #[tokio::test]
