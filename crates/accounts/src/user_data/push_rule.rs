@@ -6,8 +6,8 @@ mod place;
 use ruma::{
     OwnedUserId, UserId,
     push::{
-        Action, InsertPushRuleError, NewPushRule, RemovePushRuleError, RuleKind, RuleNotFoundError,
-        Ruleset,
+        Action, AnyPushRuleRef, InsertPushRuleError, NewPushRule, RemovePushRuleError, RuleKind,
+        RuleNotFoundError, Ruleset,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ use super::{
     account_data::{self, Item, PUSH_RULES, default_rules},
 };
 use crate::Accounts;
+
+const HISTORICAL_ACTIONS: [&str; 2] = ["dont_notify", "coalesce"];
 
 /// A push rule to be added or changed.
 #[derive(Clone, Debug)]
@@ -168,6 +170,7 @@ impl Accounts {
             .write(actor.user_id(), move |tx| {
                 let mut rules = rules(tx, &user_id)?;
                 change(&mut rules)?;
+                strip(&mut rules);
                 store(tx, &user_id, rules)
             })
             .await
@@ -181,7 +184,40 @@ fn rules(read: &impl Read, user_id: &UserId) -> Result<Ruleset, StorageError> {
     let stored = stored.and_then(|json| serde_json::from_str::<Content>(&json).ok());
     let Some(Content { global: mut rules }) = stored else { return Ok(default_rules(user_id)) };
     rules.update_with_server_default(default_rules(user_id));
+    strip(&mut rules);
     Ok(rules)
+}
+
+/// Takes away the actions that once were some and must be ignored (client-server API, "Historical
+/// Actions").
+fn strip(rules: &mut Ruleset) {
+    let stale: Vec<(RuleKind, String)> = rules
+        .iter()
+        .filter(|rule| rule.actions().iter().any(is_historical))
+        .filter_map(|rule| Some((kind_of(&rule)?, rule.rule_id().to_owned())))
+        .collect();
+    for (kind, rule_id) in stale {
+        let Some(rule) = rules.get(kind.clone(), &rule_id) else { continue };
+        let kept = rule.actions().iter().filter(|action| !is_historical(action)).cloned().collect();
+        // It was there a moment ago.
+        drop(rules.set_actions(kind, &rule_id, kept));
+    }
+}
+
+fn is_historical(action: &Action) -> bool {
+    let name = serde_json::to_value(action).ok();
+    name.as_ref().and_then(|it| it.as_str()).is_some_and(|name| HISTORICAL_ACTIONS.contains(&name))
+}
+
+fn kind_of(rule: &AnyPushRuleRef<'_>) -> Option<RuleKind> {
+    Some(match rule {
+        AnyPushRuleRef::Override(_) => RuleKind::Override,
+        AnyPushRuleRef::Content(_) => RuleKind::Content,
+        AnyPushRuleRef::Room(_) => RuleKind::Room,
+        AnyPushRuleRef::Sender(_) => RuleKind::Sender,
+        AnyPushRuleRef::Underride(_) => RuleKind::Underride,
+        _ => return None,
+    })
 }
 
 /// Changes the rules of a user, if the change says that it did, and as far as they fit.
@@ -200,8 +236,8 @@ pub(super) fn change_where(
     }
 }
 
-/// The content of `m.push_rules`.
-pub(super) fn content(read: &impl Read, user_id: &UserId) -> Result<String, StorageError> {
+/// The content of `m.push_rules` as it holds now, as JSON text.
+pub fn content(read: &impl Read, user_id: &UserId) -> Result<String, StorageError> {
     Ok(encode(rules(read, user_id)?))
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedRoomId, RoomId, push::Ruleset};
-use serde_json::json;
+use ruma::{OwnedRoomId, RoomId};
+use vestibule_accounts::push_rules_content;
 use vestibule_storage::{
     Scan, Stamp, StorageError,
     tables::user_data::{ACCOUNT_DATA, StoredUserChange, USER_CHANGE},
@@ -60,11 +60,12 @@ impl Pass<'_> {
     ) -> Result<Vec<RawEvent>, StorageError> {
         let filter = &self.query.filter.account_data;
         let kinds = own.0.get(&None).map(Vec::as_slice).unwrap_or_default();
-        let mut events = self.items("", kinds.iter().filter(|kind| filter.admits_type(kind)))?;
-        // Push rules that nobody changed are not stored, but they hold.
-        let unchanged = !kinds.iter().any(|kind| kind == PUSH_RULES);
-        if self.since.is_none() && unchanged && filter.admits_type(PUSH_RULES) {
-            let rules = json!({ "global": Ruleset::server_default(self.user()) }).to_string();
+        let plain = kinds.iter().filter(|kind| *kind != PUSH_RULES && filter.admits_type(kind));
+        let mut events = self.items("", plain)?;
+        // Push rules hold also where nobody changed them, and are those of this version of the server.
+        let changed = self.since.is_none() || kinds.iter().any(|kind| kind == PUSH_RULES);
+        if changed && filter.admits_type(PUSH_RULES) {
+            let rules = push_rules_content(self.snapshot, self.user())?;
             events.extend(bare_event(PUSH_RULES, &rules));
         }
         Ok(events)
