@@ -246,6 +246,9 @@ async fn an_invitation_to_a_room_elsewhere_is_told_too() {
     assert_eq!((&told["type"], &told["user_is_target"]), (&json!("m.room.member"), &json!(true)));
     assert_eq!((&told["room_id"], &told["room_name"]), (&json!(room), &json!("Far")));
     assert_eq!((&told["sender"], &told["prio"]), (&json!(alice.user_id), &json!("high")));
+    let listed = bob.http().get("/_matrix/client/v3/notifications").await.ok();
+    let listed = &listed["notifications"][0];
+    assert_eq!((&listed["room_id"], &listed["event"]["type"]), (&json!(room), &told["type"]));
     bob.join_by_id(&room).await.ok();
     let event = alice.say(&room, "welcome").await;
     assert_eq!(gateway.next().await["event_id"], event, "and so is what is said there");
@@ -310,6 +313,28 @@ async fn after_a_failure_only_the_newest_of_a_room_is_told() {
     gateway.comes_up();
     assert_eq!(gateway.taken().await["event_id"], last);
     let next = alice.say(&room, "five").await;
+    assert_eq!(gateway.taken().await["event_id"], next);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_or_is_not_wanted_any_more_is_not_told() {
+    let server = blueprint().start().await;
+    let mut gateway = Gateway::open().await;
+    let (alice, bob, room) = company(&server).await;
+    let elsewhere = alice.create_room(&json!({ "preset": "public_chat" })).await;
+    bob.join(&elsewhere).await.ok();
+    gateway.set_for(&bob, "key").await;
+    gateway.goes_down();
+    let other = alice.create_room(&json!({ "preset": "private_chat" })).await;
+    alice.invite(&other, &bob.user_id).await.ok();
+    assert_eq!(gateway.next().await["type"], "m.room.member");
+    let path =
+        format!("/_matrix/client/v3/user/{}/account_data/m.invite_permission_config", bob.user_id);
+    bob.http().put(&path, &json!({ "default_action": "block" })).await.ok();
+    alice.say(&room, "a question").await;
+    bob.say(&room, "an answer").await;
+    let next = alice.say(&elsewhere, "something else").await;
+    gateway.comes_up();
     assert_eq!(gateway.taken().await["event_id"], next);
 }
 

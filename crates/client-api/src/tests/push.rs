@@ -1,7 +1,16 @@
 //! What users are told of: counts, rules, pushers, notifications. What push gateways are told is in
 //! the tests of whole servers.
 
-use vestibule_storage::{StorageError, tables::push::PUSHER_OWNER};
+use ruma::{OwnedRoomId, OwnedUserId};
+use vestibule_storage::{
+    Stamp, StorageError,
+    tables::{
+        push::PUSHER_OWNER,
+        room::{RECEIPT_BY_POSITION, ROOM_NO_BY_ID, StoredReceiptKey},
+        user_data::ACCOUNT_DATA,
+    },
+};
+use vestibule_types::limits::RECEIPTS_SHOWN_MAX;
 
 use super::{rooms::encoded, *};
 
@@ -465,4 +474,145 @@ async fn notifications_are_listed_newest_first_by_page_with_what_was_read() {
     assert!(own.iter().all(|it| it["event"]["sender"] != alice.user_id), "{own:?}");
     let refused = server.get(&format!("{NOTIFICATIONS}?from=nonsense"), &bob).await;
     assert_eq!(error(refused), code(400, "M_INVALID_PARAM"));
+}
+
+#[tokio::test]
+async fn only_who_says_something_has_read_what_was_said() {
+    let server = server();
+    let (alice, bob, room) = company(&server).await;
+    let own = server.sends(&bob, &room, text("mine")).await;
+    let event = server.sends(&alice, &room, text("one")).await;
+    let read = async || {
+        let (_, page) = server.get(NOTIFICATIONS, &bob).await;
+        let listed = page["notifications"].as_array().unwrap();
+        let found = listed.iter().find(|it| it["event"]["event_id"] == event).unwrap();
+        (counts(&server, &bob, &room).await.0, found["read"].as_bool().unwrap())
+    };
+    let related = |kind: &str| json!({ "rel_type": kind, "event_id": event });
+    let reaction = json!({ "m.relates_to": related("m.annotation") });
+    server.sends(&bob, &room, ("m.reaction", reaction)).await;
+    let vote = json!({ "m.relates_to": related("m.reference") });
+    server.sends(&bob, &room, ("m.poll.response", vote)).await;
+    let path = format!("/_matrix/client/v3/rooms/{room}/redact/{}/1", encoded(&own));
+    assert_eq!(server.put(&path, &bob, json!({})).await.0, 200);
+    assert_eq!(read().await, (1, false));
+    server.says(&bob, &room, related("m.thread")).await;
+    assert_eq!(read().await, (1, false), "a reply counts for its thread");
+    server.sends(&bob, &room, text("two")).await;
+    assert_eq!(read().await, (0, true));
+}
+
+#[tokio::test]
+async fn invitations_are_among_the_notifications_until_they_are_answered() {
+    let server = server();
+    let (alice, bob, room) = company(&server).await;
+    server.sends(&alice, &room, text("before")).await;
+    let other = server.public_room(&alice, json!({})).await;
+    let invite = format!("/_matrix/client/v3/rooms/{other}/invite");
+    assert_eq!(server.post(&invite, &alice, json!({ "user_id": bob.user_id })).await.0, 200);
+    server.sends(&alice, &room, text("after")).await;
+    let told = async |query: &str| {
+        let (status, page) = server.get(&format!("{NOTIFICATIONS}{query}"), &bob).await;
+        assert_eq!(status, 200, "{page}");
+        page
+    };
+    let kinds = |page: &Value| -> Vec<String> {
+        let listed = page["notifications"].as_array().unwrap().iter();
+        listed.map(|it| it["event"]["type"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = told("").await;
+    assert_eq!(kinds(&all), ["m.room.message", "m.room.member", "m.room.message"]);
+    let invited = &all["notifications"][1];
+    assert_eq!((&invited["room_id"], &invited["read"]), (&json!(other), &json!(false)));
+    assert_eq!(invited["event"]["content"]["membership"], "invite");
+    // By pages each comes once.
+    let first = told("?limit=2").await;
+    assert_eq!(kinds(&first), ["m.room.message", "m.room.member"]);
+    let rest = told(&format!("?from={}", first["next_token"].as_str().unwrap())).await;
+    assert_eq!(kinds(&rest), ["m.room.message"]);
+
+    let path =
+        format!("/_matrix/client/v3/user/{}/account_data/m.invite_permission_config", bob.user_id);
+    for (action, count) in [("block", 2), ("allow", 3)] {
+        assert_eq!(server.put(&path, &bob, json!({ "default_action": action })).await.0, 200);
+        assert_eq!(kinds(&told("").await).len(), count, "{action}");
+    }
+    let leave = format!("/_matrix/client/v3/rooms/{other}/leave");
+    assert_eq!(server.post(&leave, &bob, json!({})).await.0, 200);
+    assert_eq!(kinds(&told("").await).len(), 2);
+}
+
+#[tokio::test]
+async fn rules_are_told_without_what_must_be_ignored_and_with_the_defaults_of_today() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let rule = format!("{RULES}/content/tea");
+    let old = json!({ "pattern": "tea", "actions": ["dont_notify", "notify", "coalesce"] });
+    assert_eq!(server.put(&rule, &alice, old).await.0, 200);
+    let own = async || {
+        let fetched = server.fetch(&alice, "/_matrix/client/v3/pushrules/").await;
+        let (_, sync) = server.get(SYNC, &alice).await;
+        let told = sync["account_data"]["events"].as_array().unwrap().iter();
+        let told = told.filter(|it| it["type"] == "m.push_rules").collect::<Vec<_>>();
+        assert_eq!((told.len(), &told[0]["content"]), (1, &fetched));
+        fetched["global"]["content"][0]["actions"].clone()
+    };
+    assert_eq!(own().await, json!(["notify"]));
+    let actions = json!({ "actions": ["coalesce", "notify"] });
+    assert_eq!(server.put(&format!("{rule}/actions"), &alice, actions).await.0, 200);
+    assert_eq!(own().await, json!(["notify"]));
+
+    // Rules that an older version of the server stored.
+    let user = OwnedUserId::try_from(alice.user_id.as_str()).unwrap();
+    let slot = server.store.slot_of_user(&user);
+    let written = server.store.write::<_, StorageError, _>(slot, move |tx| {
+        let key = (&user, "", "m.push_rules");
+        let mut row = ACCOUNT_DATA.get(tx, key)?.unwrap();
+        let rule = json!({
+            "rule_id": "cake", "pattern": "cake", "default": false, "enabled": true,
+            "actions": ["dont_notify", "notify"],
+        });
+        row.value = json!({ "global": { "content": [rule] } }).to_string();
+        ACCOUNT_DATA.put(tx, key, &row)
+    });
+    written.await.unwrap();
+    assert_eq!(own().await, json!(["notify"]));
+}
+
+#[tokio::test]
+async fn ones_own_receipts_are_told_however_many_others_there_are() {
+    let server = server();
+    let (alice, bob, room) = company(&server).await;
+    let event = server.sends(&alice, &room, text("one")).await;
+    let (_, first) = server.get(SYNC, &bob).await;
+    let since = first["next_batch"].as_str().unwrap();
+    reads(&server, &bob, (&room, &event), json!({})).await;
+    reads_as(&server, &bob, "m.read.private", (&room, &event), json!({ "thread_id": "main" }))
+        .await;
+    let (id, slot) = {
+        let id = OwnedRoomId::try_from(room.as_str()).unwrap();
+        let slot = server.store.slot_of_room(&id);
+        (id, slot)
+    };
+    let crowd = server.store.write::<_, StorageError, _>(slot, move |tx| {
+        let no = ROOM_NO_BY_ID.get(tx, (&id,))?.unwrap().0;
+        for index in 0..u16::try_from(RECEIPTS_SHOWN_MAX).unwrap() {
+            let row = StoredReceiptKey {
+                receipt_type: "m.read".to_owned(),
+                thread: String::new(),
+                user_id: format!("@somebody{index}:far.example").try_into().unwrap(),
+            };
+            let later = Stamp { commit: 1 << 40, index };
+            RECEIPT_BY_POSITION.put(tx, (no, later), &row)?;
+        }
+        Ok(())
+    });
+    crowd.await.unwrap();
+    for query in [String::new(), format!("?since={since}")] {
+        let (_, sync) = server.get(&format!("{SYNC}{query}"), &bob).await;
+        let told = &sync["rooms"]["join"][&room]["ephemeral"]["events"][0]["content"][&event];
+        for kind in ["m.read", "m.read.private"] {
+            assert!(told[kind].get(&bob.user_id).is_some(), "{kind}: {told}");
+        }
+    }
 }

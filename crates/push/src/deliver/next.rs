@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use vestibule_rooms::{LoggedEvent, OpenRoom, OutsideRoom, RoomView};
+use vestibule_rooms::{LoggedEvent, OpenRoom, OutsideRoom, RoomView, blocks_invites};
 use vestibule_storage::{
     Scan, Snapshot, StorageError,
     tables::{
@@ -148,7 +148,7 @@ impl Desk<'_> {
         let StoredPush::Invitation { room_id, tweaks, highlight, at } = row else {
             return Ok(None);
         };
-        if self.is_old(*at) {
+        if self.is_old(*at) || blocks_invites(self.snapshot, &self.id.user)? {
             return Ok(None);
         }
         let rooms = OutsideRoom::all_of(self.snapshot, &self.id.user)?;
@@ -178,7 +178,10 @@ impl Desk<'_> {
         let member = member.map(|row| row.value);
         let there = match member.as_ref().map(|member| member.membership) {
             Some(StoredMembership::Join) => true,
-            Some(StoredMembership::Invite) => member.is_some_and(|member| member.event == no),
+            Some(StoredMembership::Invite) => {
+                member.is_some_and(|member| member.event == no)
+                    && !blocks_invites(self.snapshot, user)?
+            }
             _ => false,
         };
         let (Some(event), Some(around)) = (view.event(no)?, view.around(no)?) else {
@@ -189,7 +192,7 @@ impl Desk<'_> {
             return Ok(None);
         }
         let thread = thread_of(view, &event)?;
-        let read = Marks::new(user).cover(view, &thread, around.stamp)?;
+        let read = Marks::new(user).pass(view, &thread, around.stamp)?;
         Ok((!read).then_some(event))
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use ruma::{OwnedUserId, UserId};
-use vestibule_rooms::{LoggedEvent, OpenRoom, RoomView, Viewer};
+use vestibule_rooms::{LoggedEvent, OpenRoom, RoomView, Viewer, blocks_invites};
 use vestibule_storage::{
     Scan, SlotNo, Snapshot, Stamp, StorageError,
     tables::{
@@ -167,7 +167,9 @@ impl<'a> Reading<'a> {
         let membership = Viewer::new(view, user)?.membership_at(view, event.no)?;
         let there = match membership {
             Some(StoredMembership::Join) => true,
-            Some(StoredMembership::Invite) => line.member == Some(user),
+            Some(StoredMembership::Invite) => {
+                line.member == Some(user) && !blocks_invites(self.snapshot, user)?
+            }
             _ => false,
         };
         let own = self.push.unread().own(self.snapshot, user)?;

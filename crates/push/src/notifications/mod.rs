@@ -1,8 +1,10 @@
 //! What a user was told of, or would have been, newest first.
 //!
-//! Nothing is kept for it: the rooms of the user are gone through backwards, all at once, and what
-//! their rules say today about each event is what is shown. A page looks at a bounded number of
+//! Nothing is kept for it: the rooms of the user are gone through backwards, all at once, with their
+//! invitations between them, and what their rules say today about each event is what is shown. A page looks at a bounded number of
 //! events; where it ends early, its token leads on.
+
+mod invitations;
 
 use std::{
     collections::{BinaryHeap, HashMap},
@@ -142,6 +144,15 @@ struct Seen<'a> {
     display_name: Option<String>,
 }
 
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    /// An event of a room that the user is in.
+    Event(RoomNo, EventNo),
+    /// One of their invitations, by its number.
+    Invitation(usize),
+}
+
 struct Walk<'a> {
     rooms: &'a Rooms,
     snapshot: &'a Snapshot<'a>,
@@ -153,6 +164,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// One page, newest first.
     fn page(
         &mut self,
         before: Option<Place>,
@@ -165,9 +177,22 @@ impl Walk<'_> {
             }
         }
         let (mut page, mut examined) = (NotificationPage::default(), 0);
-        while let Some((place, room, event)) = heads.pop() {
-            page.notifications.extend(self.notification(room, place, event)?);
-            heads.extend(self.head(room, Some(place))?);
+        let mut invitations = self.invitations()?;
+        invitations.retain(|(place, _)| before.is_none_or(|before| *place < before));
+        let places = invitations.iter().enumerate();
+        heads.extend(places.map(|(at, (place, _))| (*place, Next::Invitation(at))));
+        let mut invitations: Vec<Option<Notification>> =
+            invitations.into_iter().map(|(_, it)| Some(it)).collect();
+        while let Some((place, next)) = heads.pop() {
+            match next {
+                Next::Event(room, event) => {
+                    page.notifications.extend(self.notification(room, place, event)?);
+                    heads.extend(self.head(room, Some(place))?);
+                }
+                Next::Invitation(at) => {
+                    page.notifications.extend(invitations.get_mut(at).and_then(Option::take));
+                }
+            }
             examined += 1;
             let full = page.notifications.len() >= limit;
             if (full || examined >= NOTIFICATIONS_EXAMINED_MAX) && !heads.is_empty() {
@@ -208,7 +233,7 @@ impl Walk<'_> {
         &self,
         room: RoomNo,
         before: Option<Place>,
-    ) -> Result<Option<(Place, RoomNo, EventNo)>, StorageError> {
+    ) -> Result<Option<(Place, Next)>, StorageError> {
         let Some(seen) = self.seen.get(&room) else { return Ok(None) };
         let newest = Scan::prefix((room, LIVE)).reverse().limit(1);
         let newest = match before {
@@ -218,7 +243,9 @@ impl Walk<'_> {
         };
         let rows = TIMELINE.scan_with(self.snapshot, newest)?;
         let head = rows.into_iter().next();
-        Ok(head.map(|((_, _, stamp), event)| (Place { stamp, slot: seen.slot }, room, event.0)))
+        Ok(head.map(|((_, _, stamp), event)| {
+            (Place { stamp, slot: seen.slot }, Next::Event(room, event.0))
+        }))
     }
 
     /// The event as a notification, if the user was told of it.
@@ -246,7 +273,7 @@ impl Walk<'_> {
         let showing = Showing { actor: Some(self.actor), with_room_id: false, now: self.now };
         Ok(Some(Notification {
             actions,
-            read: seen.marks.cover(&view, &thread, place.stamp)?,
+            read: seen.marks.pass(&view, &thread, place.stamp)?,
             room_id: seen.open.room_id.clone(),
             at: event.pdu.origin_server_ts(),
             event: view.show(&mut seen.viewer, &event, showing)?,
@@ -262,7 +289,13 @@ fn actions_for(
 ) -> Result<Vec<Action>, StorageError> {
     let occasion = Occasion::new(&event.pdu, Arc::clone(&seen.facts)).map_err(|it| damaged(&it))?;
     let whose = Whose { user: actor.user_id(), display_name: seen.display_name.as_deref() };
-    Ok(occasion.actions(&own.rules.0, whose).to_vec())
+    Ok(known(occasion.actions(&own.rules.0, whose)))
+}
+
+/// The actions that mean something; what else a rule says is ignored.
+fn known(actions: &[Action]) -> Vec<Action> {
+    let means = |it: &&Action| matches!(it, Action::Notify | Action::SetTweak(_));
+    actions.iter().filter(means).cloned().collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use vestibule_rooms::{LoggedEvent, RoomView, TimelinePosition, Viewer};
 use vestibule_storage::{Read, Stamp, StorageError, tables::room::StoredMembership};
 use vestibule_types::limits::UNREAD_COUNTED_MAX;
 
-use super::{Asked, Called, LIVE, Marks, Tally, marks::moved_since, thread_of};
+use super::{Asked, Called, LIVE, Marks, Tally, marks::moved_since, thread::speaks, thread_of};
 use crate::rules::{Occasion, Own, RoomFacts, Whose, display_name};
 
 /// A place in the stream, and the event there.
@@ -109,10 +109,12 @@ impl<R: Read> Counting<'_, '_, R> {
     /// Who speaks has read what was said before. Who comes in is told nothing of what was before;
     /// other changes of one's own membership, a new name above all, say nothing.
     fn pass_own(&mut self, event: &LoggedEvent) -> Result<(), StorageError> {
-        if !event.pdu.is_state_of("m.room.member", self.asked.user.as_str()) {
+        if speaks(event) {
             let thread = thread_of(self.view, event)?;
             self.tally.by_thread.remove(&thread);
-        } else if came_in(self.view, event)? {
+        } else if event.pdu.is_state_of("m.room.member", self.asked.user.as_str())
+            && came_in(self.view, event)?
+        {
             self.tally.by_thread.clear();
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Which thread an event is in.
+//! Which thread an event is in, and whether it shows that its sender has read what was said there.
 
 use ruma::OwnedEventId;
 use serde::Deserialize;
@@ -36,4 +36,16 @@ pub(crate) fn thread_of<R: Read>(
         here = next;
     }
     Ok(MAIN.to_owned())
+}
+
+/// Whether who sends an event has read what was said before in its thread: they say something. State,
+/// redactions, reactions and what only refers to another event (answers of polls, places on a map) are
+/// also sent by those who read nothing, or by clients of their own accord.
+pub(super) fn speaks(event: &LoggedEvent) -> bool {
+    if event.pdu.is_state() || event.pdu.kind() == "m.room.redaction" {
+        return false;
+    }
+    let relating = event.pdu.content_as::<Relating>().ok();
+    let rel_type = relating.and_then(|it| it.relates_to.rel_type);
+    !matches!(rel_type.as_deref(), Some("m.annotation" | "m.reference"))
 }
