@@ -46,15 +46,15 @@ use vestibule_policy::EndpointRule;
 use self::state::{ClientGate, TokenAuthenticator};
 pub use self::{
     discovery::CLAIMED_VERSIONS,
-    state::{ClientApi, ClientApiSettings, Support},
+    state::{ClientApi, ClientApiSettings, Services, Support},
 };
 
 /// The endpoints of this surface, while they are collected.
-pub(crate) type ClientRoutes = Routes<ClientApi, EndpointRule>;
+pub(crate) type ClientRoutes = Routes<Services, EndpointRule>;
 
 /// Every endpoint of the client-server API, with the class of caller it is for.
 #[must_use]
-pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
+pub fn routes(api: &ClientApi) -> Routes<Services, EndpointRule> {
     let doorway = Doorway {
         authenticator: Arc::new(TokenAuthenticator::new(api)),
         gate: Arc::new(ClientGate::new(api)),
@@ -91,7 +91,7 @@ pub fn routes(api: &ClientApi) -> Routes<ClientApi, EndpointRule> {
 
 /// The router of the client-server API.
 pub fn router(api: ClientApi) -> Router {
-    routes(&api).into_router(api)
+    routes(&api).into_router(api.into())
 }
 
 #[cfg(test)]

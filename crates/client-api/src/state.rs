@@ -40,6 +40,16 @@ pub struct ClientApi {
     pub settings: Arc<ClientApiSettings>,
 }
 
+/// The services as every request is handed them: one reference for all.
+#[derive(Clone, Debug)]
+pub struct Services(Arc<ClientApi>);
+
+impl From<ClientApi> for Services {
+    fn from(api: ClientApi) -> Self {
+        Self(Arc::new(api))
+    }
+}
+
 /// What the operator decided about this surface.
 #[derive(Clone, Debug)]
 pub struct ClientApiSettings {
@@ -63,56 +73,56 @@ pub struct Support {
     pub page: Option<String>,
 }
 
-impl FromRef<ClientApi> for Accounts {
-    fn from_ref(api: &ClientApi) -> Self {
+impl FromRef<Services> for Accounts {
+    fn from_ref(Services(api): &Services) -> Self {
         api.accounts.clone()
     }
 }
 
-impl FromRef<ClientApi> for Rooms {
-    fn from_ref(api: &ClientApi) -> Self {
+impl FromRef<Services> for Rooms {
+    fn from_ref(Services(api): &Services) -> Self {
         api.rooms.clone()
     }
 }
 
-impl FromRef<ClientApi> for Keys {
-    fn from_ref(api: &ClientApi) -> Self {
+impl FromRef<Services> for Keys {
+    fn from_ref(Services(api): &Services) -> Self {
         api.keys.clone()
     }
 }
 
-impl FromRef<ClientApi> for Media {
-    fn from_ref(api: &ClientApi) -> Self {
+impl FromRef<Services> for Media {
+    fn from_ref(Services(api): &Services) -> Self {
         api.media.clone()
     }
 }
 
-impl FromRef<ClientApi> for Push {
-    fn from_ref(api: &ClientApi) -> Self {
+impl FromRef<Services> for Push {
+    fn from_ref(Services(api): &Services) -> Self {
         api.push.clone()
     }
 }
 
-impl FromRef<ClientApi> for Sync {
-    fn from_ref(api: &ClientApi) -> Self {
+impl FromRef<Services> for Sync {
+    fn from_ref(Services(api): &Services) -> Self {
         api.sync.clone()
     }
 }
 
-impl FromRef<ClientApi> for Search {
-    fn from_ref(api: &ClientApi) -> Self {
+impl FromRef<Services> for Search {
+    fn from_ref(Services(api): &Services) -> Self {
         api.search.clone()
     }
 }
 
-impl FromRef<ClientApi> for Arc<ClientApiSettings> {
-    fn from_ref(api: &ClientApi) -> Self {
+impl FromRef<Services> for Arc<ClientApiSettings> {
+    fn from_ref(Services(api): &Services) -> Self {
         Arc::clone(&api.settings)
     }
 }
 
-impl FromRef<ClientApi> for PolicyHandle {
-    fn from_ref(api: &ClientApi) -> Self {
+impl FromRef<Services> for PolicyHandle {
+    fn from_ref(Services(api): &Services) -> Self {
         api.policy.clone()
     }
 }

@@ -3,7 +3,11 @@
 //! Both questions are answered by the mounted route before the handler runs and before the body
 //! is read: an endpoint cannot forget them.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
@@ -11,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Uri, header, request::Parts};
+use metrics::Histogram;
 use ruma::api::{auth_scheme, federation::authentication::ServerSignatures};
 use tracing::{Span, field};
 use vestibule_types::{Actor, BoxFuture};
@@ -178,7 +183,7 @@ pub(crate) struct Threshold<R> {
     pub(crate) rule: R,
     pub(crate) login: Login,
     pub(crate) limited: bool,
-    pub(crate) endpoint: Arc<str>,
+    pub(crate) endpoint: Endpoint,
 }
 
 impl<R: Clone> Clone for Threshold<R> {
@@ -188,7 +193,7 @@ impl<R: Clone> Clone for Threshold<R> {
             rule: self.rule.clone(),
             login: self.login,
             limited: self.limited,
-            endpoint: Arc::clone(&self.endpoint),
+            endpoint: self.endpoint.clone(),
         }
     }
 }
@@ -197,9 +202,34 @@ impl<R: Clone> Clone for Threshold<R> {
 #[derive(Clone, Copy, Debug)]
 struct Limited;
 
-/// The path an endpoint was mounted under, for logs and metrics.
-#[derive(Clone, Debug)]
-pub(crate) struct Endpoint(pub(crate) Arc<str>);
+/// A mounted endpoint, for logs and metrics. Answers carry it out.
+#[derive(Clone)]
+pub(crate) struct Endpoint(Arc<Mounted>);
+
+struct Mounted {
+    path: Box<str>,
+    method: &'static str,
+    /// How long its requests take, looked up with the first of them.
+    seconds: OnceLock<Histogram>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(path: &str, method: &'static str) -> Self {
+        Self(Arc::new(Mounted { path: path.into(), method, seconds: OnceLock::new() }))
+    }
+
+    /// How long its requests take.
+    pub(crate) fn seconds(&self) -> &Histogram {
+        let Mounted { path, method, seconds } = &*self.0;
+        seconds.get_or_init(|| request_seconds(path, method))
+    }
+}
+
+/// How long requests to an endpoint take.
+pub(crate) fn request_seconds(endpoint: &str, method: &'static str) -> Histogram {
+    let labels = [("endpoint", endpoint.to_owned()), ("method", method.to_owned())];
+    metrics::histogram!("vestibule_http_request_seconds", &labels)
+}
 
 /// Asks the guard, then lets the request through to its handler.
 pub(crate) async fn enter<R>(
@@ -210,8 +240,7 @@ pub(crate) async fn enter<R>(
 where
     R: Copy + Send + Sync + 'static,
 {
-    Span::current().record("endpoint", field::display(&threshold.endpoint));
-    let endpoint = Endpoint(Arc::clone(&threshold.endpoint));
+    Span::current().record("endpoint", field::display(&threshold.endpoint.0.path));
     if threshold.limited {
         request.extensions_mut().insert(Limited);
     }
@@ -220,7 +249,7 @@ where
         Ok(request) => next.run(request).await,
         Err(error) => error.into_response(),
     };
-    response.extensions_mut().insert(endpoint);
+    response.extensions_mut().insert(threshold.endpoint);
     response
 }
 

@@ -7,7 +7,7 @@ use std::{
     future::ready,
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -22,6 +22,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use metrics::Counter;
 use ruma::api::error::ErrorKind;
 use tower::Service;
 use tower_http::compression::{
@@ -31,7 +32,11 @@ use tower_http::compression::{
 use tracing::{Instrument, Span, debug, error, field, info_span};
 use vestibule_types::{BoxFuture, Clock, limits::COMPRESS_BYTES_MIN};
 
-use crate::{MatrixError, caller::Endpoint, path};
+use crate::{
+    MatrixError,
+    caller::{Endpoint, request_seconds},
+    path,
+};
 
 /// The headers of the specification's "Web Browser Clients" section.
 const CORS: [(HeaderName, HeaderValue); 5] = [
@@ -52,8 +57,16 @@ const CORS: [(HeaderName, HeaderValue); 5] = [
 #[derive(Clone)]
 pub struct Entrance {
     router: Router,
+    ledger: Arc<Ledger>,
+}
+
+/// What is noted of requests.
+struct Ledger {
     clock: Arc<dyn Clock>,
-    requests: Arc<AtomicU64>,
+    /// How many came in.
+    requests: AtomicU64,
+    /// Answers by the first digit of their status; each counter is looked up with the first of its kind.
+    answered: [OnceLock<Counter>; 6],
 }
 
 impl fmt::Debug for Entrance {
@@ -75,7 +88,8 @@ impl Entrance {
             .fallback(|| ready(MatrixError::unrecognized()))
             .method_not_allowed_fallback(|| ready(MatrixError::method_not_allowed()))
             .layer(compression);
-        Self { router, clock, requests: Arc::default() }
+        let ledger = Ledger { clock, requests: AtomicU64::new(0), answered: Default::default() };
+        Self { router, ledger: Arc::new(ledger) }
     }
 
     /// Answers one request. There is always an answer.
@@ -86,13 +100,13 @@ impl Entrance {
         let span = info_span!(
             "http.request",
             method = %request.method(),
-            request = self.requests.fetch_add(1, Ordering::Relaxed),
+            request = self.ledger.requests.fetch_add(1, Ordering::Relaxed),
             endpoint = field::Empty,
             status = field::Empty,
         );
         let method = label(request.method());
-        let clock = Arc::clone(&self.clock);
-        let started = clock.monotonic();
+        let ledger = Arc::clone(&self.ledger);
+        let started = ledger.clock.monotonic();
         if let Some(written) = path::normalise(request.uri_mut()) {
             request.extensions_mut().insert(written);
         }
@@ -104,29 +118,38 @@ impl Entrance {
             let Some(routed) = routed else {
                 return with_cors(StatusCode::NO_CONTENT.into_response());
             };
-            let response = match routed.await {
+            let mut response = match routed.await {
                 Ok(Ok(response)) => response,
                 Ok(Err(never)) => match never {},
                 Err(panic) => span.in_scope(|| broken(&*panic)),
             };
-            note(&span, method, &response, clock.monotonic().saturating_sub(started));
+            ledger.note(&span, method, &mut response, started);
             with_cors(response)
         }
     }
 }
 
-fn note(span: &Span, method: &'static str, response: &Response, took: Duration) {
-    let status = response.status().as_u16();
-    let endpoint = response
-        .extensions()
-        .get::<Endpoint>()
-        .map_or_else(|| "none".to_owned(), |endpoint| endpoint.0.to_string());
-    span.record("status", status);
-    span.in_scope(|| debug!(milliseconds = took.as_secs_f64() * 1000.0, "answered"));
-    let labels = [("endpoint", endpoint), ("method", method.to_owned())];
-    metrics::histogram!("vestibule_http_request_seconds", &labels).record(took);
-    let status = format!("{}xx", status / 100);
-    metrics::counter!("vestibule_http_requests_total", "status" => status).increment(1);
+impl Ledger {
+    fn note(&self, span: &Span, method: &'static str, response: &mut Response, started: Duration) {
+        let took = self.clock.monotonic().saturating_sub(started);
+        let status = response.status();
+        span.record("status", status.as_u16());
+        span.in_scope(|| debug!(milliseconds = took.as_secs_f64() * 1000.0, "answered"));
+        match response.extensions_mut().remove::<Endpoint>() {
+            Some(endpoint) => endpoint.seconds().record(took),
+            None => request_seconds("none", method).record(took),
+        }
+        self.count(status);
+    }
+
+    fn count(&self, status: StatusCode) {
+        const KINDS: [&str; 6] = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
+        let kind = usize::from(status.as_u16() / 100);
+        if let (Some(counter), Some(label)) = (self.answered.get(kind), KINDS.get(kind)) {
+            let look_up = || metrics::counter!("vestibule_http_requests_total", "status" => *label);
+            counter.get_or_init(look_up).increment(1);
+        }
+    }
 }
 
 impl Service<Request> for Entrance {
@@ -145,7 +168,7 @@ impl Service<Request> for Entrance {
 }
 
 /// Method names as metric labels: a bounded set, whatever a client invents.
-fn label(method: &Method) -> &'static str {
+pub(crate) fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::PUT => "PUT",

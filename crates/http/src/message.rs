@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use ruma::api::{
     IncomingRequest, IncomingRequestExt, OutgoingResponse, OutgoingResponseExt,
     error::{DeserializationError, FromHttpRequestError, HeaderDeserializationError},
@@ -103,11 +103,16 @@ where
     }
 }
 
+/// Most answers are not longer than this.
+const ANSWER_BYTES_USUAL: usize = 1_024;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 impl<T: Serialize> IntoResponse for OutgoingJson<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
-            Ok(bytes) => (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], bytes)
-                .into_response(),
+        let mut bytes = Vec::with_capacity(ANSWER_BYTES_USUAL);
+        match serde_json::to_writer(&mut bytes, &self.0) {
+            Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, JSON)], bytes).into_response(),
             Err(error) => internal(&error).into_response(),
         }
     }

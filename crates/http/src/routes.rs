@@ -11,7 +11,10 @@ use axum::{
 use http::Method;
 use ruma::api::{IncomingRequest, path_builder::PathBuilder};
 
-use crate::caller::{Guard, Login, LoginScheme, Threshold, enter};
+use crate::{
+    caller::{Endpoint, Guard, Login, LoginScheme, Threshold, enter},
+    entrance::label,
+};
 
 /// One mounted endpoint: the row of the table that golden files guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +137,8 @@ where
         handler: impl Handler<Args, S>,
     ) -> Self {
         let guard = Arc::clone(&self.guard);
-        let threshold = Threshold { guard, rule, login, limited, endpoint: Arc::from(path) };
+        let endpoint = Endpoint::new(path, label(&method));
+        let threshold = Threshold { guard, rule, login, limited, endpoint };
         let methods =
             on(filter(&method), handler).route_layer(from_fn_with_state(threshold, enter::<R>));
         let position = positional(path);

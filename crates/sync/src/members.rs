@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use moka::sync::Cache;
 use parking_lot::Mutex;
+use quick_cache::{Equivalent, sync::Cache};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use vestibule_types::{
     EventNo, RoomNo,
@@ -33,8 +33,25 @@ impl Default for ShownMembers {
 impl ShownMembers {
     /// What a device was shown.
     pub(crate) fn of(&self, user: &UserId, device: &DeviceId) -> ShownTo {
-        let key = (user.to_owned(), device.to_owned());
-        ShownTo(self.0.get_with(key, Arc::default))
+        if let Some(known) = self.0.get(&Device { user, device }) {
+            return ShownTo(known);
+        }
+        let fresh = Arc::default();
+        self.0.insert((user.to_owned(), device.to_owned()), Arc::clone(&fresh));
+        ShownTo(fresh)
+    }
+}
+
+/// Whose device.
+#[derive(Hash)]
+struct Device<'a> {
+    user: &'a UserId,
+    device: &'a DeviceId,
+}
+
+impl Equivalent<(OwnedUserId, OwnedDeviceId)> for Device<'_> {
+    fn equivalent(&self, (user, device): &(OwnedUserId, OwnedDeviceId)) -> bool {
+        self.user == user && self.device == device
     }
 }
 

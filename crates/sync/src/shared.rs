@@ -2,12 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use moka::sync::Cache;
 use parking_lot::Mutex;
+use quick_cache::{Weighter, sync::Cache};
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use tokio::sync::watch;
 use vestibule_push::Fresh;
-use vestibule_types::{EventNo, RoomNo, limits::SHARED_TIMELINES_BYTES_MAX};
+use vestibule_types::{
+    EventNo, RoomNo,
+    limits::{SHARED_TIMELINES_BYTES_MAX, SHARED_TIMELINES_USUAL},
+};
 
 use crate::{Timeline, pass::TimelineEvents};
 
@@ -55,10 +58,20 @@ impl SharedTimeline {
     }
 }
 
+/// Weighs stretches by what they take.
+#[derive(Clone, Copy, Debug)]
+struct Bytes;
+
+impl Weighter<Key, Arc<SharedTimeline>> for Bytes {
+    fn weight(&self, _: &Key, told: &Arc<SharedTimeline>) -> u64 {
+        u64::try_from(told.bytes().saturating_add(512)).unwrap_or(u64::MAX)
+    }
+}
+
 /// Rendered stretches, and those somebody is about to render.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    rendered: Cache<Key, Arc<SharedTimeline>>,
+    rendered: Cache<Key, Arc<SharedTimeline>, Bytes>,
     /// Dropped with its sender when whoever renders the stretch is done.
     begun: Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>,
 }
@@ -87,12 +100,8 @@ impl Drop for Rendering {
 
 impl Default for Shared {
     fn default() -> Self {
-        let weigh = |_: &Key, told: &Arc<SharedTimeline>| {
-            u32::try_from(told.bytes().saturating_add(512)).unwrap_or(u32::MAX)
-        };
-        let rendered =
-            Cache::builder().weigher(weigh).max_capacity(SHARED_TIMELINES_BYTES_MAX).build();
-        Self { rendered, begun: Arc::default() }
+        let (usual, bytes) = (SHARED_TIMELINES_USUAL, SHARED_TIMELINES_BYTES_MAX);
+        Self { rendered: Cache::with_weighter(usual, bytes, Bytes), begun: Arc::default() }
     }
 }
 

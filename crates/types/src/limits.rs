@@ -307,7 +307,7 @@ pub const HEROES_SCAN_MAX: usize = 100;
 pub const SHOWN_MEMBERS_MAX: usize = 2_000;
 
 /// Devices of which that is remembered.
-pub const SHOWN_DEVICES_MAX: u64 = 10_000;
+pub const SHOWN_DEVICES_MAX: usize = 10_000;
 
 /// Filters kept ready in memory.
 pub const FILTERS_READY_MAX: u64 = 1_000;
@@ -322,7 +322,7 @@ pub const OWN_RECEIPTS_SEARCHED_MAX: usize = 100_000;
 pub const UNREAD_COUNTED_MAX: usize = 200;
 
 /// Unread counts kept in memory.
-pub const UNREAD_COUNTS_MAX: u64 = 100_000;
+pub const UNREAD_COUNTS_MAX: usize = 100_000;
 
 /// Events looked at for one page of history; a page whose filter or visibility leaves little may
 /// end before it is full.

@@ -3,6 +3,8 @@
 //! A pattern is a set of states, one bit each; a letter of the text moves all of them at once. Nothing
 //! is ever tried again, so a hostile pattern costs no more than a harmless one.
 
+use std::borrow::Cow;
+
 use vestibule_types::limits::PUSH_PATTERN_LETTERS_MAX;
 
 const _: () = assert!(PUSH_PATTERN_LETTERS_MAX < 128, "a state is a bit of a u128");
@@ -18,7 +20,10 @@ struct Glob {
 
 /// Whether a pattern matches all of a value. Case plays no part.
 pub(super) fn matches_value(pattern: &str, value: &str) -> bool {
-    let (pattern, value) = (pattern.to_lowercase(), value.to_lowercase());
+    if pattern.is_ascii() && value.is_ascii() && !has_wildcards(pattern) {
+        return pattern.eq_ignore_ascii_case(value);
+    }
+    let (pattern, value) = (small(pattern), small(value));
     if !has_wildcards(&pattern) {
         return pattern == value;
     }
@@ -28,7 +33,7 @@ pub(super) fn matches_value(pattern: &str, value: &str) -> bool {
 /// Whether a pattern matches a part of a text that begins and ends at word boundaries. Case plays no
 /// part; the text is in small letters already.
 pub(super) fn matches_words(pattern: &str, text: &str) -> bool {
-    let pattern = pattern.to_lowercase();
+    let pattern = small(pattern);
     if !has_wildcards(&pattern) {
         return has_words(&pattern, text);
     }
@@ -38,11 +43,17 @@ pub(super) fn matches_words(pattern: &str, text: &str) -> bool {
 /// Whether some words are in a text, as they stand. Case plays no part; the text is in small letters
 /// already.
 pub(super) fn contains_words(words: &str, text: &str) -> bool {
-    has_words(&words.to_lowercase(), text)
+    has_words(&small(words), text)
+}
+
+/// A text in small letters.
+fn small(text: &str) -> Cow<'_, str> {
+    let is_small = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_small { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
 }
 
 fn has_wildcards(pattern: &str) -> bool {
-    pattern.contains(['*', '?'])
+    pattern.bytes().any(|byte| matches!(byte, b'*' | b'?'))
 }
 
 fn has_words(words: &str, text: &str) -> bool {

@@ -1,20 +1,50 @@
 //! Properties of an event by their dot-separated paths (appendices, "Dot-separated property paths").
 
+use std::borrow::Cow;
+
 use ruma::push::ScalarJsonValue;
 use serde_json::Value;
 
 /// The value at a path.
 pub(super) fn property<'v>(event: &'v Value, path: &str) -> Option<&'v Value> {
-    let (mut here, mut name, mut letters) = (event, String::new(), path.chars().peekable());
+    let (mut here, mut rest) = (event, path);
+    loop {
+        let (name, after) = step(rest);
+        here = here.as_object()?.get(&*name)?;
+        let Some(after) = after else { return Some(here) };
+        rest = after;
+    }
+}
+
+/// The first name of a path, and what comes after its dot.
+fn step(path: &str) -> (Cow<'_, str>, Option<&str>) {
+    match path.find(['.', '\\']).and_then(|at| path.split_at_checked(at)) {
+        None => (Cow::Borrowed(path), None),
+        Some((name, rest)) => match rest.strip_prefix('.') {
+            Some(after) => (Cow::Borrowed(name), Some(after)),
+            None => unescape(name, rest),
+        },
+    }
+}
+
+/// As [`step`], of a path that goes on with a backslash after the beginning of a name.
+fn unescape<'p>(name: &str, rest: &'p str) -> (Cow<'p, str>, Option<&'p str>) {
+    let (mut name, mut letters) = (name.to_owned(), rest.chars());
     while let Some(letter) = letters.next() {
         match letter {
-            '.' => here = here.as_object()?.get(&std::mem::take(&mut name))?,
-            // Before anything else a backslash is one.
-            '\\' => name.push(letters.next_if(|next| matches!(next, '.' | '\\')).unwrap_or('\\')),
+            '.' => return (Cow::Owned(name), Some(letters.as_str())),
+            '\\' => {
+                let escaped = letters.clone().next().filter(|next| matches!(next, '.' | '\\'));
+                if escaped.is_some() {
+                    letters.next();
+                }
+                // Before anything else a backslash is one.
+                name.push(escaped.unwrap_or('\\'));
+            }
             letter => name.push(letter),
         }
     }
-    here.as_object()?.get(&name)
+    (Cow::Owned(name), None)
 }
 
 /// Whether a value is exactly this one; kinds are not converted.
@@ -45,6 +75,7 @@ mod tests {
             (r"content.a\b", json!(1)),
             (r"content.a\\b", json!(1)),
             (r"content.c\\.d", json!(2)),
+            (r"content.m\.mentions", json!({ "room": true })),
         ] {
             assert_eq!(property(&event, path), Some(&expected), "{path}");
         }

@@ -7,7 +7,7 @@ use vestibule_rooms::{LoggedEvent, RoomView};
 use vestibule_storage::{Read, Stamp, StorageError};
 use vestibule_types::RoomNo;
 
-use super::{Called, Tally, Unread, count::damaged, thread_of};
+use super::{Called, Tally, TallyOf, Unread, count::damaged, thread_of};
 use crate::rules::{Occasion, Own, RoomFacts, Whose};
 
 /// New messages of a room in the order they came, read once.
@@ -85,8 +85,7 @@ impl Unread {
         fresh: &Fresh,
     ) -> Option<Arc<Tally>> {
         let Standing { user, own, member, before, at } = standing;
-        let key = (user.to_owned(), room);
-        let known = self.0.tallies.get(&key)?;
+        let known = self.0.tallies.get(&TallyOf { user, room })?;
         let (first, last) = (fresh.events.first()?.place, fresh.events.last()?.place);
         if known.said != own.said || known.member.commit != member {
             return None;
@@ -114,7 +113,7 @@ impl Unread {
         }
         tally.at = at;
         let tally = Arc::new(tally);
-        self.0.tallies.insert(key, Arc::clone(&tally));
+        self.0.tallies.insert((user.to_owned(), room), Arc::clone(&tally));
         Some(tally)
     }
 }

@@ -15,7 +15,7 @@ pub(crate) use self::{count::damaged, marks::Marks, thread::thread_of};
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use moka::sync::Cache;
+use quick_cache::{Equivalent, sync::Cache};
 use ruma::{OwnedUserId, UserId, push::Action};
 use serde::Serialize;
 use vestibule_rooms::{RoomView, Viewer};
@@ -116,6 +116,19 @@ struct Inner {
     own: OwnCache,
 }
 
+/// Whose tally, of which room.
+#[derive(Hash)]
+struct TallyOf<'a> {
+    user: &'a UserId,
+    room: RoomNo,
+}
+
+impl Equivalent<(OwnedUserId, RoomNo)> for TallyOf<'_> {
+    fn equivalent(&self, (user, room): &(OwnedUserId, RoomNo)) -> bool {
+        self.room == *room && self.user == user
+    }
+}
+
 impl fmt::Debug for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unread").finish_non_exhaustive()
@@ -124,8 +137,7 @@ impl fmt::Debug for Unread {
 
 impl Default for Unread {
     fn default() -> Self {
-        let tallies = Cache::new(UNREAD_COUNTS_MAX);
-        Self(Arc::new(Inner { tallies, own: OwnCache::default() }))
+        Self(Arc::new(Inner { tallies: Cache::new(UNREAD_COUNTS_MAX), own: OwnCache::default() }))
     }
 }
 
@@ -151,7 +163,7 @@ impl Unread {
 
     /// What was worked out before by the same rules, and not on a later snapshot.
     fn known(&self, room: RoomNo, asked: Asked<'_>, own: &Own) -> Option<Arc<Tally>> {
-        let known = self.0.tallies.get(&(asked.user.to_owned(), room))?;
+        let known = self.0.tallies.get(&TallyOf { user: asked.user, room })?;
         let fits = known.said == own.said && known.member == asked.member.stamp;
         (fits && known.at <= asked.at).then_some(known)
     }
