@@ -261,46 +261,11 @@ impl Hub {
         self.state.read().keys.contains_key(user_id)
     }
 
-    /// Follows the log, and wakes whom it concerns.
+    /// Follows the log, and wakes whom it concerns. The bells ring when others can read again, since
+    /// that is the first thing whoever is woken does.
     pub(crate) fn follow(&self, news: News) {
-        let mut state = self.state.write();
-        let state = &mut *state;
-        for (user_id, room, member) in &news.members {
-            if let Some(key) = state.keys.get(user_id).copied() {
-                state.set(key, *room, *member);
-                state.heard(key, *room, member.since);
-                state.ring(key);
-            }
-        }
-        for user_id in &news.users {
-            if let Some(key) = state.keys.get(user_id).copied() {
-                state.own_news(key, &news.to);
-                state.ring(key);
-            }
-        }
-        for (room, place, deed) in news.deeds {
-            if let Some(there) = state.listeners.get_mut(&room) {
-                there.lines.push(place, deed);
-            }
-        }
-        for (room, place) in &news.rooms {
-            for key in state.keys_in(*room) {
-                state.heard(key, *room, *place);
-                state.ring(key);
-            }
-        }
-        for room in &news.company {
-            for key in state.keys_in(*room) {
-                state.own_news(key, &news.to);
-                state.ring(key);
-            }
-        }
-        state.changed.extend(news.rooms);
-        state.tail = news.to;
-        if state.changed.len() > CHANGED_ROOMS_MAX {
-            state.changed.clear();
-            state.floor = state.tail.clone();
-        }
+        let bells = self.state.write().follow(news);
+        bells.iter().for_each(|bell| _ = bell.send_replace(()));
     }
 
     /// Wakes everybody who is in one of these rooms, where there are not too many of them.
@@ -389,6 +354,51 @@ impl State {
                 self.listeners.remove(&room);
             }
         }
+    }
+
+    /// Follows the log. Returns the bells of those it concerns.
+    fn follow(&mut self, news: News) -> Vec<watch::Sender<()>> {
+        let mut woken = Vec::new();
+        for (user_id, room, member) in &news.members {
+            if let Some(key) = self.keys.get(user_id).copied() {
+                self.set(key, *room, *member);
+                self.heard(key, *room, member.since);
+                woken.push(key);
+            }
+        }
+        for user_id in &news.users {
+            if let Some(key) = self.keys.get(user_id).copied() {
+                self.own_news(key, &news.to);
+                woken.push(key);
+            }
+        }
+        for (room, place, deed) in news.deeds {
+            if let Some(there) = self.listeners.get_mut(&room) {
+                there.lines.push(place, deed);
+            }
+        }
+        for (room, place) in &news.rooms {
+            for key in self.keys_in(*room) {
+                self.heard(key, *room, *place);
+                woken.push(key);
+            }
+        }
+        for room in &news.company {
+            for key in self.keys_in(*room) {
+                self.own_news(key, &news.to);
+                woken.push(key);
+            }
+        }
+        self.changed.extend(news.rooms);
+        self.tail = news.to;
+        if self.changed.len() > CHANGED_ROOMS_MAX {
+            self.changed.clear();
+            self.floor = self.tail.clone();
+        }
+        woken.sort_unstable();
+        woken.dedup();
+        let woken = woken.into_iter().filter_map(|key| self.users.get(&key));
+        woken.map(|user| user.bell.clone()).collect()
     }
 
     fn ring(&self, key: UserKey) {
