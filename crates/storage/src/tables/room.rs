@@ -289,7 +289,7 @@ pub const ROOM_BY_MEMBER: Table<(OwnedUserId, RoomNo), Stamped<StoredMember>> =
 /// When and by which event a user of this server last ceased to be joined. Gone once they forget the
 /// room; missing where that was before such rows were kept.
 pub const DEPARTURE: Table<(OwnedUserId, RoomNo), Stamped<StoredEventNo>> =
-    Table::new(0x0B40, "departure");
+    Table::new(0x0B50, "departure");
 /// How many members a room has, by membership.
 pub const MEMBER_COUNT: Counter<(RoomNo, u8)> = Counter::new(0x020F, "member_count");
 /// The servers in a room, ours too: how many joined members each has there.
