@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde_json::json;
-use vestibule_tests::{Person, Town, segment};
+use vestibule_tests::{MANY_GUESTS, Person, Town, segment};
 
 /// Every road to `join`, for somebody who was told it is closed.
 async fn every_road_is_closed(guest: &Person, room: &str) -> Result<()> {
@@ -304,4 +304,49 @@ async fn explaining_a_refusal_names_what_would_open_the_door() -> Result<()> {
     let said = town.cli(&["policy", "rooms", "--class", "guest"], "")?;
     assert!(said.ok && said.text.contains(&room), "{said:?}");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_guest_link_opens_one_room_to_whoever_redeems_it_until_it_is_revoked() {
+    use vestibule_testkit::server::Blueprint;
+
+    let policy = format!(
+        "[guests]\nenabled = true\nopen_rooms_by = []\n\
+         when_room_leaves_scope = {{ do = \"evict\" }}\n{MANY_GUESTS}"
+    );
+    let server = Blueprint::default().with(&policy).start().await;
+    let mona = server.person("mona", "moderator").await;
+    let room = mona.create_guest_room(Some("hall")).await;
+    let wanted = json!({ "room": "#hall:localhost", "uses": 1, "expires_in_ms": 3_600_000 });
+    let made = server.operator("POST", "/guest_links", &wanted).await.ok();
+    assert_eq!(made.get("room_id"), Some(&json!(room)));
+    let token = json!({ "token": made.get("token").expect("told once") });
+    let listed = server.operator("GET", "/guest_links", &json!({})).await.ok();
+    assert!(!listed.to_string().contains("vgl_"), "{listed}");
+
+    let (guest, other) = (server.guest().await, server.guest().await);
+    let redeem = "/_vestibule/client/v1/guest_links/redeem";
+    assert_eq!(guest.join(&room).await.reason(), Some("out_of_scope"));
+    let nobody = server.http().post(redeem, &token).await;
+    assert_eq!(nobody.refusal(), (401, "M_MISSING_TOKEN"));
+    let opened = guest.http().post(redeem, &token).await.ok();
+    assert_eq!(opened, json!({ "room_id": room }));
+    guest.join(&room).await.ok();
+    guest.say(&room, "hello").await;
+    let refused = other.http().post(redeem, &token).await;
+    assert_eq!((refused.status, refused.reason()), (403, Some("guest_link_used_up")));
+    assert_eq!(other.join(&room).await.reason(), Some("out_of_scope"));
+    let path = format!("/policy/explain?user={}&action=join&room=%23hall:localhost", other.user_id);
+    let why = server.operator("GET", &path, &json!({})).await.ok();
+    assert!(why.to_string().contains("a guest link for it"), "{why}");
+
+    let id = made.get("id").and_then(|id| id.as_str()).expect("an id");
+    server.operator("DELETE", &format!("/guest_links/{id}"), &json!({})).await.ok();
+    for _ in 0..200 {
+        if mona.state(&room, "m.room.member", &guest.user_id).await.body["membership"] == "leave" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("whoever came by a revoked link is still there");
 }

@@ -42,7 +42,8 @@ pub fn subject_of(user_id: &UserId, account: &StoredAccount) -> Subject {
 }
 
 /// Milliseconds since the Unix epoch as `ruma` wants them.
-pub(crate) fn timestamp(milliseconds: u64) -> Option<MilliSecondsSinceUnixEpoch> {
+#[must_use]
+pub fn timestamp(milliseconds: u64) -> Option<MilliSecondsSinceUnixEpoch> {
     UInt::new(milliseconds).map(MilliSecondsSinceUnixEpoch)
 }
 

@@ -10,6 +10,7 @@ mod database;
 mod door;
 mod doors;
 mod federation;
+mod guest_links;
 mod media;
 mod messages;
 mod newest;
@@ -32,13 +33,13 @@ pub use self::{
     door::{AdminDoor, AdminRule, remote_doorway},
     messages::{
         ClassChange, DatabaseAnswer, Deactivation, DenialAnswer, DenialsAnswer, DestinationAnswer,
-        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, HistoryPurge, LockChange,
-        MediaAnswer, MediaListAnswer, MediaPurge, ModerationAnswer, ModerationsAnswer, NewNotice,
-        NewToken, NewUser, NoticeAnswer, OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer,
-        PurgedAnswer, QuarantineChange, ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer,
-        SigningKeyAnswer, SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer,
-        UnmanagedRoom, UnmanagedRoomsAnswer, UnpinnedAnswer, UsageLimitReached, UserAnswer,
-        UsersAnswer,
+        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, GuestLinkAnswer, GuestLinksAnswer,
+        HistoryPurge, LockChange, MediaAnswer, MediaListAnswer, MediaPurge, ModerationAnswer,
+        ModerationsAnswer, NewGuestLink, NewNotice, NewToken, NewUser, NoticeAnswer, OpenRoom,
+        OpenRoomsAnswer, PasswordChange, PolicyAnswer, PurgedAnswer, QuarantineChange,
+        ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer, SigningKeyAnswer,
+        SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer, UnmanagedRoom,
+        UnmanagedRoomsAnswer, UnpinnedAnswer, UsageLimitReached, UserAnswer, UsersAnswer,
     },
     services::{AdminServices, Maintenance, MaintenanceError},
 };
@@ -52,6 +53,9 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
         .mount_at(Method::POST, &at("/tokens"), OPERATOR, tokens::create::handle)
         .mount_at(Method::GET, &at("/tokens"), OPERATOR, tokens::list::handle)
         .mount_at(Method::DELETE, &at("/tokens/{token}"), OPERATOR, tokens::delete::handle)
+        .mount_at(Method::POST, &at("/guest_links"), OPERATOR, guest_links::create::handle)
+        .mount_at(Method::GET, &at("/guest_links"), OPERATOR, guest_links::list::handle)
+        .mount_at(Method::DELETE, &at("/guest_links/{id}"), OPERATOR, guest_links::revoke::handle)
         .mount_at(Method::GET, &at("/policy/check"), OPERATOR, policy::check::handle)
         .mount_at(Method::GET, &at("/policy/explain"), OPERATOR, policy::explain::handle)
         .mount_at(Method::GET, &at("/policy/rooms"), OPERATOR, policy::rooms::handle)

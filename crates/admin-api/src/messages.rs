@@ -410,3 +410,40 @@ pub struct HistoryPurge {
     /// What was sent so many milliseconds ago, or longer.
     pub older_than_ms: u64,
 }
+
+/// `POST /guest_links`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewGuestLink {
+    /// The room's id, or an alias.
+    pub room: String,
+    /// How many accounts it lets in.
+    pub uses: u32,
+    /// How long it is good for, in milliseconds.
+    pub expires_in_ms: u64,
+}
+
+/// A guest link.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GuestLinkAnswer {
+    /// Names it; nobody gets in with it.
+    pub id: String,
+    /// What lets guests in. Told once, when it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The one room it opens.
+    pub room_id: String,
+    /// Who made it.
+    pub made_by: String,
+    /// How many accounts it still lets in.
+    pub uses_left: u32,
+    /// When it ends, in milliseconds since the Unix epoch.
+    pub expires_at_ms: u64,
+}
+
+/// `GET /guest_links`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GuestLinksAnswer {
+    /// The links there are, used up or not.
+    pub links: Vec<GuestLinkAnswer>,
+}

@@ -16,6 +16,7 @@ mod ephemeral;
 mod extract;
 mod failure;
 mod fallback;
+mod guest_link;
 mod keys;
 mod media;
 mod openid;
@@ -84,6 +85,7 @@ pub fn routes(api: &ClientApi) -> Routes<Services, EndpointRule> {
     let routes = user_directory::routes(routes);
     let routes = search::routes(routes);
     let routes = directory::routes(routes);
+    let routes = guest_link::routes(routes);
     let routes = ephemeral::routes(routes);
     let routes = push::routes(routes);
     sync::routes(routes)

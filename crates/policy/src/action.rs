@@ -217,6 +217,10 @@ pub enum Action<'a> {
     AdoptAlias { alias: &'a RoomAliasId, room: &'a RoomId },
     /// Approve a space's edge that no curator set.
     ApproveSpaceChild { space: &'a RoomId, child: &'a RoomId },
+    /// Have a guest link open the room to oneself.
+    RedeemGuestLink { room: &'a RoomId },
+    /// Make and revoke guest links for the room.
+    ManageGuestLinks { room: &'a RoomId },
 }
 
 impl<'a> Action<'a> {
@@ -233,6 +237,7 @@ impl<'a> Action<'a> {
             "knock" => Self::Knock { room },
             "leave" => Self::Leave { room },
             "be_invited" => Self::BeInvited { room },
+            "redeem_guest_link" => Self::RedeemGuestLink { room },
             "redact_own" => Self::Redact { room, own: true },
             "redact_other" => Self::Redact { room, own: false },
             "upgrade_room" => Self::UpgradeRoom { room },
@@ -278,7 +283,9 @@ impl<'a> Action<'a> {
             | Self::Publish { room }
             | Self::Typing { room }
             | Self::Receipt { room }
-            | Self::ReadMarker { room } => Some(room),
+            | Self::ReadMarker { room }
+            | Self::RedeemGuestLink { room }
+            | Self::ManageGuestLinks { room } => Some(room),
             _ => None,
         }
     }
@@ -287,7 +294,10 @@ impl<'a> Action<'a> {
     #[must_use]
     pub fn ability(&self) -> Option<Ability> {
         Some(match self {
-            Self::Join { .. } | Self::BeInvited { .. } => Ability::Join,
+            Self::Join { .. } | Self::BeInvited { .. } | Self::RedeemGuestLink { .. } => {
+                Ability::Join
+            }
+            Self::ManageGuestLinks { .. } => Ability::Moderate,
             Self::Stay { .. } | Self::Discover { .. } | Self::RegisterGuest => return None,
             Self::Peek { .. } => Ability::Peek,
             Self::Knock { .. } => Ability::Knock,
@@ -341,6 +351,8 @@ impl<'a> Action<'a> {
             Self::AssignClass { .. } => "assign_class",
             Self::AdoptAlias { .. } => "adopt_alias",
             Self::ApproveSpaceChild { .. } => "approve_space_child",
+            Self::RedeemGuestLink { .. } => "redeem_guest_link",
+            Self::ManageGuestLinks { .. } => "manage_guest_links",
             Self::Unban { .. } => "unban",
             Self::Typing { .. } => "typing",
             Self::Receipt { .. } => "receipt",

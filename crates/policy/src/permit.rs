@@ -93,6 +93,10 @@ pub mod kind {
         AdoptAlias = ["adopt_alias"];
         /// Approve a space's edge.
         ApproveSpaceChild = ["approve_space_child"];
+        /// Have a guest link open a room.
+        RedeemGuestLink = ["redeem_guest_link"];
+        /// Make and revoke guest links.
+        ManageGuestLinks = ["manage_guest_links"];
     }
 }
 

@@ -34,6 +34,8 @@ pub enum RateKey {
     Upload,
     /// Profiles looked up, users and messages searched, aliases resolved elsewhere, previews.
     Lookup,
+    /// Guest links redeemed.
+    GuestLink,
     /// Account data.
     AccountData,
     /// Requests to endpoints that the specification wants limited, whichever they are.
@@ -56,6 +58,7 @@ impl RateKey {
         Self::ToDevice,
         Self::Upload,
         Self::Lookup,
+        Self::GuestLink,
         Self::AccountData,
         Self::Request,
     ];
@@ -77,6 +80,7 @@ impl RateKey {
             Self::ToDevice => "to_device",
             Self::Upload => "upload",
             Self::Lookup => "lookup",
+            Self::GuestLink => "guest_link",
             Self::AccountData => "account_data",
             Self::Request => "request",
         }

@@ -79,6 +79,10 @@ pub enum Deed {
     AdoptAlias(OwnedRoomAliasId, OwnedRoomId),
     /// Approve a space's edge that no curator set.
     ApproveSpaceChild(OwnedRoomId, OwnedRoomId),
+    /// Have a guest link open the room.
+    RedeemGuestLink(OwnedRoomId),
+    /// Make and revoke guest links for the room.
+    ManageGuestLinks(OwnedRoomId),
     /// Report something.
     Report,
     /// Search the user directory.
@@ -118,6 +122,8 @@ impl Deed {
             Self::Publish(room) => Action::Publish { room },
             Self::AdoptAlias(alias, room) => Action::AdoptAlias { alias, room },
             Self::ApproveSpaceChild(space, child) => Action::ApproveSpaceChild { space, child },
+            Self::RedeemGuestLink(room) => Action::RedeemGuestLink { room },
+            Self::ManageGuestLinks(room) => Action::ManageGuestLinks { room },
             Self::SetDisplayname(name) => Action::SetDisplayname { name: name.as_deref() },
             Self::SetAvatar => Action::SetAvatar,
             Self::Typing(room) => Action::Typing { room },

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use ruma::{OwnedRoomId, RoomId, UserId};
 use serde::Deserialize;
 use vestibule_policy::{
-    AliasFact, AliasOrigin, ChildEdge, Children, Counts, Facts, Pins, Policy, Request, Residency,
-    RoomFacts, Scope, Setter, SpaceChildren, SpaceFact, Subject,
+    AliasFact, AliasOrigin, ChildEdge, Children, Counts, Facts, GrantFact, Pins, Policy, Request,
+    Residency, RoomFacts, Scope, Setter, SpaceChildren, SpaceFact, Subject,
 };
 use vestibule_state_res::Power;
 use vestibule_storage::{
@@ -29,6 +29,7 @@ use crate::{
     OpenRoom, RoomView,
     append::power_levels,
     ask::{Ask, Deed},
+    directory::grant_of,
 };
 
 /// Gathers the facts of one question. A class that is trusted everywhere is asked only what holds
@@ -109,6 +110,12 @@ fn gather_scope<R: Read, V: Read>(
     room.is_direct |= is_direct(view, &subject.user_id)?;
     let Some(class) = policy.effective_class(subject, ask.now) else { return Ok(()) };
     let Some(scope) = class.scope() else { return Ok(()) };
+    if subject.user_id == ask.user_id {
+        room.grant = grant_of(reader, &ask.user_id, &room.room_id)?.map(|grant| GrantFact {
+            room_id: room.room_id.clone(),
+            expires_at: vestibule_accounts::facts::timestamp(grant.expires_at).unwrap_or(ask.now),
+        });
+    }
     pins(reader, scope, found)?;
     for rule in scope.spaces() {
         if room.spaces.iter().any(|known| known.space == rule.id) {

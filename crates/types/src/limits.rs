@@ -228,6 +228,18 @@ pub const SPACE_CHILDREN_MAX: usize = 2_000;
 /// How deep below a space of the configuration rooms may lie.
 pub const SPACE_DEPTH_MAX: u32 = 8;
 
+/// Guest links there may be on this server, those that are used up included.
+pub const GUEST_LINKS_MAX: usize = 1_000;
+
+/// Accounts one guest link lets in.
+pub const GUEST_LINK_USES_MAX: u32 = 1_000;
+
+/// How long a guest link lives.
+pub const GUEST_LINK_LIFE_MS_MAX: u64 = 90 * 86_400_000;
+
+/// Accounts a room may be open to by guest links at one time.
+pub const GUEST_GRANTS_PER_ROOM_MAX: usize = 2_000;
+
 /// How long guests stay in a room of a space that cannot be read, since it was last seen inside: an hour
 /// at least, since it is looked at once an hour.
 pub const SPACE_GRACE_MS: u64 = 7_200_000;

@@ -10,7 +10,7 @@ use vestibule_types::{Actor, Credential};
 use crate::AdminServices;
 
 /// Who asks: the operator at the machine, or an account over HTTP.
-fn administrator(services: &AdminServices, actor: Actor) -> Administrator {
+pub(crate) fn administrator(services: &AdminServices, actor: Actor) -> Administrator {
     match actor.credential() {
         Credential::Operator => Administrator::Operator(services.accounts.system_user()),
         Credential::StoredSession | Credential::GuestToken => Administrator::Admin(actor),

@@ -34,7 +34,10 @@ pub(crate) async fn handle(
     Ok(OutgoingJson(answer))
 }
 
-async fn room_of(services: &AdminServices, room: &str) -> Result<OwnedRoomId, MatrixError> {
+pub(crate) async fn room_of(
+    services: &AdminServices,
+    room: &str,
+) -> Result<OwnedRoomId, MatrixError> {
     let parsed = OwnedRoomOrAliasId::try_from(room);
     let parsed = parsed.map_err(|reason| {
         MatrixError::invalid_param(format!("{room:?} is no room id or alias: {reason}"))
@@ -60,6 +63,7 @@ fn deed_of(action: &str, room: OwnedRoomId) -> Result<Deed, MatrixError> {
         Some(Action::Redact { own, .. }) => Deed::Redact(room, own),
         Some(Action::UpgradeRoom { .. }) => Deed::UpgradeRoom(room),
         Some(Action::Publish { .. }) => Deed::Publish(room),
+        Some(Action::RedeemGuestLink { .. }) => Deed::RedeemGuestLink(room),
         Some(Action::Typing { .. }) => Deed::Typing(room),
         Some(Action::Receipt { .. }) => Deed::Receipt(room),
         Some(Action::ReadMarker { .. }) => Deed::ReadMarker(room),
@@ -73,7 +77,7 @@ fn deed_of(action: &str, room: OwnedRoomId) -> Result<Deed, MatrixError> {
 
 const ACTIONS: &str = "join, stay, discover, peek, knock, leave, send_event[:TYPE], \
                        send_state[:TYPE], redact_own, redact_other, upgrade_room, publish, \
-                       typing, receipt, read_marker";
+                       typing, receipt, read_marker, redeem_guest_link";
 
 #[cfg(test)]
 mod tests {

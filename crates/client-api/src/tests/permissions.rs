@@ -71,6 +71,10 @@ const NEVER_DONE: &[(&str, &str)] = &[
         "POST /_synapse/admin/v1/register",
         "the scene does not know the secret; see the tests of accounts",
     ),
+    (
+        "POST /_vestibule/client/v1/guest_links/redeem",
+        "there is no link; see the tests of guest links in rooms and `doors`",
+    ),
 ];
 
 /// What nobody in the table is refused, and why.

@@ -142,6 +142,7 @@ fn rate_key(action: Action<'_>) -> Option<RateKey> {
         | Action::Ban { .. }
         | Action::Unban { .. } => RateKey::Message,
         Action::Join { .. } | Action::Knock { .. } => RateKey::Join,
+        Action::RedeemGuestLink { .. } => RateKey::GuestLink,
         Action::Leave { .. } => RateKey::Leave,
         Action::Invite { .. } => RateKey::Invite,
         Action::CreateRoom { .. } | Action::UpgradeRoom { .. } => RateKey::CreateRoom,
@@ -175,6 +176,7 @@ fn rate_key(action: Action<'_>) -> Option<RateKey> {
         | Action::RegisterGuest
         | Action::AssignClass { .. }
         | Action::AdoptAlias { .. }
-        | Action::ApproveSpaceChild { .. } => return None,
+        | Action::ApproveSpaceChild { .. }
+        | Action::ManageGuestLinks { .. } => return None,
     })
 }

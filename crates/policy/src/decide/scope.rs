@@ -42,6 +42,8 @@ impl Case<'_> {
             Action::LookupProfile { target } if self.policy.profiles_need_shared_room => {
                 self.shared_room(target, trail);
             }
+            // It is what opens the room; whether it may be joined then, the join asks.
+            Action::RedeemGuestLink { .. } => trail.skip(LAYER, "scope", "a link opens the room"),
             // Those who may not speak any more may still read.
             Action::ReadMarker { .. } => trail.skip(LAYER, "scope", "reading"),
             action => match (action.room(), self.room()) {
@@ -283,6 +285,7 @@ impl Case<'_> {
             ways.push("an entry in the list".to_owned());
         }
         ways.extend(scope.spaces.iter().map(|rule| format!("a curator adding it to {}", rule.id)));
+        ways.push("a guest link for it".to_owned());
         ways.join(", or ")
     }
 }

@@ -24,14 +24,14 @@ pub enum Administrator {
 
 /// An administrator's request, as it goes into a transaction.
 #[derive(Clone)]
-struct AdminAsk {
+pub(super) struct AdminAsk {
     /// The operator; an account is read inside.
-    system: Option<Subject>,
-    ask: Ask,
+    pub(super) system: Option<Subject>,
+    pub(super) ask: Ask,
 }
 
 impl Administrator {
-    fn ask(&self, now: MilliSecondsSinceUnixEpoch) -> AdminAsk {
+    pub(super) fn ask(&self, now: MilliSecondsSinceUnixEpoch) -> AdminAsk {
         match self {
             Self::Operator(system) => AdminAsk {
                 system: Some(Subject::system(system.clone())),
@@ -102,18 +102,26 @@ impl RoomTx<'_, '_> {
     /// Asks whether this may be administered, and spends the permit.
     fn administer<K: PermitKind>(
         &self,
-        (by, deed): (&AdminAsk, &Deed),
+        asked: (&AdminAsk, &Deed),
         object: &Object,
     ) -> Result<(), DirectoryError> {
+        Ok(self.administer_with::<K>(asked, object)?)
+    }
+
+    /// The same, for whoever has errors of their own.
+    pub(super) fn administer_with<K: PermitKind>(
+        &self,
+        (by, deed): (&AdminAsk, &Deed),
+        object: &Object,
+    ) -> Result<(), AskError> {
         let subject = match &by.system {
             Some(system) => system.clone(),
-            None => subject(&*self.tx, &by.ask.user_id).map_err(AskError::from)?,
+            None => subject(&*self.tx, &by.ask.user_id)?,
         };
         let (policy, view) = (self.rooms.inner.policy.current(), self.view().ok());
         let asked = (&subject, &by.ask, deed);
-        let decision =
-            decide_for(&policy, &*self.tx, view.as_ref(), asked).map_err(AskError::from)?;
-        let permit = decision.permit::<K>().map_err(AskError::from)?;
+        let decision = decide_for(&policy, &*self.tx, view.as_ref(), asked)?;
+        let permit = decision.permit::<K>()?;
         self.spend_permit(&by.ask, permit, object)?;
         Ok(())
     }

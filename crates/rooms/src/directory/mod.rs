@@ -5,6 +5,7 @@ mod create_alias;
 mod delete_alias;
 mod find_alias;
 mod find_room_abroad;
+mod guest_link;
 mod pin;
 mod public_rooms;
 mod public_rooms_elsewhere;
@@ -15,6 +16,8 @@ mod summary;
 use vestibule_storage::StorageError;
 
 pub use self::adopt_alias::Administrator;
+pub(crate) use self::guest_link::grant_of;
+pub use self::guest_link::{GuestLink, GuestLinkError, NewGuestLink};
 pub use self::public_rooms::{PublicRoomsPage, PublicRoomsQuery};
 pub(crate) use self::resolve_alias::names_of;
 pub use self::summary::{PublicRoom, RoomSummary};

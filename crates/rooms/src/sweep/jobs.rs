@@ -98,6 +98,7 @@ impl Rooms {
                 let about: LeaveAll = read(payload)?;
                 self.presence().forget(&about.user_id, self.presence_moment());
                 self.leave_all(&about.user_id).await?;
+                self.forget_grants_of(&about.user_id).await?;
                 Ok(None)
             }
             LEAVE_TOLD => {
@@ -125,6 +126,7 @@ impl Rooms {
     /// Looks at every member of a scoped class in every room: after a reload, and every hour.
     /// Returns the earliest moment at which a frozen member has to go.
     pub async fn sweep_all(&self) -> Result<Option<u64>, JobError> {
+        self.forget_ended_links().await?;
         self.note_seen_inside().await?;
         let policy = self.inner.policy.current();
         let mut next: Option<u64> = None;

@@ -8,6 +8,7 @@
 
 mod forks;
 mod gaps;
+mod guest_links;
 mod guests;
 mod hidden;
 mod history;

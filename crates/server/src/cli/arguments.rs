@@ -37,6 +37,9 @@ pub(super) enum Command {
     /// Registration tokens: invitations to make an account.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Guest links: secrets that open one room to so many guests.
+    #[command(subcommand)]
+    GuestLink(GuestLinkCommand),
     /// Vouch for an alias that somebody else made.
     #[command(subcommand)]
     Alias(AliasCommand),
@@ -197,6 +200,28 @@ pub(super) enum SpaceCommand {
         space: String,
         /// The room id of the child.
         child: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GuestLinkCommand {
+    /// Make a guest link and print its token, once.
+    Create {
+        /// The room's id, or an alias of this server.
+        room: String,
+        /// How many guests it lets in.
+        #[arg(long, default_value_t = 1)]
+        uses: u32,
+        /// How long it is good for: 12h, 7d. Then the door closes for those inside, too.
+        #[arg(long, value_name = "PERIOD", default_value = "7d")]
+        expires: String,
+    },
+    /// List guest links, without their tokens.
+    List,
+    /// Take a guest link back. Whoever came in by it only is frozen or put out, as the policy says.
+    Revoke {
+        /// The link's id, as `list` shows it.
+        id: String,
     },
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod db;
 mod door;
 mod federation;
+mod guest_link;
 mod keys;
 mod media;
 mod notice;
@@ -38,6 +39,7 @@ pub fn run() -> ExitCode {
         Command::User(command) => user::run(&file, &command),
         Command::Notice(command) => notice::run(&file, command),
         Command::Token(command) => token::run(&file, &command),
+        Command::GuestLink(command) => guest_link::run(&file, command),
         Command::Alias(command) => door::alias(&file, &command),
         Command::Space(command) => door::space(&file, &command),
         Command::Policy(command) => policy::run(&file, &command),

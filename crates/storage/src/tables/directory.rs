@@ -4,6 +4,7 @@ use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use vestibule_types::{ClassName, RoomNo};
 
+use super::account::TokenDigest;
 use crate::{Stamped, Table, value};
 
 /// Where an alias came from.
@@ -75,6 +76,40 @@ pub const SPACE_SEEN: Table<(ClassName, OwnedRoomId, OwnedRoomId), u64> =
 /// The spaces the server's own user was told to be in, or to leave.
 pub const SPACE_FOLLOWED: Table<(OwnedRoomId,), StoredFollow> =
     Table::new(0x0309, "space_followed");
+/// Guest links by the digest of their token.
+pub const GUEST_LINK: Table<(TokenDigest,), StoredGuestLink> = Table::new(0x030A, "guest_link");
+/// What a redeemed link opens: user, room.
+pub const GUEST_GRANT: Table<(OwnedUserId, OwnedRoomId), StoredGrant> =
+    Table::new(0x030B, "guest_grant");
+/// Who redeemed a link for a room.
+pub const GUEST_GRANT_BY_ROOM: Table<(OwnedRoomId, OwnedUserId), ()> =
+    Table::new(0x030C, "guest_grant_by_room");
+
+/// A guest link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredGuestLink {
+    /// The one room it opens.
+    pub room_id: OwnedRoomId,
+    /// Who made it.
+    pub maker: OwnedUserId,
+    /// When, in milliseconds since the Unix epoch.
+    pub made_at: u64,
+    /// How many accounts it still lets in.
+    pub uses_left: u32,
+    /// When it ends, in milliseconds since the Unix epoch.
+    pub expires_at: u64,
+}
+value!(StoredGuestLink, 1);
+
+/// What a redeemed link opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredGrant {
+    /// The link.
+    pub link: TokenDigest,
+    /// When the door closes, in milliseconds since the Unix epoch: when the link ends.
+    pub expires_at: u64,
+}
+value!(StoredGrant, 1);
 
 /// What the server's own user was last told about a space.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
