@@ -203,6 +203,9 @@ pub struct DenialAnswer {
     pub object: String,
     /// Why not: the code that clients see as `org.vestibule.reason`.
     pub reason: String,
+    /// Whether it was let pass, because the policy only observes.
+    #[serde(default)]
+    pub observed: bool,
     /// Where from, truncated.
     pub address: Option<String>,
 }

@@ -220,6 +220,12 @@ impl Policy {
         self.profiles_need_shared_room
     }
 
+    /// Whether the layers 2 to 4 only write down what they would refuse.
+    #[must_use]
+    pub fn observes(&self) -> bool {
+        self.observe
+    }
+
     /// Whether refusals are written down.
     #[must_use]
     pub fn audits_denials(&self) -> bool {

@@ -220,13 +220,17 @@ impl Rooms {
         // A message of an unrated class is decided in its transaction alone. Every other refusal is
         // found here as well, so that it reaches the operator's ring of refusals.
         let hot = matches!(deed, Deed::SendEvent(..));
-        if hot && !is_rated(&self.inner.policy.current(), actor.class()) {
+        let policy = self.inner.policy.current();
+        if hot && !policy.observes() && !is_rated(&policy, actor.class()) {
             return Ok(Ask { rate: RateFact::Charged, ..ask });
         }
         let decision = self.decide_now(ask.clone(), deed.clone()).await?;
         if let Some(denial) = decision.denial() {
             self.refuse(&decision, 0, ask.address).await?;
             return Err(denial.into());
+        }
+        if decision.observed().is_some() {
+            self.note_denial(&decision, ask.address).await;
         }
         let now = self.inner.env.clock.monotonic();
         Ok(Ask { rate: self.inner.rates.take(decision.charges(), now), ..ask })

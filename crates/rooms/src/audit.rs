@@ -12,6 +12,9 @@ use vestibule_types::limits::{AUDIT_AGE_MS_MAX, AUDIT_DENIALS_MAX, AUDIT_DROPPED
 
 use crate::Rooms;
 
+/// Begins the stored reason of what was let pass, because the policy only observes.
+const OBSERVED: &str = "observed ";
+
 /// A refusal as an operator reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditedDenial {
@@ -25,6 +28,8 @@ pub struct AuditedDenial {
     pub action: String,
     /// Why not: the stable code.
     pub reason: String,
+    /// Whether it was let pass, because the policy only observes.
+    pub observed: bool,
     /// What it was about.
     pub object: String,
     /// Where from, truncated.
@@ -32,7 +37,7 @@ pub struct AuditedDenial {
 }
 
 impl Rooms {
-    /// Writes a refusal into the ring. Failing to is not the caller's problem: the refusal stands.
+    /// Writes a refusal into the ring, or what would be one if the policy did not only observe. Failing to is not the caller's problem: the refusal stands.
     pub async fn note_denial(&self, decision: &Decision, address: Option<IpAddr>) {
         self.note_denials(decision, 0, address).await;
     }
@@ -43,7 +48,11 @@ impl Rooms {
         if !self.inner.policy.current().audits_denials() {
             return;
         }
-        let Some(denial) = first.denial() else { return };
+        let reason = match (first.denial(), first.observed()) {
+            (Some(denial), _) => denial.reason.code().to_owned(),
+            (None, Some(reason)) => format!("{OBSERVED}{}", reason.code()),
+            (None, None) => return,
+        };
         let object = match (first.object(), more) {
             (object, 0) => format!("{object:?}"),
             (object, more) => format!("{object:?} and {more} more"),
@@ -52,7 +61,7 @@ impl Rooms {
             user_id: first.subject().to_string(),
             class: first.class().to_string(),
             action: first.action().to_owned(),
-            reason: denial.reason.code().to_owned(),
+            reason,
             object,
             address: address.map(|address| AddressBlock::of(address).truncated().to_string()),
         };
@@ -109,12 +118,14 @@ fn count(tx: &Tx<'_>) -> Result<u64, StorageError> {
 }
 
 fn shown(at: u64, row: StoredDenial) -> AuditedDenial {
+    let observed = row.reason.strip_prefix(OBSERVED).map(str::to_owned);
     AuditedDenial {
         at,
         user_id: row.user_id,
         class: row.class,
         action: row.action,
-        reason: row.reason,
+        observed: observed.is_some(),
+        reason: observed.unwrap_or(row.reason),
         object: row.object,
         address: row.address,
     }

@@ -21,6 +21,7 @@ pub(crate) async fn handle(
         action: denial.action,
         object: denial.object,
         reason: denial.reason,
+        observed: denial.observed,
         address: denial.address,
     });
     Ok(OutgoingJson(DenialsAnswer { denials: denials.collect() }))

@@ -424,3 +424,22 @@ async fn a_request_to_many_devices_is_charged_once_and_before_any_of_it_is_deliv
     assert!(matches!(refused, SendToDeviceError::Limited(_)), "{refused}");
     assert_eq!(waiting().await, 3);
 }
+
+#[tokio::test]
+async fn what_would_be_refused_is_written_down_where_the_policy_only_observes() {
+    let config = crate::support::policy(
+        "[guests]\nenabled = true\n[aliases]\ncreate = \"moderator\"\n[audit]\nmode = \"observe\"\n",
+    );
+    let house = House::new(&config, 1);
+    let alice = house.account("alice", "moderator").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&alice).await;
+    house.join(&guest, &room).await.expect("only observed");
+    house.say(&guest, &room, "hello").await.expect("only observed");
+    let denials = house.rooms.denials(10).await.expect("read");
+    for (action, reason) in [("join", "out_of_scope"), ("send_event", "frozen")] {
+        let row = denials.iter().find(|it| it.action == action).expect("written down");
+        assert_eq!((row.observed, row.reason.as_str()), (true, reason));
+    }
+    assert!(denials.iter().all(|it| it.user_id == guest.user_id().as_str()), "{denials:?}");
+}

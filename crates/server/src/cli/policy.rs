@@ -86,7 +86,8 @@ fn denials(file: &Path, limit: usize) -> anyhow::Result<ExitCode> {
     let head = ["at (ms)", "user", "class", "action", "object", "reason"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(answer.denials.into_iter().map(|denial| {
-        let DenialAnswer { at_ms, user_id, class, action, object, reason, .. } = denial;
+        let DenialAnswer { at_ms, user_id, class, action, object, reason, observed, .. } = denial;
+        let reason = if observed { format!("{reason} (let pass)") } else { reason };
         vec![at_ms.to_string(), user_id, class, action, object, reason]
     }));
     say(&table(&rows));

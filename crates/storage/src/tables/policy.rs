@@ -17,7 +17,8 @@ pub struct StoredDenial {
     pub class: String,
     /// What they wanted to do.
     pub action: String,
-    /// Why not.
+    /// Why not. Begins with `observed `, which no reason does, where the policy only observed and it was
+    /// let pass.
     pub reason: String,
     /// What it was about.
     pub object: String,
