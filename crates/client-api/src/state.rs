@@ -169,7 +169,8 @@ impl TokenAuthenticator {
         state: AccountState,
         rule: EndpointRule,
     ) -> Result<Option<Actor>, MatrixError> {
-        let mut subject = Subject::new(actor.user_id().to_owned(), actor.class().clone(), None);
+        let class = actor.ruling_class().clone();
+        let mut subject = Subject::new(actor.user_id().to_owned(), class, None);
         subject.state = state;
         self.policy.current().admit(&subject, rule)?;
         Ok(Some(actor))

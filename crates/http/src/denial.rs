@@ -58,7 +58,7 @@ impl PolicyGate {
 
 impl Gate<EndpointRule> for PolicyGate {
     fn admit(&self, visit: &Visit<'_, EndpointRule>) -> Result<(), MatrixError> {
-        let class = visit.caller.map(Actor::class);
+        let class = visit.caller.map(Actor::ruling_class);
         self.0.current().may_call(class, visit.rule).map_err(MatrixError::from)
     }
 }

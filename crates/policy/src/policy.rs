@@ -108,11 +108,22 @@ impl Policy {
         subject: &Subject,
         now: MilliSecondsSinceUnixEpoch,
     ) -> Option<&Class> {
-        if subject.class.as_str() != ClassName::MEMBER {
-            return self.class(&subject.class);
+        self.class_at(&subject.class, subject.created_at, now)
+    }
+
+    /// The same for an account of that class that was made then.
+    #[must_use]
+    pub fn class_at(
+        &self,
+        class: &ClassName,
+        created_at: Option<MilliSecondsSinceUnixEpoch>,
+        now: MilliSecondsSinceUnixEpoch,
+    ) -> Option<&Class> {
+        if class.as_str() != ClassName::MEMBER {
+            return self.class(class);
         }
         // An unknown age counts as new.
-        let age_ms = subject.created_at.map_or(0, |created_at| {
+        let age_ms = created_at.map_or(0, |created_at| {
             u64::from(now.get()).saturating_sub(u64::from(created_at.get()))
         });
         self.classes
@@ -120,7 +131,7 @@ impl Policy {
             .filter_map(|class| class.age_below_ms.map(|below| (below, class)))
             .filter(|(below, _)| age_ms < *below)
             .min_by_key(|(below, _)| *below)
-            .map_or_else(|| self.class(&subject.class), |(_, class)| Some(class))
+            .map_or_else(|| self.class(class), |(_, young)| Some(young))
     }
 
     /// The rooms a class is confined to; `None` if it may be anywhere, or does not exist.

@@ -27,6 +27,7 @@ pub struct Actor {
     user_id: OwnedUserId,
     device_id: Option<OwnedDeviceId>,
     class: ClassName,
+    ruled_by: Option<ClassName>,
     credential: Credential,
     session: Option<[u8; 32]>,
     address: Option<IpAddr>,
@@ -41,7 +42,7 @@ impl Actor {
         class: ClassName,
         credential: Credential,
     ) -> Self {
-        Self { user_id, device_id, class, credential, session: None, address: None }
+        Self { user_id, device_id, class, ruled_by: None, credential, session: None, address: None }
     }
 
     /// The same caller, coming from this address (as established behind trusted proxies).
@@ -92,6 +93,20 @@ impl Actor {
     #[must_use]
     pub fn class(&self) -> &ClassName {
         &self.class
+    }
+
+    /// The same caller, ruled by the class that the account's age puts over its own.
+    #[must_use]
+    pub fn ruled_by(mut self, class: ClassName) -> Self {
+        self.ruled_by = Some(class);
+        self
+    }
+
+    /// The class that decided about the account when the token was resolved: its own, or the one its
+    /// age put over it.
+    #[must_use]
+    pub fn ruling_class(&self) -> &ClassName {
+        self.ruled_by.as_ref().unwrap_or(&self.class)
     }
 
     /// How the caller proved who they are.

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use tracing::instrument;
+use vestibule_policy::Policy;
 use vestibule_storage::{
     Read, StorageError,
     tables::account::{SESSION_BY_TOKEN, StoredAccountState, StoredSession, TokenDigest},
@@ -13,7 +14,7 @@ use vestibule_storage::{
 use vestibule_types::{Actor, Credential};
 
 use super::{open::touch, refresh::confirm};
-use crate::{Accounts, TokenKind, facts, token};
+use crate::{Accounts, TokenKind, facts, gate::start_of_time, token};
 
 /// Whose token it is, and whether that helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,11 +58,18 @@ impl Accounts {
         seen: Sighting<'_>,
     ) -> Result<Resolved, StorageError> {
         let (digest, now) = (token::digest(token), self.0.now_ms());
+        let policy = self.0.policy.current();
         let address = seen.address.filter(|ip| !ip.is_unspecified());
-        let found = match self.0.store.glance(|read| look_up(read, digest, (now, address)))? {
-            Some(found) => found,
-            None => self.0.store.read(move |read| look_up(read, digest, (now, address))).await?,
-        };
+        let found =
+            match self.0.store.glance(|read| look_up(read, digest, (now, address), &policy))? {
+                Some(found) => found,
+                None => {
+                    self.0
+                        .store
+                        .read(move |read| look_up(read, digest, (now, address), &policy))
+                        .await?
+                }
+            };
         let Some((resolved, session)) = found else { return Ok(Resolved::Unknown) };
         if resolved == Resolved::Expired {
             return Ok(resolved);
@@ -97,12 +105,19 @@ fn look_up(
     read: &impl Read,
     digest: TokenDigest,
     (now, address): (u64, Option<IpAddr>),
+    policy: &Policy,
 ) -> Result<Option<(Resolved, StoredSession)>, StorageError> {
     let Some(session) = SESSION_BY_TOKEN.get(read, (digest,))? else { return Ok(None) };
     let Some(account) = facts::account(read, &session.user_id)? else { return Ok(None) };
     if session.expires_at.is_some_and(|at| at <= now) {
         return Ok(Some((Resolved::Expired, session)));
     }
+    // The age of an account is looked at whenever it asks for something.
+    let made_at = facts::timestamp(account.created_at);
+    let ruling = policy
+        .class_at(&account.class, made_at, facts::timestamp(now).unwrap_or_else(start_of_time))
+        .map(|class| class.name().clone())
+        .filter(|ruling| *ruling != account.class);
     let actor = Actor::new(
         session.user_id.clone(),
         Some(session.device_id.clone()),
@@ -111,6 +126,10 @@ fn look_up(
     )
     .in_session(digest.0)
     .at_address(address);
+    let actor = match ruling {
+        Some(class) => actor.ruled_by(class),
+        None => actor,
+    };
     let resolved = match account.state {
         StoredAccountState::Active => Resolved::Active(actor),
         StoredAccountState::Suspended => Resolved::Suspended(actor),

@@ -332,6 +332,30 @@ async fn a_new_class_opens_and_closes_endpoints_for_a_live_token() {
 }
 
 #[tokio::test]
+async fn a_class_by_age_binds_at_endpoints_until_the_account_is_old_enough() {
+    let server = server_with(
+        |policy| {
+            let class = vestibule_policy::ClassConfig {
+                inherits: Some("member".to_owned()),
+                assign: Some(vestibule_policy::AssignConfig {
+                    age_below: Some("24h".to_owned()),
+                    ..Default::default()
+                }),
+                may_not: vec!["openid".to_owned()],
+                ..Default::default()
+            };
+            policy.class.insert("newcomer".to_owned(), class);
+        },
+        |_| {},
+    );
+    let alice = server.person("alice").await;
+    let path = format!("/_matrix/client/v3/user/{}/openid/request_token", alice.user_id);
+    assert_eq!(error(server.post(&path, &alice, json!({})).await), code(403, "M_FORBIDDEN"));
+    server.time.clock.advance(Duration::from_hours(25));
+    assert_eq!(server.post(&path, &alice, json!({})).await.0, 200);
+}
+
+#[tokio::test]
 async fn who_wants_no_session_is_told_of_none() {
     let server = server();
     let body = json!({

@@ -331,6 +331,14 @@ impl Lint<'_> {
                     remedy,
                 );
             }
+            if class.is_by_age() && class.scope.is_some() {
+                // Who is looked at again when a room closes is found by the stored class.
+                self.error(
+                    format!("class.{}.assign.age_below", class.name),
+                    "with a scope",
+                    "a class by age cannot be confined to rooms: leave scope out, and inherit from \"member\"",
+                );
+            }
             if let Some(age) = class.age_below_ms
                 && let Some(first) = by_age.insert(age, &class.name)
             {

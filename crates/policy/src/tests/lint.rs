@@ -188,6 +188,15 @@ fn each_mistake_is_refused_with_its_key() {
              [class.b]\ninherits = 'member'\nassign = { age_below = '1d' }",
             "class.b.assign.age_below",
         ),
+        (
+            "[class.a]\ninherits = 'member'\nassign = { age_below = '24h' }\n\
+             scope = { list = ['!room:home.test'] }",
+            "class.a.assign.age_below",
+        ),
+        (
+            "[class.a]\ninherits = 'guest'\nassign = { age_below = '24h' }",
+            "class.a.assign.age_below",
+        ),
     ] {
         let errors = errors(toml);
         assert!(errors.iter().any(|error| error.key == key), "{toml}\n{errors:?}");
