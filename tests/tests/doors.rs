@@ -350,3 +350,18 @@ async fn a_guest_link_opens_one_room_to_whoever_redeems_it_until_it_is_revoked()
     }
     panic!("whoever came by a revoked link is still there");
 }
+
+#[tokio::test]
+async fn a_moderator_blocks_a_room_and_a_member_does_not() {
+    use vestibule_testkit::server::Blueprint;
+
+    let server = Blueprint::default().start().await;
+    let (mona, alice) = (server.person("mona", "moderator").await, server.register("alice").await);
+    let room = alice.create_guest_room(None).await;
+    let path = format!("/_vestibule/admin/v1/rooms/{}/block", segment(&room));
+    let blocked = json!({ "blocked": true });
+    assert_eq!(alice.http().put(&path, &blocked).await.refusal(), (403, "M_FORBIDDEN"));
+    mona.http().put(&path, &blocked).await.ok();
+    let refused = mona.join(&room).await;
+    assert_eq!((refused.refusal(), refused.reason()), ((403, "M_FORBIDDEN"), Some("room_blocked")));
+}

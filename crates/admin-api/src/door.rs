@@ -9,9 +9,15 @@ use vestibule_accounts::{Accounts, Resolved, Sighting};
 use vestibule_http::{Authenticator, Doorway, Gate, MatrixError, Presented, Visit, internal};
 use vestibule_types::{Actor, BoxFuture, ClassName, Credential};
 
-/// The class of every endpoint here: operators only.
+/// Whom an endpoint here is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AdminRule;
+pub enum AdminRule {
+    /// Operators only.
+    Operator,
+    /// Also people with accounts: the operation asks the policy for a permit, which takes the ability
+    /// `moderate`.
+    Moderator,
+}
 
 /// Lets operators pass and nobody else.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +27,7 @@ impl Gate<AdminRule> for AdminDoor {
     fn admit(&self, visit: &Visit<'_, AdminRule>) -> Result<(), MatrixError> {
         match visit.caller {
             Some(actor) if actor.class().is_admin() => Ok(()),
+            Some(actor) if visit.rule == AdminRule::Moderator && !actor.is_guest() => Ok(()),
             Some(_) => {
                 let status = StatusCode::FORBIDDEN;
                 Err(MatrixError::new(status, ErrorKind::Forbidden, "only admins may do this"))

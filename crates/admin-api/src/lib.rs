@@ -32,14 +32,15 @@ use vestibule_http::{Doorway, Login, Routes};
 pub use self::{
     door::{AdminDoor, AdminRule, remote_doorway},
     messages::{
-        ClassChange, DatabaseAnswer, Deactivation, DenialAnswer, DenialsAnswer, DestinationAnswer,
-        DestinationsAnswer, Done, FindingAnswer, FindingsAnswer, GuestLinkAnswer, GuestLinksAnswer,
-        HistoryPurge, LockChange, MediaAnswer, MediaListAnswer, MediaPurge, ModerationAnswer,
-        ModerationsAnswer, NewGuestLink, NewNotice, NewToken, NewUser, NoticeAnswer, OpenRoom,
-        OpenRoomsAnswer, PasswordChange, PolicyAnswer, PurgedAnswer, QuarantineChange,
-        ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer, SigningKeyAnswer,
-        SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer, UnmanagedRoom,
-        UnmanagedRoomsAnswer, UnpinnedAnswer, UsageLimitReached, UserAnswer, UsersAnswer,
+        BlockChange, ClassChange, DatabaseAnswer, Deactivation, DenialAnswer, DenialsAnswer,
+        DestinationAnswer, DestinationsAnswer, Done, FindingAnswer, FindingsAnswer,
+        GuestLinkAnswer, GuestLinksAnswer, HistoryPurge, LockChange, MediaAnswer, MediaListAnswer,
+        MediaPurge, ModerationAnswer, ModerationsAnswer, NewGuestLink, NewNotice, NewToken,
+        NewUser, NoticeAnswer, OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer,
+        PurgedAnswer, QuarantineChange, ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer,
+        SigningKeyAnswer, SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer,
+        UnmanagedRoom, UnmanagedRoomsAnswer, UnpinnedAnswer, UsageLimitReached, UserAnswer,
+        UsersAnswer,
     },
     services::{AdminServices, Maintenance, MaintenanceError},
 };
@@ -53,9 +54,9 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
         .mount_at(Method::POST, &at("/tokens"), OPERATOR, tokens::create::handle)
         .mount_at(Method::GET, &at("/tokens"), OPERATOR, tokens::list::handle)
         .mount_at(Method::DELETE, &at("/tokens/{token}"), OPERATOR, tokens::delete::handle)
-        .mount_at(Method::POST, &at("/guest_links"), OPERATOR, guest_links::create::handle)
+        .mount_at(Method::POST, &at("/guest_links"), MODERATOR, guest_links::create::handle)
         .mount_at(Method::GET, &at("/guest_links"), OPERATOR, guest_links::list::handle)
-        .mount_at(Method::DELETE, &at("/guest_links/{id}"), OPERATOR, guest_links::revoke::handle)
+        .mount_at(Method::DELETE, &at("/guest_links/{id}"), MODERATOR, guest_links::revoke::handle)
         .mount_at(Method::GET, &at("/policy/check"), OPERATOR, policy::check::handle)
         .mount_at(Method::GET, &at("/policy/explain"), OPERATOR, policy::explain::handle)
         .mount_at(Method::GET, &at("/policy/rooms"), OPERATOR, policy::rooms::handle)
@@ -100,6 +101,7 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
             OPERATOR,
             rooms::purge_history::handle,
         )
+        .mount_at(Method::PUT, &at("/rooms/{room}/block"), MODERATOR, rooms::block::handle)
         .mount_at(Method::GET, &at("/keys"), OPERATOR, signing_keys::list::handle)
         .mount_at(Method::POST, &at("/keys/rotate"), OPERATOR, signing_keys::rotate::handle)
         .mount_at(Method::GET, &at("/reports"), OPERATOR, reports::handle)
@@ -140,7 +142,9 @@ pub fn local_router(services: AdminServices) -> Router {
     router(services, door::local_doorway(operator)).layer(map_request(door::introduce))
 }
 
-const OPERATOR: (AdminRule, Login) = (AdminRule, Login::Required);
+const OPERATOR: (AdminRule, Login) = (AdminRule::Operator, Login::Required);
+/// What asks for the ability `moderate`: the operation takes the permit.
+const MODERATOR: (AdminRule, Login) = (AdminRule::Moderator, Login::Required);
 
 fn at(path: &str) -> String {
     format!("{PREFIX}{path}")

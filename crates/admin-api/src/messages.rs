@@ -450,3 +450,11 @@ pub struct GuestLinksAnswer {
     /// The links there are, used up or not.
     pub links: Vec<GuestLinkAnswer>,
 }
+
+/// `PUT /rooms/{room}/block`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockChange {
+    /// Whether the room is blocked from now on.
+    pub blocked: bool,
+}

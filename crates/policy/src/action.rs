@@ -221,6 +221,8 @@ pub enum Action<'a> {
     RedeemGuestLink { room: &'a RoomId },
     /// Make and revoke guest links for the room.
     ManageGuestLinks { room: &'a RoomId },
+    /// Block the room for everybody here, or let people in again.
+    BlockRoom { room: &'a RoomId },
 }
 
 impl<'a> Action<'a> {
@@ -285,7 +287,8 @@ impl<'a> Action<'a> {
             | Self::Receipt { room }
             | Self::ReadMarker { room }
             | Self::RedeemGuestLink { room }
-            | Self::ManageGuestLinks { room } => Some(room),
+            | Self::ManageGuestLinks { room }
+            | Self::BlockRoom { room } => Some(room),
             _ => None,
         }
     }
@@ -297,7 +300,7 @@ impl<'a> Action<'a> {
             Self::Join { .. } | Self::BeInvited { .. } | Self::RedeemGuestLink { .. } => {
                 Ability::Join
             }
-            Self::ManageGuestLinks { .. } => Ability::Moderate,
+            Self::ManageGuestLinks { .. } | Self::BlockRoom { .. } => Ability::Moderate,
             Self::Stay { .. } | Self::Discover { .. } | Self::RegisterGuest => return None,
             Self::Peek { .. } => Ability::Peek,
             Self::Knock { .. } => Ability::Knock,
@@ -353,6 +356,7 @@ impl<'a> Action<'a> {
             Self::ApproveSpaceChild { .. } => "approve_space_child",
             Self::RedeemGuestLink { .. } => "redeem_guest_link",
             Self::ManageGuestLinks { .. } => "manage_guest_links",
+            Self::BlockRoom { .. } => "block_room",
             Self::Unban { .. } => "unban",
             Self::Typing { .. } => "typing",
             Self::Receipt { .. } => "receipt",

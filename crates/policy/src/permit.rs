@@ -97,6 +97,8 @@ pub mod kind {
         RedeemGuestLink = ["redeem_guest_link"];
         /// Make and revoke guest links.
         ManageGuestLinks = ["manage_guest_links"];
+        /// Block a room, or let people in again.
+        BlockRoom = ["block_room"];
     }
 }
 

@@ -83,6 +83,8 @@ pub enum Deed {
     RedeemGuestLink(OwnedRoomId),
     /// Make and revoke guest links for the room.
     ManageGuestLinks(OwnedRoomId),
+    /// Block the room, or let people in again.
+    BlockRoom(OwnedRoomId),
     /// Report something.
     Report,
     /// Search the user directory.
@@ -124,6 +126,7 @@ impl Deed {
             Self::ApproveSpaceChild(space, child) => Action::ApproveSpaceChild { space, child },
             Self::RedeemGuestLink(room) => Action::RedeemGuestLink { room },
             Self::ManageGuestLinks(room) => Action::ManageGuestLinks { room },
+            Self::BlockRoom(room) => Action::BlockRoom { room },
             Self::SetDisplayname(name) => Action::SetDisplayname { name: name.as_deref() },
             Self::SetAvatar => Action::SetAvatar,
             Self::Typing(room) => Action::Typing { room },

@@ -177,6 +177,7 @@ fn rate_key(action: Action<'_>) -> Option<RateKey> {
         | Action::AssignClass { .. }
         | Action::AdoptAlias { .. }
         | Action::ApproveSpaceChild { .. }
-        | Action::ManageGuestLinks { .. } => return None,
+        | Action::ManageGuestLinks { .. }
+        | Action::BlockRoom { .. } => return None,
     })
 }

@@ -79,7 +79,9 @@ impl Case<'_> {
 
     fn room_blocked(&self, trail: &mut Trail) {
         let is_system = self.class.is_some_and(|class| class.standing == Standing::System);
-        if self.is_never_withheld() || is_system {
+        // Whoever may block a room may let people in again.
+        let is_about_it = matches!(self.action(), Action::BlockRoom { .. });
+        if self.is_never_withheld() || is_system || is_about_it {
             return;
         }
         let at = (LAYER, "room_blocked");

@@ -1,6 +1,7 @@
 //! Names for rooms, and the public list of rooms.
 
 mod adopt_alias;
+mod block_room;
 mod create_alias;
 mod delete_alias;
 mod find_alias;

@@ -30,11 +30,15 @@ pub(super) const GUEST_ACCESS: &str = "room_guest_access";
 /// Bring the server's own user into a space the policy follows, or out of one it does not follow.
 pub(super) const FOLLOW_SPACE: &str = "space_follow";
 
+/// Take everybody of ours out of a room that was blocked.
+pub(super) const BLOCKED: &str = "room_blocked";
+
 /// The kinds of jobs that [`Rooms::run_job`] knows.
-pub const JOB_KINDS: [&str; 9] = [
+pub const JOB_KINDS: [&str; 10] = [
     SCOPE,
     GUEST_ACCESS,
     FOLLOW_SPACE,
+    BLOCKED,
     LEAVE_ALL,
     PROFILE_FAN_OUT,
     LEAVE_TOLD,
@@ -64,7 +68,7 @@ pub fn job_lane(kind: &str, payload: &[u8]) -> String {
     let of_room = |about: AboutRoom| format!("room {}", about.room_id);
     let of_user = |user: OwnedUserId| format!("user {user}");
     let lane = match kind {
-        SCOPE | GUEST_ACCESS | FOLLOW_SPACE => read(payload).map(of_room),
+        SCOPE | GUEST_ACCESS | FOLLOW_SPACE | BLOCKED => read(payload).map(of_room),
         LEAVE_ALL => read(payload).map(|about: LeaveAll| of_user(about.user_id)),
         PROFILE_FAN_OUT => read(payload).map(|about: ProfileFanOut| of_user(about.user_id)),
         LEAVE_TOLD => read(payload).map(|leave: UntoldLeave| {
@@ -92,6 +96,11 @@ impl Rooms {
             FOLLOW_SPACE => {
                 let about: AboutRoom = read(payload)?;
                 self.follow_space(&about.room_id).await?;
+                Ok(None)
+            }
+            BLOCKED => {
+                let about: AboutRoom = read(payload)?;
+                self.empty_blocked(&about.room_id).await?;
                 Ok(None)
             }
             LEAVE_ALL => {
@@ -202,6 +211,22 @@ impl Rooms {
         for guest in self.local_members(room_id).await? {
             if guest.is_spec_guest {
                 self.leave_unattended(room_id, &guest.user_id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes everybody of ours out of a room, as long as it is blocked.
+    async fn empty_blocked(&self, room_id: &RoomId) -> Result<(), JobError> {
+        let blocked = self.with_view::<_, StorageError, _>(room_id, |view| Ok(view.room.blocked));
+        if !blocked.await?.unwrap_or(false) {
+            return Ok(());
+        }
+        for membership in
+            [StoredMembership::Invite, StoredMembership::Knock, StoredMembership::Join]
+        {
+            for user in self.local_users(room_id, membership).await? {
+                self.leave_unattended(room_id, &user).await?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Looking at one member: may they stay?
 
-use ruma::{RoomId, UserId};
+use ruma::{OwnedUserId, RoomId, UserId};
 use vestibule_policy::{Subject, WhenRoomLeavesScope, kind};
 use vestibule_storage::{
     Scan, Stamped, StorageError,
@@ -67,6 +67,20 @@ impl Rooms {
             })
             .await?;
         Ok(members.unwrap_or_default())
+    }
+
+    /// The users of ours with a membership in a room.
+    pub(super) async fn local_users(
+        &self,
+        room_id: &RoomId,
+        membership: StoredMembership,
+    ) -> Result<Vec<OwnedUserId>, StorageError> {
+        let users = self.with_view(room_id, move |view| {
+            let scan = Scan::prefix((view.room.no, membership.key())).limit(LOCAL_MEMBERS_MAX);
+            let rows = LOCAL_MEMBER_BY_ROOM.scan_with(&view.reader, scan)?;
+            Ok::<_, StorageError>(rows.into_iter().map(|((_, _, user), ())| user).collect())
+        });
+        Ok(users.await?.unwrap_or_default())
     }
 
     /// Asks whether a member may stay, and freezes, thaws or takes them out. Returns when a frozen

@@ -12,7 +12,7 @@ use vestibule_storage::{
 
 use vestibule_types::EventNo;
 
-use super::jobs::{GUEST_ACCESS, SCOPE};
+use super::jobs::{BLOCKED, GUEST_ACCESS, SCOPE};
 use crate::{AppendError, RoomTx, StateChange, facts::has_host};
 
 /// The room a job is about.
@@ -55,10 +55,19 @@ impl RoomTx<'_, '_> {
         Ok(())
     }
 
+    /// The room was blocked: whoever of ours is in it leaves.
+    pub(crate) fn empty_later(&mut self, now_ms: u64) -> Result<(), StorageError> {
+        self.any_room_job(BLOCKED, now_ms)
+    }
+
     fn room_job(&mut self, kind: &str, due_ms: u64) -> Result<(), StorageError> {
         if !self.rooms.inner.policy.current().has_scoped_classes() {
             return Ok(());
         }
+        self.any_room_job(kind, due_ms)
+    }
+
+    fn any_room_job(&mut self, kind: &str, due_ms: u64) -> Result<(), StorageError> {
         let about = AboutRoom { room_id: self.room_id.clone() };
         jobs::enqueue(self.tx, kind, about.encode(), due_ms)?;
         self.rooms.inner.job_bell.notify_one();

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test that called them"
 )]
 
+mod blocking;
 mod forks;
 mod gaps;
 mod guest_links;

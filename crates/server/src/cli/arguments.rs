@@ -82,6 +82,16 @@ pub(super) enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RoomCommand {
+    /// Let nobody of this server be in a room: who is in it leaves, and nobody joins or is invited.
+    Block {
+        /// The room's id.
+        room: String,
+    },
+    /// Let people of this server into a room again.
+    Unblock {
+        /// The room's id.
+        room: String,
+    },
     /// Take the content from a room's old messages, for good, as redacting each of them would. State stays.
     PurgeHistory {
         /// The room's id.

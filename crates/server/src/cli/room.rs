@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::anyhow;
 use http::Method;
-use vestibule_admin_api::{Done, HistoryPurge};
+use vestibule_admin_api::{BlockChange, Done, HistoryPurge};
 use vestibule_config::Period;
 use vestibule_types::segment;
 
@@ -16,6 +16,8 @@ use super::{
 
 pub(super) fn run(file: &Path, command: RoomCommand) -> anyhow::Result<ExitCode> {
     match command {
+        RoomCommand::Block { room } => block(file, &room, true)?,
+        RoomCommand::Unblock { room } => block(file, &room, false)?,
         RoomCommand::PurgeHistory { room, before } => {
             let period =
                 Period::try_from(before).map_err(|reason| anyhow!("--before: {reason}"))?;
@@ -27,4 +29,15 @@ pub(super) fn run(file: &Path, command: RoomCommand) -> anyhow::Result<ExitCode>
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn block(file: &Path, room: &str, blocked: bool) -> anyhow::Result<()> {
+    let path = format!("/rooms/{}/block", segment(room));
+    let Done {} = ask(file, Question::with(Method::PUT, path, &BlockChange { blocked })?)?;
+    say(if blocked {
+        "the room is blocked; everybody leaves it"
+    } else {
+        "the room is open again"
+    });
+    Ok(())
 }

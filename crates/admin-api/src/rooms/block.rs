@@ -1,0 +1,29 @@
+//! `PUT /rooms/{room}/block`: letting nobody of this server be in a room.
+
+use axum::extract::{Path, State};
+use ruma::OwnedRoomId;
+use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, internal};
+use vestibule_rooms::{AskError, DirectoryError};
+
+use crate::{AdminServices, BlockChange, Done, doors::administrator};
+
+pub(crate) async fn handle(
+    State(services): State<AdminServices>,
+    Caller(actor): Caller,
+    Path(room): Path<String>,
+    IncomingJson(wanted): IncomingJson<BlockChange>,
+) -> Result<OutgoingJson<Done>, MatrixError> {
+    let room_id = OwnedRoomId::try_from(room)
+        .map_err(|reason| MatrixError::invalid_param(format!("no room id: {reason}")))?;
+    let by = administrator(&services, actor);
+    services.rooms.block_room(&by, &room_id, wanted.blocked).await.map_err(answer)?;
+    Ok(OutgoingJson(Done {}))
+}
+
+fn answer(error: DirectoryError) -> MatrixError {
+    match error {
+        DirectoryError::UnknownRoom(_) => MatrixError::not_found("this server has no such room"),
+        DirectoryError::Ask(AskError::Denied(denial)) => MatrixError::from(denial),
+        other => internal(&other),
+    }
+}
