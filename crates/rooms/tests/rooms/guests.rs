@@ -413,9 +413,8 @@ async fn a_request_to_many_devices_is_charged_once_and_before_any_of_it_is_deliv
         }
     };
     let waiting = async || {
-        let read = house.store.read::<_, vestibule_storage::StorageError, _>(|read| {
-            Ok(TO_DEVICE.scan(read, (), 100)?.len())
-        });
+        let read =
+            house.store.read::<_, StorageError, _>(|read| Ok(TO_DEVICE.scan(read, (), 100)?.len()));
         read.await.expect("read")
     };
     house.rooms.send_to_device(&alice, to_all("1")).await.expect("sent");
