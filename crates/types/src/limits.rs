@@ -14,13 +14,14 @@ mod push;
 mod search;
 mod sender;
 mod sliding;
+mod to_device;
 mod told;
 
 use std::time::Duration;
 
 pub use self::{
     contacts::*, inbound::*, key_ring::*, keys::*, live::*, media::*, membership::*, notices::*,
-    presence::*, purge::*, push::*, search::*, sender::*, sliding::*, told::*,
+    presence::*, purge::*, push::*, search::*, sender::*, sliding::*, to_device::*, told::*,
 };
 
 /// The largest event, as canonical JSON with signatures (client-server API, "Size limits").
@@ -144,6 +145,12 @@ pub const DEVICE_NAME_BYTES_MAX: usize = 1_024;
 
 /// Interactive authentications in progress.
 pub const UIA_SESSIONS_MAX: usize = 10_000;
+
+/// Interactive authentications of one user; a further one ends the oldest of them.
+pub const UIA_SESSIONS_PER_USER_MAX: usize = 16;
+
+/// Interactive authentications begun from one address by people who are not logged in.
+pub const UIA_SESSIONS_PER_ADDRESS_MAX: usize = 256;
 
 /// How long an interactive authentication may take.
 pub const UIA_SESSION_MS_MAX: u64 = 30 * 60 * 1_000;
@@ -415,22 +422,6 @@ pub const TRANSACTIONS_FORGOTTEN_AT_ONCE: usize = 1_000;
 
 /// Users whose push rules are kept ready in memory.
 pub const RULESETS_READY_MAX: u64 = 10_000;
-
-/// Devices one request may send to.
-pub const TO_DEVICE_RECEIVERS_MAX: usize = 1_000;
-
-/// Messages that wait for one device; for what comes beyond, older ones of whoever has most waiting
-/// there are dropped.
-pub const TO_DEVICE_WAITING_MAX: u64 = 10_000;
-
-/// Messages dropped together where too many wait for a device.
-pub const TO_DEVICE_DROPPED_AT_ONCE: usize = 100;
-
-/// The content of one message to a device.
-pub const TO_DEVICE_CONTENT_BYTES_MAX: usize = 65_536;
-
-/// Messages to its device one sync brings (client-server API, "Send-to-device messaging").
-pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;
 
 /// Requests to other servers under way at once; more wait for their turn.
 pub const REMOTE_CALLS_MAX: usize = 2_048;

@@ -9,7 +9,7 @@ use vestibule_storage::{
 };
 use vestibule_types::Secret;
 
-use super::{Asked, Attempt, Challenge, Failure, Proof, Shown, Stage, Step};
+use super::{Asked, Attempt, Beginner, Challenge, Failure, Proof, Shown, Stage, Step};
 use crate::{
     Accounts, Named, ValidationPurpose, contact::ProvenEmail, facts, password::HasherBusy,
     service::counted_address, token,
@@ -106,7 +106,11 @@ impl Accounts {
             caller: question.caller.map(ToOwned::to_owned),
             email_for: question.email_for,
         };
-        self.0.uia.begin(name, asked, self.0.monotonic())
+        let owner = match question.caller {
+            Some(caller) => Some(Beginner::User(caller.to_owned())),
+            None => counted_address(question.peer).map(Beginner::Address),
+        };
+        self.0.uia.begin(name, asked, (owner, self.0.monotonic()))
     }
 
     fn challenge(&self, question: &Question<'_>, step: Step, failure: Option<Failure>) -> UiaError {

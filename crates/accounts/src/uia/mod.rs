@@ -11,7 +11,7 @@ pub use self::fallback::{FallbackMail, FallbackStage};
 pub use self::stage::{Attempt, Proof, Stage};
 pub(crate) use self::{
     authenticate::Question,
-    sessions::{Asked, Shown, Step, UiaSessions},
+    sessions::{Asked, Beginner, Shown, Step, UiaSessions},
 };
 
 use crate::config::Terms;

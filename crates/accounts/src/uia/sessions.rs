@@ -21,6 +21,9 @@ pub(crate) struct Asked {
 }
 
 struct UiaSession {
+    /// In which order they began.
+    number: u64,
+    owner: Option<Beginner>,
     asked: Asked,
     completed: Vec<Stage>,
     shown: Shown,
@@ -42,31 +45,103 @@ pub(crate) struct Step {
     pub(crate) shown: Shown,
 }
 
+/// Who began a conversation, and may have so many of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Beginner {
+    User(OwnedUserId),
+    /// Of nobody who is logged in: as it is counted.
+    Address(String),
+}
+
+impl Beginner {
+    fn sessions_max(&self) -> usize {
+        match self {
+            Self::User(_) => limits::UIA_SESSIONS_PER_USER_MAX,
+            Self::Address(_) => limits::UIA_SESSIONS_PER_ADDRESS_MAX,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    by_name: BTreeMap<String, UiaSession>,
+    /// All of them, the oldest first.
+    by_number: BTreeMap<u64, String>,
+    by_owner: BTreeMap<(Beginner, u64), String>,
+    last: u64,
+}
+
+impl Kept {
+    fn insert(&mut self, name: String, session: UiaSession) {
+        self.by_number.insert(session.number, name.clone());
+        if let Some(owner) = &session.owner {
+            self.by_owner.insert((owner.clone(), session.number), name.clone());
+        }
+        self.by_name.insert(name, session);
+    }
+
+    fn remove(&mut self, name: &str) {
+        let Some(session) = self.by_name.remove(name) else { return };
+        self.by_number.remove(&session.number);
+        if let Some(owner) = session.owner {
+            self.by_owner.remove(&(owner, session.number));
+        }
+    }
+
+    /// Makes room for one more of an owner: by those that ended, their own oldest, or the oldest.
+    fn make_room(&mut self, owner: Option<&Beginner>, now: Duration) {
+        // All last equally long, so those that ended are the oldest.
+        while let Some(oldest) = self.oldest()
+            && self.by_name.get(&oldest).is_none_or(|session| session.ends_at <= now)
+        {
+            self.remove(&oldest);
+        }
+        if let Some(owner) = owner {
+            let all = (owner.clone(), 0)..=(owner.clone(), u64::MAX);
+            let mut own = self.by_owner.range(all).map(|(_, name)| name.clone());
+            let first = own.next();
+            // The first, and the others.
+            if let Some(first) = first.filter(|_| 1 + own.count() >= owner.sessions_max()) {
+                self.remove(&first);
+            }
+        }
+        if self.by_name.len() >= limits::UIA_SESSIONS_MAX
+            && let Some(oldest) = self.oldest()
+        {
+            self.remove(&oldest);
+        }
+    }
+
+    fn oldest(&self) -> Option<String> {
+        self.by_number.first_key_value().map(|(_, name)| name.clone())
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct UiaSessions {
-    by_name: Mutex<BTreeMap<String, UiaSession>>,
+    kept: Mutex<Kept>,
 }
 
 impl UiaSessions {
     /// Begins a conversation under a fresh name.
-    pub(crate) fn begin(&self, name: String, asked: Asked, now: Duration) -> Step {
-        let mut by_name = self.by_name.lock();
-        if by_name.len() >= limits::UIA_SESSIONS_MAX {
-            by_name.retain(|_, session| session.ends_at > now);
-        }
-        if by_name.len() >= limits::UIA_SESSIONS_MAX {
-            let oldest = by_name.iter().min_by_key(|(_, session)| session.ends_at);
-            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
-                by_name.remove(&oldest);
-            }
-        }
+    pub(crate) fn begin(
+        &self,
+        name: String,
+        asked: Asked,
+        (owner, now): (Option<Beginner>, Duration),
+    ) -> Step {
+        let mut kept = self.kept.lock();
+        kept.make_room(owner.as_ref(), now);
+        kept.last = kept.last.saturating_add(1);
         let session = UiaSession {
+            number: kept.last,
+            owner,
             asked,
             completed: Vec::new(),
             shown: Shown::default(),
             ends_at: now + Duration::from_millis(limits::UIA_SESSION_MS_MAX),
         };
-        by_name.insert(name.clone(), session);
+        kept.insert(name.clone(), session);
         Step { session: name, completed: Vec::new(), shown: Shown::default() }
     }
 
@@ -78,8 +153,8 @@ impl UiaSessions {
 
     /// What a conversation is about, and how far it is.
     pub(crate) fn find(&self, name: &str, now: Duration) -> Option<(Asked, Step)> {
-        let by_name = self.by_name.lock();
-        let session = by_name.get(name).filter(|session| session.ends_at > now)?;
+        let kept = self.kept.lock();
+        let session = kept.by_name.get(name).filter(|session| session.ends_at > now)?;
         let step = Step {
             session: name.to_owned(),
             completed: session.completed.clone(),
@@ -98,7 +173,7 @@ impl UiaSessions {
             registration_token: shown.registration_token.or(before.registration_token),
             email: shown.email.or(before.email),
         };
-        if let Some(session) = self.by_name.lock().get_mut(&step.session) {
+        if let Some(session) = self.kept.lock().by_name.get_mut(&step.session) {
             session.completed.clone_from(&step.completed);
             session.shown.clone_from(&step.shown);
         }
@@ -106,7 +181,7 @@ impl UiaSessions {
 
     /// Forgets the conversation: what it proved is spent.
     pub(crate) fn finish(&self, name: &str) {
-        self.by_name.lock().remove(name);
+        self.kept.lock().remove(name);
     }
 }
 
@@ -127,7 +202,7 @@ mod tests {
     #[test]
     fn a_conversation_is_about_one_operation_and_ends() {
         let sessions = UiaSessions::default();
-        let mut step = sessions.begin("s".to_owned(), asked("delete A"), NOW);
+        let mut step = sessions.begin("s".to_owned(), asked("delete A"), (None, NOW));
         sessions.complete(&mut step, Stage::Password, Shown::default());
         let resumed = sessions.resume("s", about("delete A"), NOW).unwrap();
         assert_eq!(resumed.completed, [Stage::Password]);
@@ -144,10 +219,40 @@ mod tests {
         let sessions = UiaSessions::default();
         for number in 0..=limits::UIA_SESSIONS_MAX {
             let at = Duration::from_millis(u64::try_from(number).unwrap());
-            sessions.begin(format!("s{number}"), asked("op"), at);
+            sessions.begin(format!("s{number}"), asked("op"), (None, at));
         }
-        assert_eq!(sessions.by_name.lock().len(), limits::UIA_SESSIONS_MAX);
+        assert_eq!(sessions.kept.lock().by_name.len(), limits::UIA_SESSIONS_MAX);
         assert_eq!(sessions.resume("s0", about("op"), NOW), None);
         assert!(sessions.resume("s1", about("op"), NOW).is_some());
+    }
+    #[test]
+    fn who_begins_many_conversations_ends_their_own() {
+        let sessions = UiaSessions::default();
+        let alice = Beginner::User(ruma::owned_user_id!("@alice:home.test"));
+        let bob = Beginner::User(ruma::owned_user_id!("@bob:home.test"));
+        let address = Beginner::Address("192.0.2.1".to_owned());
+        for owner in [&alice, &address] {
+            let name = format!("{owner:?}");
+            sessions.begin(name, asked("op"), (Some(owner.clone()), NOW));
+        }
+        for number in 0..limits::UIA_SESSIONS_MAX {
+            sessions.begin(format!("bob {number}"), asked("op"), (Some(bob.clone()), NOW));
+        }
+        for owner in [&alice, &address] {
+            assert!(sessions.resume(&format!("{owner:?}"), about("op"), NOW).is_some());
+        }
+        let kept = sessions.kept.lock();
+        let own = kept.by_name.keys().filter(|name| name.starts_with("bob")).count();
+        assert_eq!(own, limits::UIA_SESSIONS_PER_USER_MAX);
+        assert_eq!((kept.by_number.len(), kept.by_owner.len()), (own + 2, own + 2));
+    }
+
+    #[test]
+    fn those_that_ended_make_room_first() {
+        let sessions = UiaSessions::default();
+        sessions.begin("old".to_owned(), asked("op"), (None, NOW));
+        let late = NOW + Duration::from_millis(limits::UIA_SESSION_MS_MAX);
+        sessions.begin("new".to_owned(), asked("op"), (None, late));
+        assert_eq!(sessions.kept.lock().by_name.len(), 1);
     }
 }

@@ -32,6 +32,10 @@ pub const REMOTE_DEVICES_MAX: usize = 1_000;
 /// Updates of a remote device list that are remembered, so that the next one can refer to them.
 pub const REMOTE_LIST_UPDATES_MAX: usize = 32;
 
+/// How long the keys of other servers are waited for unless the client says otherwise (client-server
+/// API, `timeout`).
+pub const REMOTE_KEYS_WAIT: Duration = Duration::from_secs(10);
+
 /// How long a client may have us wait for the keys of other servers.
 pub const REMOTE_KEYS_WAIT_MAX: Duration = Duration::from_secs(30);
 

@@ -1,0 +1,17 @@
+//! Bounds of messages from device to device.
+
+/// Devices one request may send to.
+pub const TO_DEVICE_RECEIVERS_MAX: usize = 1_000;
+
+/// Messages that wait for one device; for what comes beyond, older ones of whoever has most waiting
+/// there are dropped.
+pub const TO_DEVICE_WAITING_MAX: u64 = 10_000;
+
+/// Messages dropped together where too many wait for a device.
+pub const TO_DEVICE_DROPPED_AT_ONCE: usize = 100;
+
+/// The content of one message to a device.
+pub const TO_DEVICE_CONTENT_BYTES_MAX: usize = 65_536;
+
+/// Messages to its device one sync brings (client-server API, "Send-to-device messaging").
+pub const TO_DEVICE_PER_SYNC_MAX: usize = 100;
