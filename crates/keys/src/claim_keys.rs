@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use ruma::{DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, ServerName, UserId};
 use serde_json::value::RawValue;
 use tracing::instrument;
-use vestibule_accounts::Refusal;
-use vestibule_policy::Denial;
+use vestibule_accounts::{Acquaintance, Refusal, known_subject};
+use vestibule_policy::{Denial, Rate, RateKey};
 use vestibule_storage::{
     Scan, Stamped, StorageError, Tx,
     tables::{
@@ -19,7 +19,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{
     Actor,
-    limits::{KEYS_CLAIMED_MAX, REMOTE_KEYS_WAIT_MAX, SPENT_KEYS_REMEMBERED_MAX},
+    limits::{KEYS_CLAIMED_MAX, REMOTE_KEYS_WAIT, REMOTE_KEYS_WAIT_MAX, SPENT_KEYS_REMEMBERED_MAX},
 };
 
 use crate::{
@@ -30,6 +30,9 @@ use crate::{
     remote::{Json, RemoteKeysError},
     upload_keys::digest,
 };
+
+/// Claims of another server, each of up to [`KEYS_CLAIMED_MAX`] devices.
+const SERVER_CLAIMS: Rate = Rate::per_minute(600, 600);
 
 /// The algorithm wanted of each device of each user.
 pub type Claims = BTreeMap<OwnedUserId, BTreeMap<OwnedDeviceId, String>>;
@@ -98,22 +101,26 @@ impl Keys {
                 abroad.insert(target, devices);
             }
         }
-        let wait = command.timeout.unwrap_or(REMOTE_KEYS_WAIT_MAX).min(REMOTE_KEYS_WAIT_MAX);
+        let wait = command.timeout.unwrap_or(REMOTE_KEYS_WAIT).min(REMOTE_KEYS_WAIT_MAX);
         self.claim_abroad(abroad, wait, &mut claimed).await;
         Ok(claimed)
     }
 
-    /// Takes one key of each device for users of another server.
+    /// Takes one key of each device for users of another server. People whose class keeps to its
+    /// scope are reached where a room is shared with that server.
     #[instrument(name = "keys.claim_keys_for_server", skip_all)]
     pub async fn claim_keys_for_server(
         &self,
-        _origin: &ServerName,
+        origin: &ServerName,
         claims: Claims,
     ) -> Result<ClaimedKeys, ClaimKeysError> {
         check_size(&claims)?;
+        let parts = &self.inner.parts;
+        let now = parts.environment.clock.monotonic();
+        parts.rates.charge_server(origin, (RateKey::Keys, SERVER_CLAIMS), now)?;
         let mut claimed = ClaimedKeys::new();
         for (target, devices) in claims {
-            if !self.is_local(&target) {
+            if !self.is_local(&target) || !self.is_within_reach(origin, &target).await? {
                 continue;
             }
             let owner = target.clone();
@@ -122,6 +129,25 @@ impl Keys {
             insert(&mut claimed, target, keys);
         }
         Ok(claimed)
+    }
+
+    /// Whether users of another server may begin conversations with an account of ours.
+    async fn is_within_reach(
+        &self,
+        origin: &ServerName,
+        target: &UserId,
+    ) -> Result<bool, StorageError> {
+        let parts = &self.inner.parts;
+        let owner = target.to_owned();
+        let subject = match self.store().read(move |read| known_subject(read, &owner)).await {
+            Ok(subject) => subject,
+            Err(Refusal::Denied(_)) => return Ok(false),
+            Err(Refusal::Storage(error)) => return Err(error),
+        };
+        if !parts.policy.current().is_scoped(&subject.class) {
+            return Ok(true);
+        }
+        parts.rooms.share_room_with_server(target, origin).await
     }
 
     async fn take_for(

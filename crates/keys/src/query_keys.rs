@@ -10,7 +10,7 @@ use vestibule_policy::Denial;
 use vestibule_storage::{StorageError, tables::account::ACCOUNT_BY_ID};
 use vestibule_types::{
     Actor,
-    limits::{KEYS_QUERIED_USERS_MAX, REMOTE_KEYS_WAIT_MAX},
+    limits::{KEYS_QUERIED_USERS_MAX, REMOTE_KEYS_WAIT, REMOTE_KEYS_WAIT_MAX},
 };
 
 use crate::{
@@ -88,7 +88,7 @@ impl Keys {
         let viewer = Viewer::User(actor.user_id().to_owned());
         let mut queried = Queried::default();
         self.show_all(&viewer, self.known(here).await?, &mut queried.keys).await?;
-        let wait = command.timeout.unwrap_or(REMOTE_KEYS_WAIT_MAX).min(REMOTE_KEYS_WAIT_MAX);
+        let wait = command.timeout.unwrap_or(REMOTE_KEYS_WAIT).min(REMOTE_KEYS_WAIT_MAX);
         let ask = |(server, devices): (OwnedServerName, DeviceIds)| -> Question<_> {
             let (keys, viewer) = (self.clone(), viewer.clone());
             Box::pin(async move {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId, UserId};
+use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId, ServerName, UserId};
 use serde::Serialize;
 use vestibule_types::{ClassName, limits};
 
@@ -101,6 +101,9 @@ enum BucketKey {
 /// Refused attempts an account may make.
 const REFUSED: Rate = Rate::per_minute(30, 30);
 
+/// What stands for a class in the buckets of other servers. No class can have this name.
+const SERVERS: &str = "(servers)";
+
 /// Every bucket of this process.
 #[derive(Debug)]
 pub struct RateBuckets {
@@ -155,6 +158,25 @@ impl RateBuckets {
         }
         buckets.by_key.extend(taken);
         RateFact::Charged
+    }
+
+    /// Charges another server for what its requests cost here. `now` is monotonic time.
+    pub fn charge_server(
+        &self,
+        server: &ServerName,
+        (key, rate): (RateKey, Rate),
+        now: Duration,
+    ) -> Result<(), Denial> {
+        let charge = Charge {
+            class: ClassName::new(SERVERS),
+            key,
+            who: RateWho::Server(server.to_owned()),
+            rate,
+        };
+        match self.take(&[charge], now) {
+            RateFact::Exhausted { retry_after_ms } => Err(Denial::limited(retry_after_ms)),
+            RateFact::NotCharged | RateFact::Charged => Ok(()),
+        }
     }
 
     /// What [`RateBuckets::take`] would say, without taking anything: for explanations.

@@ -64,6 +64,31 @@ async fn a_withheld_file_is_given_to_nobody_in_no_form_until_it_is_released() {
 }
 
 #[tokio::test]
+async fn another_server_asks_for_so_many_files_at_once_and_no_more() {
+    let network = Network::default();
+    let server = Blueprint::default().with("[federation]\nenabled = true\n");
+    let server = server.on(&network, "a.example").start().await;
+    let (greedy, other) =
+        (PretendServer::on(&network, "c.example"), PretendServer::on(&network, "d.example"));
+    let paths = ["download/none", "thumbnail/none?width=32&height=32"];
+    let paths = paths.map(|it| format!("/_matrix/federation/v1/media/{it}"));
+    for number in 0..600 {
+        let asked = greedy.get(&server, &paths[number % 2]).await;
+        assert_eq!(asked.status, 404, "{number}");
+    }
+    // A little comes back meanwhile.
+    let mut refused = greedy.get(&server, &paths[0]).await;
+    for _ in 0..200 {
+        if refused.status == 429 {
+            break;
+        }
+        refused = greedy.get(&server, &paths[1]).await;
+    }
+    assert_eq!(refused.refusal(), (429, "M_LIMIT_EXCEEDED"));
+    assert_eq!(other.get(&server, &paths[0]).await.status, 404);
+}
+
+#[tokio::test]
 async fn what_moves_moves_only_for_those_who_ask_for_it() {
     use image::{Delay, Frame, RgbaImage, codecs::gif::GifEncoder};
     let server = Blueprint::default().slots(3).start().await;

@@ -14,9 +14,10 @@ use crate::guard::Origin;
 #[instrument(name = "federation_api.media.get_content", skip_all)]
 pub(crate) async fn handle(
     State(media): State<Media>,
-    Origin(_): Origin,
+    Origin(origin): Origin,
     Incoming(request): Incoming<Request>,
 ) -> Result<Response, MatrixError> {
+    media.admit_server(&origin)?;
     let wanted = media.own(request.media_id, request.timeout_ms);
     let info = media.find_media(&wanted).await.map_err(not_given)?;
     answer(&media, &info).await

@@ -19,7 +19,7 @@ use crate::{failure, guard::Origin};
 #[instrument(name = "federation_api.media.get_content_thumbnail", skip_all)]
 pub(crate) async fn handle(
     State(media): State<Media>,
-    Origin(_): Origin,
+    Origin(origin): Origin,
     Incoming(request): Incoming<Request>,
 ) -> Result<Response, MatrixError> {
     let side = |side: UInt| u32::try_from(side).unwrap_or(u32::MAX);
@@ -29,6 +29,7 @@ pub(crate) async fn handle(
         crop: request.method == Some(Method::Crop),
         animated: request.animated.unwrap_or(false),
     };
+    media.admit_server(&origin)?;
     let wanted = media.own(request.media_id, request.timeout_ms);
     let info = media.find_media(&wanted).await.map_err(not_given)?;
     let info = media.thumbnail(&info, thumbnail).await.map_err(not_made)?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use proptest::prelude::*;
-use vestibule_keys::{ClaimKeys, RemoteKeysError};
+use vestibule_keys::{ClaimKeys, ClaimKeysError, RemoteKeysError};
 use vestibule_policy::PolicyConfig;
 use vestibule_testkit::threaded_store;
 
@@ -87,6 +87,30 @@ async fn other_servers_claim_from_the_same_keys() {
     let claimed = house.keys.claim_keys_for_server(origin, claims).await.unwrap();
     assert!(claimed[&alice.user][&alice.device].contains_key("signed_curve25519:AA"));
     assert_eq!(claim(&house, &bob, &alice).await, None);
+}
+
+#[tokio::test]
+async fn a_server_that_claims_too_fast_is_told_to_wait_and_others_are_not() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    alice.introduce(&house).await;
+    alice.leave_keys(&house, &["AA"]).await;
+    let claims = || {
+        let devices = [(alice.device.clone(), "signed_curve25519".to_owned())].into();
+        [(alice.user.clone(), devices)].into()
+    };
+    let greedy = ruma::server_name!("far.test");
+    let mut refused = None;
+    for _ in 0..1_000 {
+        refused = house.keys.claim_keys_for_server(greedy, [].into()).await.err();
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert!(matches!(refused, Some(ClaimKeysError::Denied(_))), "{refused:?}");
+    assert!(house.keys.claim_keys_for_server(greedy, claims()).await.is_err());
+    let other = ruma::server_name!("other.test");
+    assert_eq!(house.keys.claim_keys_for_server(other, claims()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -107,3 +107,32 @@ async fn many_strangers_in_one_question_are_one_refusal_and_the_thirty_first_is_
     assert!(denial.retry_after_ms.is_some());
     assert_eq!(house.rooms.denials(100).await.unwrap().len(), 30, "it wrote nothing");
 }
+
+#[tokio::test]
+async fn a_server_takes_keys_of_a_guest_only_where_they_share_a_room() {
+    for slots in [1, 3] {
+        let house = House::under(&guests_by_alias(), slots);
+        let mona = house.person("mona", "DESK", ClassName::moderator()).await;
+        let guest = house.person("guest-aaaaaaaaaaaaaaaa", "VISIT", ClassName::guest()).await;
+        for person in [&mona, &guest] {
+            person.introduce(&house).await;
+            person.leave_keys(&house, &["AA", "AB"]).await;
+        }
+        let far = ruma::user_id!("@zoe:far.test");
+        let taken = async || {
+            let of = |who: &Person| {
+                (who.user.clone(), [(who.device.clone(), "signed_curve25519".to_owned())].into())
+            };
+            let claims = [of(&mona), of(&guest)].into();
+            let claimed = house.keys.claim_keys_for_server(far.server_name(), claims).await;
+            claimed.unwrap().len()
+        };
+        assert_eq!(taken().await, 1, "mona's alone");
+        let room = lobby(&house, &mona).await;
+        house.join(&guest, &room).await;
+        assert_eq!(taken().await, 1, "nobody of theirs is there");
+        house.place(far, &room).await;
+        mona.leave_keys(&house, &["AC"]).await;
+        assert_eq!(taken().await, 2);
+    }
+}

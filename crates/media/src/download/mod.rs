@@ -1,5 +1,6 @@
 //! Files going out.
 
+mod admit_server;
 mod open;
 
 pub(crate) use self::open::Found;
