@@ -110,6 +110,23 @@ impl SignedObject {
         }
     }
 
+    /// Leaves the signatures of identity keys that hold: the device's own, and that of its owner's
+    /// self-signing key.
+    pub(crate) fn retain_signatures_that_hold(
+        &mut self,
+        user: &UserId,
+        (device, self_signing): (&DeviceId, Option<(&str, &DeviceSigningKey)>),
+    ) {
+        let own = self.ed25519(device.as_str());
+        let whole = self.0.clone();
+        self.retain_signatures(user, |id, signature| {
+            let Some(name) = id.strip_prefix("ed25519:") else { return false };
+            let by = |key: &DeviceSigningKey| key.signed(&whole, signature);
+            (name == device.as_str() && own.as_ref().is_some_and(by))
+                || self_signing.is_some_and(|(signer, key)| signer == name && by(key))
+        });
+    }
+
     /// Adds a signature.
     pub(crate) fn add_signature(&mut self, user: &UserId, key: &str, signature: &str) {
         let empty = || CanonicalJsonValue::Object(CanonicalJsonObject::new());
@@ -261,6 +278,9 @@ fn only_key(object: &SignedObject) -> Result<&str, ObjectError> {
     Ok(name)
 }
 
+/// How the names of algorithms begin whose keys devices sign.
+const SIGNED: &str = "signed_";
+
 /// A one-time or fallback key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OneTimeKey {
@@ -270,8 +290,8 @@ pub(crate) struct OneTimeKey {
     pub(crate) json: String,
 }
 
-/// A one-time or fallback key under its id, `algorithm:name`. A signature of the device that can be
-/// checked must hold.
+/// A one-time or fallback key under its id, `algorithm:name`. Of an algorithm whose keys are signed,
+/// the signature of the device must be there; one that can be checked must hold.
 pub(crate) fn one_time_key(
     id: &str,
     json: &RawValue,
@@ -281,8 +301,12 @@ pub(crate) fn one_time_key(
     if algorithm.is_empty() || algorithm.len().max(name.len()) > KEY_NAME_BYTES_MAX {
         return Err(malformed("a key id is too long or too short"));
     }
+    let must_be_signed = algorithm.starts_with(SIGNED);
     let text = json.get().trim();
     let json = if text.starts_with('"') {
+        if must_be_signed {
+            return Err(ObjectError::Signature);
+        }
         if text.len() > KEY_OBJECT_BYTES_MAX {
             return Err(malformed("the key is too large"));
         }
@@ -290,9 +314,14 @@ pub(crate) fn one_time_key(
     } else {
         let object = SignedObject::parse(json)?;
         let (user, device, key) = signer;
-        if let (Some(key), Some(signature)) = (key, object.signature(user, device.as_str()))
-            && !key.signed(object.object(), signature)
-        {
+        let signature = object.signature(user, device.as_str());
+        let holds = match (key, signature) {
+            (Some(key), Some(signature)) => key.signed(object.object(), signature),
+            // Identity keys that come later say whether it holds.
+            (None, Some(_)) => true,
+            (_, None) => !must_be_signed,
+        };
+        if !holds {
             return Err(ObjectError::Signature);
         }
         object.to_json()

@@ -209,9 +209,12 @@ impl Owner {
         for key in &parsed.fallback {
             news |= self.store_fallback(tx, key)?;
         }
+        let device = (&self.user, &self.device);
+        let fallbacks = FALLBACK_KEY.scan(tx, device, KEY_ALGORITHMS_MAX.saturating_add(1))?;
         let kept: u64 = counts.values().sum();
         let kept_max = u64::try_from(ONE_TIME_KEYS_PER_DEVICE_MAX).unwrap_or(u64::MAX);
-        if kept > kept_max || counts.len() > KEY_ALGORITHMS_MAX {
+        let algorithms = counts.len().max(fallbacks.len());
+        if kept > kept_max || algorithms > KEY_ALGORITHMS_MAX {
             return Err(UploadKeysError::TooMany);
         }
         if news {
@@ -235,18 +238,15 @@ impl Owner {
             }
         }
         let signer = signing_key(tx, user, Usage::SelfSigning)?;
-        let own = format!(":{device}");
-        let object = identity.clone();
-        identity.retain_signatures(user, |id, signature| {
-            let by_signer = signer.as_ref().is_some_and(|(name, key)| {
-                id.strip_prefix("ed25519:") == Some(name) && key.signed(object.object(), signature)
-            });
-            by_signer || id.ends_with(&own)
-        });
+        let signer = signer.as_ref().map(|(name, key)| (&**name, key));
+        identity.retain_signatures_that_hold(user, (device, signer));
         let before = DEVICE_KEY.get(tx, (user, device))?;
         let before = before.and_then(|row| SignedObject::stored(&row.json?));
         if before.as_ref() == Some(&identity) {
             return Ok(());
+        }
+        if before.as_ref().is_none_or(|before| !before.says_the_same(&identity)) {
+            self.drop_forged(tx, &identity)?;
         }
         if before.is_some_and(|before| !before.says_the_same(&identity)) {
             // Signatures are of what the device said before.
@@ -259,6 +259,32 @@ impl Owner {
         let row = StoredDeviceKey { json: Some(identity.to_json()), display_name: None };
         DEVICE_KEY.put(tx, (user, device), &row)?;
         Ok(list_change::device_changed(tx, user, device)?)
+    }
+
+    /// Removes keys whose signature is not by the identity they now belong to: they came before it,
+    /// when that could not be told.
+    fn drop_forged(&self, tx: &mut Tx<'_>, identity: &SignedObject) -> Result<(), StorageError> {
+        let (user, device) = (&self.user, &self.device);
+        let Some(own) = identity.ed25519(device.as_str()) else { return Ok(()) };
+        let is_forged = |json: &str| {
+            let Some(object) = SignedObject::stored(json) else { return false };
+            let signature = object.signature(user, device.as_str());
+            signature.is_some_and(|signature| !own.signed(object.object(), signature))
+        };
+        for (key, row) in ONE_TIME_KEY.scan(tx, (user, device), ONE_TIME_KEYS_PER_DEVICE_MAX)? {
+            if is_forged(&row.value) {
+                let (_, _, algorithm, _) = &key;
+                ONE_TIME_KEY_BY_ORDER.delete(tx, (user, device, algorithm, row.stamp))?;
+                ONE_TIME_KEY_COUNT.add(tx, (user, device, algorithm), -1)?;
+                ONE_TIME_KEY.delete(tx, &key)?;
+            }
+        }
+        for (key, row) in FALLBACK_KEY.scan(tx, (user, device), KEY_ALGORITHMS_MAX)? {
+            if is_forged(&row.json) {
+                FALLBACK_KEY.delete(tx, &key)?;
+            }
+        }
+        Ok(())
     }
 
     /// Says whether the key is new.

@@ -32,6 +32,7 @@ use crate::{
     show::{Sight, Viewer},
 };
 
+const SIGNING_KEY_UPDATE: &str = "m.signing_key_update";
 /// Pieces of news looked at together.
 const NEWS_AT_ONCE: usize = 32;
 
@@ -170,7 +171,9 @@ fn signing_keys(read: &impl Read, user: &OwnedUserId) -> Result<StoredEdu, Stora
             content.insert(field.to_owned(), json!(key));
         }
     }
-    Ok(edu("m.signing_key_update", content))
+    // It tells all of them, so of several that wait only the newest counts.
+    let key = Some(format!("{SIGNING_KEY_UPDATE} {user}"));
+    Ok(StoredEdu { key, ..edu(SIGNING_KEY_UPDATE, content) })
 }
 
 /// The newest update once more, about any of the devices. Who has the list knows it already, who

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::Deserialize;
+use vestibule_events::DeviceSigningKey;
 use vestibule_storage::StorageError;
 use vestibule_types::limits::{DEVICE_ID_BYTES_MAX, DEVICE_NAME_BYTES_MAX, REMOTE_DEVICES_MAX};
 
@@ -43,10 +44,11 @@ impl Fetched {
     /// Out of a device list.
     pub(crate) fn of_list(user: &UserId, list: RemoteDeviceList) -> Self {
         let mut fetched = Self::default();
+        fetched.set_signing_keys(user, list.master_key.as_ref(), list.self_signing_key.as_ref());
         for device in list.devices.into_iter().take(REMOTE_DEVICES_MAX) {
             fetched.add(user, device.device_id, &device.keys, device.display_name);
         }
-        fetched.set_signing_keys(user, list.master_key.as_ref(), list.self_signing_key.as_ref());
+        fetched.check_master(user);
         fetched
     }
 
@@ -64,19 +66,21 @@ impl Fetched {
                 continue;
             }
             let mut fetched = Self::default();
+            fetched.set_signing_keys(user, master.as_ref(), self_signing.as_ref());
             for (device, keys) in devices.unwrap_or_default().into_iter().take(REMOTE_DEVICES_MAX) {
                 let named = serde_json::from_str::<Named>(keys.get()).ok();
                 let name = named.and_then(|it| it.unsigned?.device_display_name);
                 fetched.add(user, device, &keys, name);
             }
-            fetched.set_signing_keys(user, master.as_ref(), self_signing.as_ref());
+            fetched.check_master(user);
             all.insert(user.clone(), fetched);
         }
         all
     }
 
     fn add(&mut self, user: &UserId, device: OwnedDeviceId, keys: &Json, name: Option<String>) {
-        if let Some(keys) = remote_device_keys(user, &device, keys) {
+        let signer = self.self_signing.as_ref().map(|key| (&*key.public, &key.key));
+        if let Some((keys, _)) = remote_device_keys(user, (&device, keys), signer) {
             let display_name = name.map(cut);
             self.devices.insert(device, FetchedDevice { keys, display_name });
         }
@@ -85,10 +89,20 @@ impl Fetched {
     fn set_signing_keys(&mut self, user: &UserId, master: Option<&Json>, own: Option<&Json>) {
         self.master = master.and_then(|json| remote_signing_key(user, json, Usage::Master));
         let signed = own.and_then(|json| remote_signing_key(user, json, Usage::SelfSigning));
-        self.self_signing = signed.filter(|key| {
-            let master = self.master.as_ref();
-            master.is_some_and(|it| key.object.is_signed_by(user, (&it.public, &it.key)))
-        });
+        let master = self.master.as_ref().map(|it| (&*it.public, &it.key));
+        self.self_signing = signed.and_then(|key| signed_by_master(key, user, master?));
+    }
+
+    /// Leaves the signatures of the master key that devices told beside it made.
+    fn check_master(&mut self, user: &UserId) {
+        let devices = &self.devices;
+        let key_of = |name: &str| {
+            let device: &DeviceId = name.into();
+            devices.get(device)?.keys.ed25519(name)
+        };
+        if let Some(master) = &mut self.master {
+            retain_signatures_of_devices(master, user, key_of);
+        }
     }
 
     /// Shows it without storing it. An empty list asks for all devices.
@@ -122,13 +136,14 @@ impl Fetched {
     }
 }
 
-/// The identity keys of a device as another server tells them. `None` when they are somebody
-/// else's, or none at all.
+/// The identity keys of a device as another server tells them, with the signatures that hold: the
+/// device's own and the self-signing key's; and whether there are others, of keys not known here.
+/// `None` when they are somebody else's, or none at all.
 pub(crate) fn remote_device_keys(
     user: &UserId,
-    device: &DeviceId,
-    keys: &Json,
-) -> Option<SignedObject> {
+    (device, keys): (&DeviceId, &Json),
+    signer: Option<(&str, &DeviceSigningKey)>,
+) -> Option<(SignedObject, bool)> {
     if device.as_str().len() > DEVICE_ID_BYTES_MAX {
         return None;
     }
@@ -136,11 +151,17 @@ pub(crate) fn remote_device_keys(
     let own = object.text("user_id").ok()? == user.as_str()
         && object.text("device_id").ok()? == device.as_str();
     check_identity(&object).ok()?;
-    object.retain_signatures(user, |_, _| true);
-    own.then_some(object)
+    let known = |id: &str| {
+        let name = id.strip_prefix("ed25519:");
+        name == Some(device.as_str()) || (name.is_some() && name == signer.map(|(name, _)| name))
+    };
+    let others = object.signatures_of(user).any(|(id, _)| !known(id));
+    object.retain_signatures_that_hold(user, (device, signer));
+    own.then_some((object, others))
 }
 
-/// A cross-signing key as another server tells it.
+/// A cross-signing key as another server tells it. Of its signatures those of devices are not
+/// checked here.
 pub(crate) fn remote_signing_key(
     user: &UserId,
     json: &Json,
@@ -149,6 +170,32 @@ pub(crate) fn remote_signing_key(
     let mut key = object::cross_signing_key(json, user, usage).ok()?;
     key.object.retain_signatures(user, |_, _| true);
     Some(key)
+}
+
+/// A self-signing key with its master key's signature and no other. `None` without one that holds.
+pub(crate) fn signed_by_master(
+    mut key: CrossSigningKey,
+    user: &UserId,
+    (name, master): (&str, &DeviceSigningKey),
+) -> Option<CrossSigningKey> {
+    if !key.object.is_signed_by(user, (name, master)) {
+        return None;
+    }
+    key.object.retain_signatures(user, |id, _| id.strip_prefix("ed25519:") == Some(name));
+    Some(key)
+}
+
+/// Leaves the signatures of a cross-signing key that a key of its owner's devices made.
+pub(crate) fn retain_signatures_of_devices(
+    key: &mut CrossSigningKey,
+    user: &UserId,
+    key_of: impl Fn(&str) -> Option<DeviceSigningKey>,
+) {
+    let whole = key.object.clone();
+    key.object.retain_signatures(user, |id, signature| {
+        let signer = id.strip_prefix("ed25519:").and_then(&key_of);
+        signer.is_some_and(|signer| signer.signed(whole.object(), signature))
+    });
 }
 
 /// A name, cut at a character so that it fits.

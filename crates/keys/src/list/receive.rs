@@ -16,10 +16,17 @@ use vestibule_types::limits::{DEVICE_ID_BYTES_MAX, REMOTE_DEVICES_MAX, REMOTE_LI
 
 use super::{
     fetch::put_signing_key,
-    fetched::{cut, remote_device_keys, remote_signing_key},
+    fetched::{
+        cut, remote_device_keys, remote_signing_key, retain_signatures_of_devices, signed_by_master,
+    },
     is_tracked,
 };
-use crate::{Keys, object::Usage, remote::Json, signing_keys::signing_key};
+use crate::{
+    Keys,
+    object::Usage,
+    remote::Json,
+    signing_keys::{device_key, signing_key},
+};
 
 /// A device of a user changed.
 #[derive(Debug, Deserialize)]
@@ -177,11 +184,14 @@ fn apply(tx: &mut Tx<'_>, update: &DeviceListUpdate) -> Result<bool, StorageErro
     if device.as_str().len() > DEVICE_ID_BYTES_MAX {
         return Ok(false);
     }
-    let keys = update.keys.as_ref().map(|keys| remote_device_keys(user, device, keys));
+    let signer = signing_key(tx, user, Usage::SelfSigning)?;
+    let signer = signer.as_ref().map(|(name, key)| (&**name, key));
+    let keys = update.keys.as_ref().map(|keys| remote_device_keys(user, (device, keys), signer));
     let json = match keys {
         None => None,
-        Some(Some(keys)) => Some(keys.to_json()),
-        Some(None) => return Ok(false),
+        Some(Some((keys, false))) => Some(keys.to_json()),
+        // A signature by a key that is not here: what the list says as a whole can be checked.
+        Some(Some((_, true)) | None) => return Ok(false),
     };
     let known = DEVICE_KEY.contains(tx, (user, device))?;
     if !known && DEVICE_KEY.scan(tx, (user,), REMOTE_DEVICES_MAX)?.len() >= REMOTE_DEVICES_MAX {
@@ -215,7 +225,13 @@ fn take_signing_keys(
     let Some(list) = REMOTE_DEVICE_LIST.get(tx, (user,))? else { return Ok(Outcome::Done) };
     let master = match &update.master_key {
         Some(json) => match remote_signing_key(user, json, Usage::Master) {
-            Some(key) => Some(key),
+            Some(mut key) => {
+                retain_signatures_of_devices(&mut key, user, |name| {
+                    // What cannot be read did not sign.
+                    device_key(&tx.fixed(), user, name).ok().flatten()
+                });
+                Some(key)
+            }
             None => return missed(tx, user, list),
         },
         None => None,
@@ -227,11 +243,8 @@ fn take_signing_keys(
     let own = match &update.self_signing_key {
         Some(json) => {
             let key = remote_signing_key(user, json, Usage::SelfSigning);
-            let signed = key.filter(|key| {
-                let trusted = trusted.as_ref();
-                trusted.is_some_and(|(name, it)| key.object.is_signed_by(user, (name, it)))
-            });
-            match signed {
+            let trusted = trusted.as_ref().map(|(name, key)| (&**name, key));
+            match key.and_then(|key| signed_by_master(key, user, trusted?)) {
                 Some(key) => Some(key),
                 None => return missed(tx, user, list),
             }
@@ -239,7 +252,13 @@ fn take_signing_keys(
         None => None,
     };
     if let Some(key) = &master {
+        let before = signing_key(tx, user, Usage::Master)?;
         put_signing_key(tx, user, Usage::Master, Some(key))?;
+        if own.is_none() && before.is_some_and(|(name, _)| name != key.public) {
+            // What the master key before it signed hangs in the air.
+            put_signing_key(tx, user, Usage::SelfSigning, None)?;
+            return missed(tx, user, list);
+        }
     }
     if let Some(key) = &own {
         put_signing_key(tx, user, Usage::SelfSigning, Some(key))?;

@@ -376,3 +376,61 @@ async fn who_comes_back_is_not_trusted_to_have_the_same_devices_and_clients_are_
         assert_eq!(devices(&house, &bob).await, ["TWO"]);
     }
 }
+
+#[tokio::test]
+async fn of_the_signatures_another_server_tells_only_those_that_hold_are_kept() {
+    for slots in [1, 3] {
+        let (house, bob) = shared(slots).await;
+        let signing = CrossSigning::new(&far(), "first");
+        let (mut one, mut master) = (identity(&far(), "ONE"), signing.master_key());
+        signing.own.sign(&mut one, &far(), &signing.own.public());
+        Key::new("ONE").sign(&mut master, &far(), "ONE");
+        let good = (one["signatures"].clone(), master["signatures"].clone());
+        for (object, name) in [(&mut one, "ed25519:OTHER"), (&mut master, "ed25519:TWO")] {
+            object["signatures"][far().as_str()][name] = "made up".into();
+        }
+        one["signatures"][far().as_str()]["rsa:ONE"] = "made up".into();
+        let devices = vec![(OwnedDeviceId::from("ONE"), one.clone())];
+        let known = RemoteList {
+            version: 5,
+            devices,
+            master: Some(master),
+            own: Some(signing.object("self_signing", &signing.own)),
+        };
+        house.elsewhere.lists.lock().insert(far(), known);
+        let signatures = async || {
+            let shown = house.query(&bob, &[&far()]).await.keys;
+            let device = value(&shown.device_keys[&far()][&OwnedDeviceId::from("ONE")]);
+            (device["signatures"].clone(), value(&shown.master_keys[&far()])["signatures"].clone())
+        };
+        assert_eq!(signatures().await, good);
+        // An update that is signed by a key nobody told of is checked against the whole list.
+        house.elsewhere.asked();
+        let mut content = update(6, &[5], "ONE");
+        content["keys"] = one;
+        receive(&house, &content).await.unwrap();
+        until(async || !house.elsewhere.asked.lock().is_empty()).await;
+        assert_eq!(signatures().await, good);
+    }
+}
+
+#[tokio::test]
+async fn a_new_master_key_leaves_no_key_behind_that_it_did_not_sign() {
+    let (house, bob) = shared(3).await;
+    let first = CrossSigning::new(&far(), "first");
+    let mut known = list(5, &["ONE"]);
+    known.master = Some(first.master_key());
+    known.own = Some(first.object("self_signing", &first.own));
+    house.elsewhere.lists.lock().insert(far(), known.clone());
+    devices(&house, &bob).await;
+    let second = CrossSigning::new(&far(), "second");
+    known.master = Some(second.master_key());
+    known.own = None;
+    house.elsewhere.lists.lock().insert(far(), known);
+    let content = json!({ "user_id": far(), "master_key": second.master_key() });
+    let origin = ServerName::parse("far.test").unwrap();
+    house.keys.receive_signing_key_update(&origin, &raw(&content)).await.unwrap();
+    let shown = house.query(&bob, &[&far()]).await.keys;
+    assert_eq!(value(&shown.master_keys[&far()]), second.master_key());
+    assert!(shown.self_signing_keys.is_empty());
+}

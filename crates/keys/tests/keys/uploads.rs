@@ -200,3 +200,66 @@ async fn keys_go_with_the_device_they_belong_to() {
         );
     }
 }
+
+#[tokio::test]
+async fn of_a_devices_signatures_only_those_that_hold_are_kept() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let bob = house.member("bob", "PHONE").await;
+    let mut identity = alice.identity();
+    identity["signatures"][alice.user.as_str()]["rsa:LAPTOP"] = "made up".into();
+    let command = UploadKeys { device_keys: Some(raw(&identity)), ..Default::default() };
+    alice.upload(&house, command).await.unwrap();
+    let shown = house.query(&bob, &[&alice.user]).await.keys;
+    let shown = value(&shown.device_keys[&alice.user][&alice.device]);
+    assert_eq!(shown["signatures"], alice.identity()["signatures"]);
+}
+
+#[tokio::test]
+async fn keys_of_an_algorithm_that_is_signed_must_be_and_by_the_identity_that_comes_later() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let alice = house.member("alice", "LAPTOP").await;
+        let bob = house.member("bob", "PHONE").await;
+        let upload = async |key: serde_json::Value, fallback: bool| {
+            let keys = BTreeMap::from([("signed_curve25519:AA".to_owned(), raw(&key))]);
+            let empty = BTreeMap::new();
+            let (one_time_keys, fallback_keys) =
+                if fallback { (empty, keys) } else { (keys, empty) };
+            let command = UploadKeys { one_time_keys, fallback_keys, device_keys: None };
+            alice.upload(&house, command).await
+        };
+        for fallback in [false, true] {
+            for unsigned in [json!({ "key": "a" }), json!("a")] {
+                let refused = upload(unsigned, fallback).await;
+                let expected =
+                    matches!(refused, Err(UploadKeysError::Object(ObjectError::Signature)));
+                assert!(expected, "{refused:?}");
+            }
+        }
+        let mut forged = json!({ "key": "a" });
+        bob.key.sign(&mut forged, &alice.user, "LAPTOP");
+        assert_eq!(upload(forged.clone(), false).await.unwrap()["signed_curve25519"], 1);
+        upload(forged, true).await.unwrap();
+        assert_eq!(alice.leave_keys(&house, &["AB"]).await["signed_curve25519"], 2);
+        alice.introduce(&house).await;
+        let left = house.keys.one_time_key_counts(&alice.user, &alice.device).await.unwrap();
+        assert_eq!(left["signed_curve25519"], 1, "the forged one is gone");
+        let given = crate::claims::claim(&house, &bob, &alice).await.unwrap().0;
+        assert_eq!(given, "signed_curve25519:AB");
+        assert_eq!(crate::claims::claim(&house, &bob, &alice).await, None, "nor is it lent");
+    }
+}
+
+#[tokio::test]
+async fn fallback_keys_of_so_many_algorithms_and_no_more_are_kept() {
+    use vestibule_types::limits::KEY_ALGORITHMS_MAX;
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    for number in 0..=KEY_ALGORITHMS_MAX {
+        let key = (format!("alg{number}:AA"), raw(&json!("key")));
+        let command = UploadKeys { fallback_keys: BTreeMap::from([key]), ..Default::default() };
+        let stored = alice.upload(&house, command).await;
+        assert_eq!(stored.is_ok(), number < KEY_ALGORITHMS_MAX, "{number}: {stored:?}");
+    }
+}
