@@ -9,7 +9,8 @@ use vestibule_storage::{Read, StorageError, tables::user_data::ACCOUNT_DATA};
 
 #[derive(Deserialize)]
 struct IgnoredUsers {
-    ignored_users: BTreeMap<OwnedUserId, Value>,
+    /// A name that is no user's takes nothing from the others.
+    ignored_users: BTreeMap<String, Value>,
 }
 
 /// Whose messages and invitations a user does not want to see.
@@ -19,5 +20,6 @@ pub fn ignored_users<R: Read>(
 ) -> Result<HashSet<OwnedUserId>, StorageError> {
     let row = ACCOUNT_DATA.get(reader, (user, "", "m.ignored_user_list"))?;
     let content = row.and_then(|row| serde_json::from_str::<IgnoredUsers>(&row.value).ok());
-    Ok(content.map(|content| content.ignored_users.into_keys().collect()).unwrap_or_default())
+    let names = content.map(|content| content.ignored_users).unwrap_or_default().into_keys();
+    Ok(names.filter_map(|name| OwnedUserId::try_from(name).ok()).collect())
 }

@@ -54,7 +54,8 @@ struct RulesContent {
 
 #[derive(Deserialize)]
 struct IgnoredUsers {
-    ignored_users: BTreeMap<OwnedUserId, Value>,
+    /// A name that is no user's takes nothing from the others.
+    ignored_users: BTreeMap<String, Value>,
 }
 
 /// What a user said about being told.
@@ -103,11 +104,12 @@ impl OwnCache {
         }
         let rules = Rules::of(user, rules.as_ref().map(|row| row.value.as_str()));
         let ignored = ignored.and_then(|row| serde_json::from_str::<IgnoredUsers>(&row.value).ok());
+        let ignored = ignored.map(|it| it.ignored_users).unwrap_or_default().into_keys();
         let own = Arc::new(Own {
             said,
             asks_for_name: rules.ask_for_name(),
             rules,
-            ignored: ignored.map(|it| it.ignored_users.into_keys().collect()).unwrap_or_default(),
+            ignored: ignored.filter_map(|name| OwnedUserId::try_from(name).ok()).collect(),
         });
         self.0.insert(user.to_owned(), Arc::clone(&own));
         Ok(own)
