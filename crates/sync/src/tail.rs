@@ -75,12 +75,36 @@ async fn catch_up(hub: &Arc<Hub>, rooms: &Rooms) -> Result<(), StorageError> {
         }
         if told.moved.is_empty() && told.lists.is_empty() {
             hub.follow(told.news);
-            return Ok(());
+            return end_typing(rooms, told.members).await;
         }
     }
     let reading = Arc::clone(hub);
-    let news = rooms.store().read(move |snapshot| read(&reading, snapshot, &from)).await?;
+    let read = rooms.store().read(move |snapshot| read(&reading, snapshot, &from)).await?;
+    let (news, members) = read;
     hub.follow(news);
+    end_typing(rooms, members).await
+}
+
+/// Ends the notices of typing of those who are not in the room any more.
+async fn end_typing(
+    rooms: &Rooms,
+    mut members: HashSet<(OwnedUserId, RoomNo)>,
+) -> Result<(), StorageError> {
+    let typing = rooms.typing();
+    members.retain(|(user, room)| typing.is_typing(*room, user));
+    if members.is_empty() {
+        return Ok(());
+    }
+    let members: Vec<(OwnedUserId, RoomNo)> = members.into_iter().collect();
+    let gone = rooms.store().read::<_, StorageError, _>(move |snapshot| {
+        let places = members.iter().map(|(user, room)| (user, *room));
+        let rows = JOINED_ROOM_BY_USER.multi_get(snapshot, places)?;
+        let gone = members.into_iter().zip(rows).filter(|(_, row)| row.is_none());
+        Ok(gone.map(|(member, _)| member).collect::<Vec<_>>())
+    });
+    for (user, room) in gone.await? {
+        typing.end(room, &user);
+    }
     Ok(())
 }
 
@@ -92,6 +116,8 @@ struct Told {
     moved: HashSet<(OwnedUserId, RoomNo)>,
     /// Users whose devices changed.
     lists: HashSet<OwnedUserId>,
+    /// Whose membership events there were, and where.
+    members: HashSet<(OwnedUserId, RoomNo)>,
 }
 
 impl Told {
@@ -105,6 +131,7 @@ impl Told {
             StoredNews::Event { room, event, member } => {
                 let deed = if member.is_some() { Deed::Other } else { Deed::Event(*event) };
                 self.happened(*room, place, deed);
+                self.members.extend(member.iter().map(|user| (user.clone(), *room)));
                 let known = member.iter().filter(|user| hub.knows(user));
                 self.moved.extend(known.map(|user| (user.clone(), *room)));
             }
@@ -124,7 +151,10 @@ impl Told {
     }
 }
 
-fn read(hub: &Hub, snapshot: &Snapshot<'_>, from: &Positions) -> Result<News, StorageError> {
+/// News, and whose membership events there were.
+type Heard = (News, HashSet<(OwnedUserId, RoomNo)>);
+
+fn read(hub: &Hub, snapshot: &Snapshot<'_>, from: &Positions) -> Result<Heard, StorageError> {
     let news = News { to: snapshot.positions()?, ..News::default() };
     let mut told = Told { news, ..Told::default() };
     for (slot, _) in told.news.to.clone().iter() {
@@ -133,7 +163,7 @@ fn read(hub: &Hub, snapshot: &Snapshot<'_>, from: &Positions) -> Result<News, St
             true
         })?;
     }
-    let Told { mut news, moved, lists } = told;
+    let Told { mut news, moved, lists, members } = told;
     for user in lists {
         // Whoever shares a room with them has to ask for their devices.
         let rooms = JOINED_ROOM_BY_USER.scan(snapshot, (&user,), JOINED_ROOMS_MAX)?;
@@ -149,7 +179,7 @@ fn read(hub: &Hub, snapshot: &Snapshot<'_>, from: &Positions) -> Result<News, St
         let member = row.map_or(gone, |row| member(place.0, &row));
         news.members.push((user, room, member));
     }
-    Ok(news)
+    Ok((news, members))
 }
 
 /// A stored membership as the hub knows it.

@@ -74,6 +74,17 @@ impl Typing {
         (state.serial, rooms)
     }
 
+    /// Whether somebody is typing in a room.
+    #[must_use]
+    pub fn is_typing(&self, room: RoomNo, user: &UserId) -> bool {
+        self.state.lock().rooms.get(&room).is_some_and(|here| here.users.contains_key(user))
+    }
+
+    /// Ends the notice of somebody who went out of a room.
+    pub fn end(&self, room: RoomNo, user: &UserId) {
+        self.set(room, user, None);
+    }
+
     /// When the next notice runs out.
     #[must_use]
     pub fn next_end(&self) -> Option<Duration> {
@@ -106,7 +117,11 @@ impl Typing {
             let next = state.serial + 1;
             let here = state.rooms.entry(room).or_default();
             let changed = match until {
-                Some(_) if here.users.len() >= TYPING_USERS_MAX => false,
+                Some(_)
+                    if here.users.len() >= TYPING_USERS_MAX && !here.users.contains_key(user) =>
+                {
+                    false
+                }
                 Some(until) => here.users.insert(user.to_owned(), until).is_none(),
                 None => here.users.remove(user).is_some(),
             };
@@ -157,6 +172,21 @@ mod tests {
         typing.expire(Duration::from_secs(8));
         assert_eq!(users(&typing, serial), Some(vec![]));
         assert_eq!(users(&typing, 0), None, "a newcomer is not told of those who stopped");
+    }
+
+    #[test]
+    fn who_types_already_goes_on_where_no_more_can_begin() {
+        let typing = Typing::new(10);
+        let users: Vec<OwnedUserId> = (0..=TYPING_USERS_MAX)
+            .map(|number| UserId::parse(format!("@u{number}:a")).unwrap())
+            .collect();
+        for user in &users {
+            typing.set(ROOM, user, Some(Duration::from_secs(1)));
+        }
+        assert!(!typing.is_typing(ROOM, &users[TYPING_USERS_MAX]), "one too many");
+        typing.set(ROOM, &users[0], Some(Duration::from_secs(9)));
+        typing.expire(Duration::from_secs(1));
+        assert!(typing.is_typing(ROOM, &users[0]));
     }
 
     #[test]

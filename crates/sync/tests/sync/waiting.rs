@@ -91,6 +91,37 @@ async fn who_waits_is_woken_by_what_concerns_them_and_by_nothing_else() {
 }
 
 #[tokio::test]
+async fn who_goes_out_of_a_room_types_there_no_longer() {
+    for slots in [1, 3] {
+        let house = Arc::new(House::new(slots));
+        let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+        let room = house.room(&alice).await;
+        house.join(&bob, &room).await;
+        let first = house.first(&alice).await;
+        let typing = SetTyping { room_id: room.clone(), timeout: Some(Duration::from_secs(30)) };
+        house.rooms.set_typing(&bob, typing).await.expect("typing");
+        let seen = house.next(&alice, &first).await;
+        let typists = |answer: &Answer| {
+            let events = answer.joined(&room)["ephemeral"]["events"].clone();
+            let events = events.as_array().cloned().unwrap_or_default();
+            let typing = events.into_iter().find(|event| event["type"] == "m.typing");
+            typing.map(|event| event["content"]["user_ids"].clone())
+        };
+        assert_eq!(typists(&seen), Some(json!(["@bob:home.test"])));
+        let renamed = json!({ "membership": "join", "displayname": "Bobby" });
+        house.set(&bob, &room, ("m.room.member", bob.user_id().as_str()), renamed).await;
+        let seen = woken(parked(&house, &alice, &seen).await).await;
+        assert_eq!(typists(&seen), None, "a name ends nothing");
+        house.leave(&bob, &room).await;
+        let mut seen = woken(parked(&house, &alice, &seen).await).await;
+        if typists(&seen).is_none() {
+            seen = woken(parked(&house, &alice, &seen).await).await;
+        }
+        assert_eq!(typists(&seen), Some(json!([])));
+    }
+}
+
+#[tokio::test]
 async fn typing_and_receipts_wake_too() {
     let house = Arc::new(House::new(1));
     let (alice, bob) = (house.account("alice").await, house.account("bob").await);
