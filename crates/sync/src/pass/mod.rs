@@ -102,7 +102,7 @@ pub(crate) fn run(
         None
     };
     pass.carry(&response);
-    let (present, last_presence) = pass.presence()?;
+    let (present, last_presence) = pass.presence(&response.device_lists.changed)?;
     response.presence.events = present;
     let token =
         SyncToken { positions: pass.now, typing: last_typing, to_device, presence: last_presence };

@@ -68,6 +68,24 @@ async fn whoever_shares_a_room_is_told_and_nobody_else() {
     }
 }
 
+#[tokio::test]
+async fn who_comes_to_share_a_room_is_told_who_is_there_already() {
+    for slots in [1, 3] {
+        let house = House::with_presence(slots);
+        let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+        let room = house.room(&alice).await;
+        let first = house.sync(&bob, quiet(None)).await;
+        house.first(&alice).await;
+        let apart = house.sync(&bob, quiet(Some(&first))).await;
+        assert_eq!(present(&apart), []);
+        house.join(&bob, &room).await;
+        let answer = house.sync(&bob, quiet(Some(&apart))).await;
+        assert_eq!(of_others(&answer, &bob), [("@alice:home.test", "online")]);
+        let after = house.sync(&bob, quiet(Some(&answer))).await;
+        assert_eq!(of_others(&after, &bob), [], "once");
+    }
+}
+
 /// Waits, second by second, until something is told of somebody else, and says how many passed.
 async fn told(house: &Arc<House>, who: &Actor, mut last: Answer) -> (Answer, u64) {
     let mut seconds = 0;
