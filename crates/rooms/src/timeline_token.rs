@@ -58,8 +58,14 @@ impl TimelinePosition {
     }
 
     /// The place a token names in a room of this slot: one of our own, or one that `/sync` gave
-    /// out (`s`, and one commit per slot), which stands for the end of that commit.
+    /// out (`s`, and one commit per slot), which stands for the end of that commit. A position of
+    /// sliding sync has the step of its connection before that.
     pub fn of_token(text: &str, slot: u16) -> Result<Self, BadToken> {
+        let digits = |step: &str| step.bytes().all(|byte| byte.is_ascii_digit());
+        let text = match text.split_once('.') {
+            Some((step, token)) if !step.is_empty() && digits(step) => token,
+            _ => text,
+        };
         if text.starts_with('t') {
             return text.parse();
         }
@@ -85,6 +91,8 @@ mod tests {
     fn a_sync_token_stands_for_the_end_of_its_commit_in_the_rooms_slot() {
         let place = TimelinePosition { side: 1, stamp: Stamp::end_of(9) };
         assert_eq!(TimelinePosition::of_token("s4_9_2", 1), Ok(place));
+        assert_eq!(TimelinePosition::of_token("12.s4_9_2", 1), Ok(place), "of sliding sync");
+        assert_eq!(TimelinePosition::of_token(".s4_9_2", 1), Err(BadToken));
     }
 
     #[test]

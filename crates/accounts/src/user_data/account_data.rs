@@ -210,17 +210,16 @@ fn count_bytes(
     (old, new): (&str, &str),
 ) -> Result<(), SetAccountDataError> {
     let long = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
-    let before = match ACCOUNT_DATA_BYTES.get(tx, (user_id,))? {
-        Some(bytes) => bytes,
-        None => {
-            let mut bytes = 0_u64;
-            let all = Scan::prefix((user_id,)).limit(limits::ACCOUNT_DATA_ITEMS_MAX);
-            ACCOUNT_DATA.each(tx, all, |_, row| {
-                bytes = bytes.saturating_add(long(&row.value));
-                std::ops::ControlFlow::Continue(())
-            })?;
-            bytes
-        }
+    let before = if let Some(bytes) = ACCOUNT_DATA_BYTES.get(tx, (user_id,))? {
+        bytes
+    } else {
+        let mut bytes = 0_u64;
+        let all = Scan::prefix((user_id,)).limit(limits::ACCOUNT_DATA_ITEMS_MAX);
+        ACCOUNT_DATA.each(tx, all, |_, row| {
+            bytes = bytes.saturating_add(long(&row.value));
+            std::ops::ControlFlow::Continue(())
+        })?;
+        bytes
     };
     let after = before.saturating_sub(long(old)).saturating_add(long(new));
     if after > before && after > limits::ACCOUNT_DATA_TOTAL_BYTES_MAX {

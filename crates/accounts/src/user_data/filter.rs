@@ -79,7 +79,8 @@ fn store(
     row: &StoredFilter,
 ) -> Result<(), CreateFilterError> {
     if FILTER_BY_ID.get(tx, (user_id, filter_id))?.is_some() {
-        return Ok(());
+        // It is in use: others make room before it.
+        return Ok(FILTER_BY_ID.put(tx, (user_id, filter_id), row)?);
     }
     let items = USER_DATA_GUARD.get(tx, (user_id,))?.unwrap_or_default();
     USER_DATA_GUARD.put(tx, (user_id,), &items)?;
