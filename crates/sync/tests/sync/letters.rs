@@ -54,8 +54,8 @@ async fn a_token_from_before_a_store_lost_its_end_hides_no_message() {
         let house = House::new(slots);
         let (alice, bob) = (house.account("alice").await, house.account("bob").await);
         let first = house.first(&bob).await;
-        let lost = ahead(&first.token());
-        let request = vestibule_sync::SyncRequest { since: Some(lost), ..first.then() };
+        let since = Some(ahead(&first.token()));
+        let request = vestibule_sync::SyncRequest { since, ..first.then() };
         let next = house.sync(&bob, request).await;
         write(&house, &alice, &bob, "one").await;
         let last = house.next(&bob, &next).await;
@@ -66,8 +66,8 @@ async fn a_token_from_before_a_store_lost_its_end_hides_no_message() {
         let mut client = Client::new(&bob, body);
         let of = |answer: &Value| answer["extensions"]["to_device"].clone();
         let since = of(&client.next(&house).await)["next_batch"].clone();
-        let lost = ahead(since.as_str().expect("a point"));
-        client.body["extensions"]["to_device"]["since"] = lost.into();
+        let since = ahead(since.as_str().expect("a point"));
+        client.body["extensions"]["to_device"]["since"] = since.into();
         let since = of(&client.next(&house).await)["next_batch"].clone();
         client.body["extensions"]["to_device"]["since"] = since;
         write(&house, &alice, &bob, "two").await;
