@@ -234,7 +234,7 @@ pub(super) const DEHYDRATED: &str = "qCxSkL8X4r2jbRWuR6ljfr8/p5L+GmBRPyQYlwAz8Fc
 
 /// A device to be dehydrated, with one key of each kind.
 pub(super) fn dehydrated(user: &str) -> Value {
-    let signatures = json!({ (user): { (format!("x:{DEHYDRATED}")): "AA" } });
+    let signatures = json!({ (user): { (format!("ed25519:{DEHYDRATED}")): "AA" } });
     let key = |key: &str| json!({ "key": key, "signatures": signatures });
     json!({
         "device_id": DEHYDRATED,
