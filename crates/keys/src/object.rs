@@ -122,9 +122,13 @@ impl SignedObject {
         self.retain_signatures(user, |id, signature| {
             let Some(name) = id.strip_prefix("ed25519:") else { return false };
             let by = |key: &DeviceSigningKey| key.signed(&whole, signature);
-            (name == device.as_str() && own.as_ref().is_some_and(by))
+            // Without a key that can be checked with here it is for other devices to judge.
+            (name == device.as_str() && own.as_ref().is_none_or(by))
                 || self_signing.is_some_and(|(signer, key)| signer == name && by(key))
         });
+        // Identity keys have the field, be there any or none.
+        let empty = || CanonicalJsonValue::Object(CanonicalJsonObject::new());
+        self.0.entry("signatures".to_owned()).or_insert_with(empty);
     }
 
     /// Adds a signature.
@@ -279,7 +283,7 @@ fn only_key(object: &SignedObject) -> Result<&str, ObjectError> {
 }
 
 /// How the names of algorithms begin whose keys devices sign.
-const SIGNED: &str = "signed_";
+pub(crate) const SIGNED: &str = "signed_";
 
 /// A one-time or fallback key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -290,8 +294,8 @@ pub(crate) struct OneTimeKey {
     pub(crate) json: String,
 }
 
-/// A one-time or fallback key under its id, `algorithm:name`. Of an algorithm whose keys are signed,
-/// the signature of the device must be there; one that can be checked must hold.
+/// A one-time or fallback key under its id, `algorithm:name`. Where the device's key is known, its
+/// signature must hold, and of an algorithm whose keys are signed it must be there.
 pub(crate) fn one_time_key(
     id: &str,
     json: &RawValue,
@@ -304,7 +308,7 @@ pub(crate) fn one_time_key(
     let must_be_signed = algorithm.starts_with(SIGNED);
     let text = json.get().trim();
     let json = if text.starts_with('"') {
-        if must_be_signed {
+        if must_be_signed && signer.2.is_some() {
             return Err(ObjectError::Signature);
         }
         if text.len() > KEY_OBJECT_BYTES_MAX {
@@ -317,9 +321,9 @@ pub(crate) fn one_time_key(
         let signature = object.signature(user, device.as_str());
         let holds = match (key, signature) {
             (Some(key), Some(signature)) => key.signed(object.object(), signature),
+            (Some(_), None) => !must_be_signed,
             // Identity keys that come later say whether it holds.
-            (None, Some(_)) => true,
-            (_, None) => !must_be_signed,
+            (None, _) => true,
         };
         if !holds {
             return Err(ObjectError::Signature);

@@ -29,7 +29,7 @@ use vestibule_types::{
 use crate::{
     Keys,
     ask::KeyAct,
-    object::{self, ObjectError, OneTimeKey, SignedObject, Usage},
+    object::{self, ObjectError, OneTimeKey, SIGNED, SignedObject, Usage},
     remote::Json,
     signing_keys::signing_key,
 };
@@ -266,21 +266,24 @@ impl Owner {
     fn drop_forged(&self, tx: &mut Tx<'_>, identity: &SignedObject) -> Result<(), StorageError> {
         let (user, device) = (&self.user, &self.device);
         let Some(own) = identity.ed25519(device.as_str()) else { return Ok(()) };
-        let is_forged = |json: &str| {
-            let Some(object) = SignedObject::stored(json) else { return false };
-            let signature = object.signature(user, device.as_str());
-            signature.is_some_and(|signature| !own.signed(object.object(), signature))
+        let is_forged = |algorithm: &str, json: &str| {
+            let object = SignedObject::stored(json);
+            let signature = object.as_ref().and_then(|it| it.signature(user, device.as_str()));
+            match (&object, signature) {
+                (Some(object), Some(signature)) => !own.signed(object.object(), signature),
+                _ => algorithm.starts_with(SIGNED),
+            }
         };
         for (key, row) in ONE_TIME_KEY.scan(tx, (user, device), ONE_TIME_KEYS_PER_DEVICE_MAX)? {
-            if is_forged(&row.value) {
-                let (_, _, algorithm, _) = &key;
+            let (_, _, algorithm, _) = &key;
+            if is_forged(algorithm, &row.value) {
                 ONE_TIME_KEY_BY_ORDER.delete(tx, (user, device, algorithm, row.stamp))?;
                 ONE_TIME_KEY_COUNT.add(tx, (user, device, algorithm), -1)?;
                 ONE_TIME_KEY.delete(tx, &key)?;
             }
         }
         for (key, row) in FALLBACK_KEY.scan(tx, (user, device), KEY_ALGORITHMS_MAX)? {
-            if is_forged(&row.json) {
+            if is_forged(&key.2, &row.json) {
                 FALLBACK_KEY.delete(tx, &key)?;
             }
         }

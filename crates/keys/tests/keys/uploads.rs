@@ -6,7 +6,7 @@ use serde_json::json;
 use vestibule_keys::{ObjectError, UploadKeys, UploadKeysError};
 use vestibule_types::ClassName;
 
-use crate::support::{House, raw, value};
+use crate::support::{House, Person, raw, value};
 
 #[tokio::test]
 async fn identity_keys_are_shown_as_they_were_uploaded_with_the_name_of_the_device() {
@@ -221,17 +221,18 @@ async fn keys_of_an_algorithm_that_is_signed_must_be_and_by_the_identity_that_co
         let house = House::new(slots);
         let alice = house.member("alice", "LAPTOP").await;
         let bob = house.member("bob", "PHONE").await;
-        let upload = async |key: serde_json::Value, fallback: bool| {
+        let upload = async |who: &Person, key: serde_json::Value, fallback: bool| {
             let keys = BTreeMap::from([("signed_curve25519:AA".to_owned(), raw(&key))]);
             let empty = BTreeMap::new();
             let (one_time_keys, fallback_keys) =
                 if fallback { (empty, keys) } else { (keys, empty) };
             let command = UploadKeys { one_time_keys, fallback_keys, device_keys: None };
-            alice.upload(&house, command).await
+            who.upload(&house, command).await
         };
+        bob.introduce(&house).await;
         for fallback in [false, true] {
             for unsigned in [json!({ "key": "a" }), json!("a")] {
-                let refused = upload(unsigned, fallback).await;
+                let refused = upload(&bob, unsigned, fallback).await;
                 let expected =
                     matches!(refused, Err(UploadKeysError::Object(ObjectError::Signature)));
                 assert!(expected, "{refused:?}");
@@ -239,8 +240,8 @@ async fn keys_of_an_algorithm_that_is_signed_must_be_and_by_the_identity_that_co
         }
         let mut forged = json!({ "key": "a" });
         bob.key.sign(&mut forged, &alice.user, "LAPTOP");
-        assert_eq!(upload(forged.clone(), false).await.unwrap()["signed_curve25519"], 1);
-        upload(forged, true).await.unwrap();
+        assert_eq!(upload(&alice, forged.clone(), false).await.unwrap()["signed_curve25519"], 1);
+        upload(&alice, forged, true).await.unwrap();
         assert_eq!(alice.leave_keys(&house, &["AB"]).await["signed_curve25519"], 2);
         alice.introduce(&house).await;
         let left = house.keys.one_time_key_counts(&alice.user, &alice.device).await.unwrap();
