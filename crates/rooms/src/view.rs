@@ -222,7 +222,7 @@ impl<'a, R: Read> RoomView<'a, R> {
     }
 
     /// The resolved state right before a place. `None` before the first state this server knew.
-    pub(crate) fn head_state_before(&self, place: Stamp) -> Result<Option<StateAt>, StorageError> {
+    pub fn head_state_before(&self, place: Stamp) -> Result<Option<StateAt>, StorageError> {
         let no = self.room.no;
         let newest_first = Scan::prefix((no,)).before((no, place)).reverse().limit(1);
         let found = HEAD_STATE.scan_with(&self.reader, newest_first)?;

@@ -29,10 +29,8 @@ use vestibule_events::{Pdu, PduError};
 use vestibule_push::Own;
 use vestibule_rooms::{LoggedEvent, OpenRoom, RoomView, Showing, ShownEvents, Viewer};
 use vestibule_storage::{
-    Positions, Scan, Snapshot, Stamp, Stamped, StorageError,
-    tables::room::{
-        HEAD_STATE, ROOM_BY_MEMBER, StateAt, StoredHeadState, StoredMember, StoredMembership,
-    },
+    Positions, Scan, Snapshot, Stamped, StorageError,
+    tables::room::{ROOM_BY_MEMBER, StoredMember, StoredMembership},
 };
 use vestibule_types::{Actor, RoomNo};
 
@@ -261,14 +259,6 @@ impl<'b> Sight<'b> {
             with_room_id: false,
             now: self.pass.query.now,
         }
-    }
-
-    /// The resolved state right before a place in the log.
-    pub(crate) fn state_before(&self, place: Stamp) -> Result<StateAt, StorageError> {
-        let no = self.view.room.no;
-        let newest_first = Scan::prefix((no,)).before((no, place)).reverse().limit(1);
-        let found = HEAD_STATE.scan_with(&self.view.reader, newest_first)?;
-        Ok(found.first().map_or_else(StateAt::default, |(_, StoredHeadState(at))| *at))
     }
 }
 

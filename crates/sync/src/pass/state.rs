@@ -50,7 +50,7 @@ impl Sight<'_> {
         let unchanged = span.since.is_some_and(|(_, base)| base == span.end);
         let start = match timeline.list.first() {
             Some((place, _)) if place.side == super::timeline::LIVE && !unchanged => {
-                self.state_before(place.stamp)?
+                self.view.head_state_before(place.stamp)?.unwrap_or_default()
             }
             _ => span.end,
         };
