@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 pub const LEAVE_ALL: &str = "leave_all";
 /// The profile changed: carry it into the member events of all joined rooms.
 pub const PROFILE_FAN_OUT: &str = "profile_fan_out";
+/// The user is forgotten: take away the files they uploaded.
+pub const DELETE_MEDIA: &str = "delete_media";
+
+/// The payload of [`DELETE_MEDIA`], as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteMedia {
+    /// Whose files.
+    pub user_id: OwnedUserId,
+}
 
 /// The payload of [`LEAVE_ALL`], as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

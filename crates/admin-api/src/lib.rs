@@ -89,6 +89,8 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
         )
         .mount_at(Method::GET, &at("/media"), OPERATOR, media::list::handle)
         .mount_at(Method::POST, &at("/media/purge"), OPERATOR, media::purge::handle)
+        .mount_at(Method::DELETE, &at("/media/{server}/{id}"), OPERATOR, media::delete::one)
+        .mount_at(Method::DELETE, &at("/users/{user}/media"), OPERATOR, media::delete::of_user)
         .mount_at(
             Method::PUT,
             &at("/media/{server}/{id}/quarantine"),

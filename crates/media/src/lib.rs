@@ -8,6 +8,7 @@
 
 mod ask;
 mod copies;
+mod delete;
 mod disk_space;
 mod download;
 mod list;
@@ -25,6 +26,7 @@ mod upload;
 pub use vestibule_storage::tables::media::FileDigest;
 
 pub use self::{
+    delete::DeleteMediaError,
     download::{DownloadMedia, DownloadMediaError, FileInfo, OpenFile, Span},
     list::ListedMedia,
     object::{FileObjects, MemoryObjects, ObjectReader, ObjectStore, ObjectWriter},

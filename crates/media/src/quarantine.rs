@@ -4,10 +4,10 @@ use ruma::ServerName;
 use tracing::instrument;
 use vestibule_storage::{
     SlotNo, StorageError, Tx,
-    tables::media::{FileDigest, MEDIA, WITHHELD_FILE},
+    tables::media::{FileDigest, MEDIA, StoredMedia, WITHHELD_FILE},
 };
 
-use crate::Media;
+use crate::{Media, download::is_media_id};
 
 /// Why a file is not withheld.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,8 @@ pub enum QuarantineMediaError {
 
 impl Media {
     /// Withholds a file from everybody, or gives it back: its id, and its bytes, whoever else uploads
-    /// them. For operators: nothing is asked.
+    /// them. One of another server may be withheld before it was ever fetched. For operators: nothing is
+    /// asked.
     #[instrument(name = "media.quarantine_media", skip_all)]
     pub async fn quarantine_media(
         &self,
@@ -33,21 +34,31 @@ impl Media {
         let store = &self.inner.parts.store;
         let (server, media_id) = (server.to_owned(), media_id.to_owned());
         let (reading, id) = (server.clone(), media_id.clone());
-        let row = store
-            .read(move |read| {
-                let row = MEDIA.get(read, (&*reading, &*id))?;
-                row.ok_or(QuarantineMediaError::NotFound)
-            })
-            .await?;
-        let slot = row.uploader.as_deref().map_or(SlotNo(0), |it| store.slot_of_user(it));
+        let row = store.read(move |read| MEDIA.get(read, (&*reading, &*id))).await?;
+        let uploader = row.and_then(|row| row.uploader);
+        let slot = uploader.as_deref().map_or(SlotNo(0), |it| store.slot_of_user(it));
+        let may_come = &*server != self.server_name() && is_media_id(&media_id);
+        let unfetched = StoredMedia {
+            uploader: None,
+            created_at: self.inner.parts.environment.now_ms(),
+            expires_at: None,
+            quarantined,
+            file: None,
+        };
         let written = store.write(slot, move |tx| {
             let key = (&*server, &*media_id);
-            let mut row = MEDIA.get(tx, key)?.ok_or(QuarantineMediaError::NotFound)?;
+            let known = MEDIA.get(tx, key)?;
+            let unfetched = (may_come && quarantined).then(|| unfetched.clone());
+            let mut row = known.or(unfetched).ok_or(QuarantineMediaError::NotFound)?;
             row.quarantined = quarantined;
-            Ok::<_, QuarantineMediaError>(MEDIA.put(tx, key, &row)?)
+            if may_come && row.file.is_none() && !quarantined {
+                MEDIA.delete(tx, key)?;
+            } else {
+                MEDIA.put(tx, key, &row)?;
+            }
+            Ok::<_, QuarantineMediaError>(row.file)
         });
-        written.await?;
-        match row.file {
+        match written.await?.value {
             Some(file) => Ok(self.withhold_file(file.digest, quarantined).await?),
             None => Ok(()),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ruma::{OwnedServerName, ServerName};
 use vestibule_storage::{
-    SlotNo,
+    SlotNo, StorageError,
     tables::media::{MEDIA, StoredFile, StoredMedia},
 };
 use vestibule_types::{
@@ -151,10 +151,18 @@ impl Media {
         };
         let (server, id) = (wanted.server.clone(), wanted.media_id.clone());
         let store = &self.inner.parts.store;
-        let put = store.write(SlotNo(0), move |tx| MEDIA.put(tx, (&*server, &*id), &row));
+        let put = store.write(SlotNo(0), move |tx| {
+            // It may have been withheld while it was on its way.
+            let known = MEDIA.contains(tx, (&*server, &*id))?;
+            if !known {
+                MEDIA.put(tx, (&*server, &*id), &row)?;
+            }
+            Ok::<_, StorageError>(!known)
+        });
         room.is_being_written();
-        put.await?;
-        room.becomes_copy(received.size);
+        if put.await?.value {
+            room.becomes_copy(received.size);
+        }
         Ok(())
     }
 }

@@ -114,7 +114,11 @@ async fn assemble(
     reloadable.certificates.lock().clone_from(&bound.certificates);
     let addresses = bound.addresses.clone();
     metrics::keep(&recorder, &environment);
-    let doers = jobs::Doers { rooms: house.rooms.clone(), federation: house.federation.clone() };
+    let doers = jobs::Doers {
+        rooms: house.rooms.clone(),
+        federation: house.federation.clone(),
+        media: house.media.clone(),
+    };
     let bell = house.job_bell.clone();
     jobs::start(house.rooms.store().clone(), Arc::new(doers), &environment, bell);
     house.accounts.start();

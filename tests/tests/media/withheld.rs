@@ -58,6 +58,12 @@ async fn a_withheld_file_is_given_to_nobody_in_no_form_until_it_is_released() {
     withhold(&a, &place, false).await;
     assert_eq!(statuses(&alice, &place).await, [200; 3]);
     assert_eq!(statuses(&alice, &again).await, [200; 3]);
+    // Of another server's, also before anybody asked for it.
+    let early = self::place(&upload(alice.http(), "", "text/plain", b"early").await);
+    withhold(&b, &early, true).await;
+    assert_eq!(get(bob.http(), &format!("{DOWNLOAD}/{early}")).await.status, 404);
+    withhold(&b, &early, false).await;
+    assert_eq!(get(bob.http(), &format!("{DOWNLOAD}/{early}")).await.status, 200);
     let path = "/media/a.example/never/quarantine";
     let never = a.operator("PUT", path, &json!({ "quarantined": true })).await;
     assert_eq!(never.refusal(), (404, "M_NOT_FOUND"));
@@ -164,4 +170,39 @@ async fn an_image_that_is_too_large_is_told_from_one_that_comes_from_elsewhere()
     let path = format!("{THUMBNAIL}/{place}?width=32&height=32");
     assert_eq!(refusal(&get(alice.http(), &path).await), code(413, "M_TOO_LARGE"));
     assert_eq!(refusal(&get(bob.http(), &path).await), code(502, "M_TOO_LARGE"));
+}
+
+#[tokio::test]
+async fn a_deleted_file_is_gone_and_so_are_the_files_of_whoever_is_erased() {
+    let quota = "[media]\nuser_bytes_max = 2048\n";
+    let server = Blueprint::default().slots(3).with(quota).start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let file = [7_u8; 1_500];
+    let first = place(&upload(alice.http(), "", "text/plain", &file).await);
+    let bobs = place(&upload(bob.http(), "", "text/plain", &file).await);
+    let full = upload(alice.http(), "", "text/plain", &[8_u8; 1_500]).await;
+    assert_ne!(full.status, 200, "the quota is used up");
+
+    let path = format!("/media/{first}");
+    let gone = server.operator("DELETE", &path, &json!({})).await.ok();
+    assert_eq!(gone["media"], 1);
+    assert_eq!(server.operator("DELETE", &path, &json!({})).await.refusal(), (404, "M_NOT_FOUND"));
+    let status = async |place: &str| get(bob.http(), &format!("{DOWNLOAD}/{place}")).await.status;
+    assert_eq!((status(&first).await, status(&bobs).await), (404, 200), "bob has it still");
+    let second = place(&upload(alice.http(), "", "text/plain", &[9_u8; 1_500]).await);
+    let listed = server.operator("GET", "/media?user=alice", &json!(null)).await.ok();
+    assert_eq!(listed["media"].as_array().unwrap().len(), 1);
+
+    let end = json!({ "erase": true });
+    server.operator("POST", "/users/alice/deactivate", &end).await.ok();
+    let gone = async || {
+        while status(&second).await != 404 {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), gone()).await.unwrap();
+    let listed = server.operator("GET", "/media?user=alice", &json!(null)).await.ok();
+    assert_eq!(listed["media"], json!([]));
+    let all = server.operator("DELETE", "/users/bob/media", &json!({})).await.ok();
+    assert_eq!((&all["media"], status(&bobs).await), (&json!(1), 404));
 }

@@ -25,7 +25,7 @@ use crate::{
     contact::drop_contacts,
     device::list_change,
     facts,
-    job::{self, LeaveAll},
+    job::{self, DeleteMedia, LeaveAll},
     profile,
     registration::{put_account, release_guest},
     session::{close_all, wake},
@@ -130,6 +130,11 @@ pub(super) fn end(
     drop_user_keys(tx, user_id)?;
     drop_contacts(tx, user_id)?;
     drop_user_data(tx, user_id)?;
+    let forgotten = erase && !before.erased;
+    if forgotten || GUEST_BY_ID.contains(tx, (user_id,))? {
+        let payload = job::encode(&DeleteMedia { user_id: user_id.clone() });
+        jobs::enqueue(tx, job::DELETE_MEDIA, payload, now)?;
+    }
     release_guest(tx, user_id)?;
     if erase {
         profile::touch(tx, user_id)?;

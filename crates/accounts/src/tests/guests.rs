@@ -324,6 +324,7 @@ async fn a_guest_that_logs_out_is_gone_and_its_place_is_free() {
         let jobs = house.store.read(|read| jobs::due(read, None, u64::MAX, 9));
         let jobs = jobs.await.unwrap();
         assert!(jobs.iter().any(|(_, job)| job.kind == crate::job::LEAVE_ALL), "{jobs:?}");
+        assert!(jobs.iter().any(|(_, job)| job.kind == crate::job::DELETE_MEDIA), "{jobs:?}");
         house.guest().await;
     }
 }

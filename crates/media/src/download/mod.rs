@@ -3,5 +3,5 @@
 mod admit_server;
 mod open;
 
-pub(crate) use self::open::Found;
 pub use self::open::{DownloadMedia, DownloadMediaError, FileInfo, OpenFile, Span};
+pub(crate) use self::open::{Found, is_media_id};

@@ -339,6 +339,16 @@ pub(super) enum MediaCommand {
         /// Its address: `mxc://server/id`.
         address: String,
     },
+    /// Take a file away for good, or all that a user uploaded. Its bytes go with the last id that has them.
+    #[command(group = clap::ArgGroup::new("which").required(true))]
+    Delete {
+        /// Its address: `mxc://server/id`.
+        #[arg(group = "which")]
+        address: Option<String>,
+        /// A localpart, or a full user id of this server.
+        #[arg(long, group = "which", value_name = "NAME")]
+        user: Option<String>,
+    },
     /// Take away copies of files of other servers. What is wanted again is fetched again.
     Purge {
         /// Only copies fetched so long ago, or longer: `30d`.

@@ -37,6 +37,16 @@ pub(super) fn run(file: &Path, command: &MediaCommand) -> anyhow::Result<ExitCod
             withhold(file, address, false)?;
             say("the file is given again");
         }
+        MediaCommand::Delete { address, user } => {
+            let path = match (address, user) {
+                (_, Some(user)) => format!("/users/{}/media", segment(user)),
+                (Some(address), None) => file_path(address)?,
+                (None, None) => anyhow::bail!("say which file, or whose"),
+            };
+            let question = Question::with(Method::DELETE, path, &serde_json::json!({}))?;
+            let purged: PurgedAnswer = ask(file, question)?;
+            say(&format!("{} ids are gone, with {} files so far", purged.media, purged.files));
+        }
         MediaCommand::Purge { older_than } => {
             let period = Period::try_from(older_than.clone())
                 .map_err(|reason| anyhow!("--older-than: {reason}"))?;
@@ -51,12 +61,16 @@ pub(super) fn run(file: &Path, command: &MediaCommand) -> anyhow::Result<ExitCod
 }
 
 fn withhold(file: &Path, address: &str, quarantined: bool) -> anyhow::Result<()> {
-    let named = address.strip_prefix("mxc://").and_then(|rest| rest.split_once('/'));
-    let (server, id) = named.context("write the address as mxc://server/id")?;
-    let path = format!("/media/{}/{}/quarantine", segment(server), segment(id));
+    let path = format!("{}/quarantine", file_path(address)?);
     let body = QuarantineChange { quarantined };
     let Done {} = ask(file, Question::with(Method::PUT, path, &body)?)?;
     Ok(())
+}
+
+fn file_path(address: &str) -> anyhow::Result<String> {
+    let named = address.strip_prefix("mxc://").and_then(|rest| rest.split_once('/'));
+    let (server, id) = named.context("write the address as mxc://server/id")?;
+    Ok(format!("/media/{}/{}", segment(server), segment(id)))
 }
 
 fn row(media: MediaAnswer) -> Vec<String> {

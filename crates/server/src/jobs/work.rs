@@ -1,6 +1,7 @@
 //! Who does which job.
 
 use vestibule_federation::{Federation, FederationJobError};
+use vestibule_media::{DeleteMediaError, Media};
 use vestibule_rooms::{JobError, Rooms, job_lane};
 use vestibule_types::BoxFuture;
 
@@ -13,6 +14,9 @@ pub(crate) enum WorkError {
     /// One about other servers.
     #[error(transparent)]
     Federation(#[from] FederationJobError),
+    /// One about files.
+    #[error(transparent)]
+    Media(#[from] DeleteMediaError),
 }
 
 /// Knows what to do with jobs.
@@ -32,12 +36,15 @@ pub(crate) trait Work: Send + Sync + 'static {
 pub(crate) struct Doers {
     pub(crate) rooms: Rooms,
     pub(crate) federation: Federation,
+    pub(crate) media: Media,
 }
 
 impl Work for Doers {
     fn lane(&self, kind: &str, payload: &[u8]) -> String {
         if Federation::does_job(kind) {
             Federation::job_lane(kind, payload)
+        } else if Media::does_job(kind) {
+            Media::job_lane(payload)
         } else {
             job_lane(kind, payload)
         }
@@ -51,6 +58,9 @@ impl Work for Doers {
         Box::pin(async move {
             if Federation::does_job(kind) {
                 Ok(self.federation.run_job(payload).await?)
+            } else if Media::does_job(kind) {
+                self.media.run_job(payload).await?;
+                Ok(None)
             } else {
                 Ok(self.rooms.run_job(kind, payload).await?)
             }
