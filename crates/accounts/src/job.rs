@@ -12,6 +12,16 @@ pub const PROFILE_FAN_OUT: &str = "profile_fan_out";
 /// The user is forgotten: take away the files they uploaded.
 pub const DELETE_MEDIA: &str = "delete_media";
 
+/// The user is forgotten: take what they wrote out of the index of words.
+pub const FORGET_WORDS: &str = "forget_words";
+
+/// The payload of [`FORGET_WORDS`], as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgetWords {
+    /// Whose words.
+    pub user_id: OwnedUserId,
+}
+
 /// The payload of [`DELETE_MEDIA`], as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteMedia {

@@ -23,7 +23,8 @@ pub struct Showing<'a> {
 }
 
 impl<R: Read> RoomView<'_, R> {
-    /// Renders an event for a viewer: redacted where it was redacted, with what the server adds.
+    /// Renders an event for a viewer: redacted where it was redacted, or its sender asked to be forgotten
+    /// before the viewer came, with what the server adds.
     pub fn show(
         &self,
         viewer: &mut Viewer,
@@ -55,7 +56,9 @@ impl<R: Read> RoomView<'_, R> {
         };
         let transaction_id = self.transaction_id(event, showing.actor)?;
         let membership = viewer.membership_at(self, event.no)?;
-        let prev_content = match replaced.as_ref().filter(|_| redaction.is_none()) {
+        let whole = redaction.is_none() && !viewer.is_kept_from(self, event)?;
+        let prev_content = match replaced.as_ref().filter(|_| whole) {
+            Some(replaced) if viewer.is_kept_from(self, replaced)? => None,
             Some(replaced) => Some(self.shown_content(replaced)?),
             None => None,
         };
@@ -70,7 +73,7 @@ impl<R: Read> RoomView<'_, R> {
             relations,
             ..Unsigned::default()
         };
-        if redaction.is_none() {
+        if whole {
             return client_event(pdu, showing.with_room_id, &unsigned).map_err(damaged);
         }
         let redacted = redact(pdu).map_err(damaged)?;

@@ -17,6 +17,7 @@ mod directory;
 mod doubts;
 mod elsewhere;
 mod ephemeral;
+mod erased;
 mod explain;
 mod facts;
 mod for_servers;

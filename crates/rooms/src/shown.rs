@@ -9,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use vestibule_events::{Pdu, PduError, redact};
 use vestibule_storage::{Read, StorageError};
 
-use crate::{LoggedEvent, RoomView};
+use crate::{LoggedEvent, RoomView, Viewer};
 
 impl<R: Read> RoomView<'_, R> {
     /// An event as it is shown: what its redaction left, if it was redacted.
@@ -57,9 +57,17 @@ impl<R: Read> RoomView<'_, R> {
     }
 
     /// An event in the federation format, for clients that want that: what its redaction left, with
-    /// the redaction in `unsigned`.
-    pub fn show_federated(&self, event: &LoggedEvent) -> Result<Box<RawValue>, StorageError> {
+    /// the redaction in `unsigned`, or what is left of those who asked to be forgotten.
+    pub fn show_federated(
+        &self,
+        viewer: &mut Viewer,
+        event: &LoggedEvent,
+    ) -> Result<Box<RawValue>, StorageError> {
         let Some(redaction) = self.redaction_of(event.pdu.event_id())? else {
+            if viewer.is_kept_from(self, event)? {
+                let redacted = redact(&event.pdu).map_err(damaged)?;
+                return redacted.to_federation_json().map_err(damaged);
+            }
             return event.pdu.to_federation_json().map_err(damaged);
         };
         let object = |pdu: &Pdu| pdu.to_object().map(CanonicalJsonValue::Object).map_err(damaged);

@@ -10,7 +10,7 @@ use vestibule_storage::{
 };
 use vestibule_types::EventNo;
 
-use crate::{LoggedEvent, RoomView, append::membership_of, purge::Purged};
+use crate::{LoggedEvent, RoomView, append::membership_of, erased::is_personal, purge::Purged};
 
 /// What a room's history visibility said at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Viewer {
     moments: HashMap<StateAt, Moment>,
     /// What was purged of the room, once it was looked up.
     purged: Option<Purged>,
+    /// Whether senders asked to be forgotten, as far as they were looked up.
+    erased: HashMap<OwnedUserId, bool>,
 }
 
 /// Later than every stamp.
@@ -59,13 +61,19 @@ impl Viewer {
             None => None,
         };
         let user_id = Some(user_id.to_owned());
-        Ok(Self { user_id, joined_until, moments: HashMap::new(), purged: None })
+        Ok(Self { user_id, joined_until, ..Self::anonymous() })
     }
 
     /// Somebody who is not logged in.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { user_id: None, joined_until: None, moments: HashMap::new(), purged: None }
+        Self {
+            user_id: None,
+            joined_until: None,
+            moments: HashMap::new(),
+            purged: None,
+            erased: HashMap::new(),
+        }
     }
 
     /// Who is looking.
@@ -129,6 +137,26 @@ impl Viewer {
     ) -> Result<Option<StoredMembership>, StorageError> {
         let Some(around) = view.around(no)? else { return Ok(None) };
         Ok(self.moment(view, around.value.after)?.membership)
+    }
+
+    /// Whether an event is shown to the viewer as if it were redacted: its sender asked to be forgotten, and
+    /// the viewer was not joined when it was sent.
+    pub fn is_kept_from<R: Read>(
+        &mut self,
+        view: &RoomView<'_, R>,
+        event: &LoggedEvent,
+    ) -> Result<bool, StorageError> {
+        if !is_personal(&event.pdu)
+            || self.membership_at(view, event.no)? == Some(StoredMembership::Join)
+        {
+            return Ok(false);
+        }
+        if let Some(known) = self.erased.get(event.pdu.sender()) {
+            return Ok(*known);
+        }
+        let erased = view.is_erased(event.pdu.sender())?;
+        self.erased.insert(event.pdu.sender().to_owned(), erased);
+        Ok(erased)
     }
 
     fn purged<R: Read>(&mut self, view: &RoomView<'_, R>) -> Result<&Purged, StorageError> {

@@ -237,6 +237,10 @@ impl<'p, 's> Page<'p, 's> {
         if view.redaction_of(event.pdu.event_id())?.is_some() {
             return Ok(None);
         }
+        // Nobody finds the words of those who asked to be forgotten.
+        if view.is_erased(event.pdu.sender())? && !event.pdu.is_state() {
+            return Ok(None);
+        }
         let seen = self.with_viewer(found.index, |view, viewer| viewer.may_see(view, event.no))?;
         Ok(seen.unwrap_or_default().then_some(event))
     }

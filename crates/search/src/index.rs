@@ -1,11 +1,11 @@
 //! Putting a room's events into the index, and taking redacted ones out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
-use ruma::OwnedEventId;
+use ruma::{OwnedEventId, UserId};
 use vestibule_rooms::OpenRoom;
 use vestibule_storage::{
-    Fixed, Read, Scan, StorageError, Tx,
+    Fixed, Read, Scan, Snapshot, StorageError, Tx,
     tables::{
         room::{EVENT_BY_ID, EVENT_BY_NO, REDACTION_BY_TARGET, StoredEvent},
         search::{
@@ -182,6 +182,26 @@ pub(crate) fn forget(
         remove(tx, (room, word), places)?;
     }
     Ok(())
+}
+
+/// The messages of a room that are found by their sender.
+pub(crate) fn written_by(
+    read: &Snapshot<'_>,
+    room: RoomNo,
+    user: &UserId,
+) -> Result<Vec<EventNo>, StorageError> {
+    let (word, mut found, mut failed) = (sender_word(user.as_str()), Vec::new(), None);
+    POSTINGS.each(read, Scan::prefix((room, &*word)), |_, row| match postings_in(&row) {
+        Ok(postings) => {
+            found.extend(postings.into_iter().map(|(place, _)| place.event()));
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failed.map_or(Ok(found), Err)
 }
 
 fn take_event_out(

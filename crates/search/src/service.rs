@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use ruma::UserId;
 use tracing::instrument;
 use vestibule_rooms::{EventIndex, OpenRoom, Rooms};
 use vestibule_storage::{SlotNo, Snapshot, StorageError, Tx};
@@ -15,7 +16,7 @@ use crate::{
     answer::Page,
     find::{Matches, Question, matches},
     follow,
-    index::{Indexed, forget, index_next, indexed},
+    index::{Indexed, forget, index_next, indexed, written_by},
     rooms::readable,
     tails::Tails,
     token::{Only, Token},
@@ -55,6 +56,15 @@ impl EventIndex for Words {
         events: &[EventNo],
     ) -> Result<(), StorageError> {
         forget(tx, room, events)
+    }
+
+    fn written_by(
+        &self,
+        read: &Snapshot<'_>,
+        room: RoomNo,
+        user: &UserId,
+    ) -> Result<Vec<EventNo>, StorageError> {
+        written_by(read, room, user)
     }
 }
 
@@ -189,7 +199,7 @@ impl Searched {
 }
 
 /// Only what this sender sent, if others do not exclude it.
-fn narrow(senders: &mut Option<Vec<ruma::OwnedUserId>>, sender: &ruma::UserId) {
+fn narrow(senders: &mut Option<Vec<ruma::OwnedUserId>>, sender: &UserId) {
     let admitted = senders.as_ref().is_none_or(|all| all.iter().any(|it| it == sender));
     *senders = Some(if admitted { vec![sender.to_owned()] } else { Vec::new() });
 }

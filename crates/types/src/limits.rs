@@ -274,6 +274,9 @@ pub const GUESTS_PER_ROOM_MAX: usize = 10_000;
 /// Guests looked at with one read when those whose time is over are looked for.
 pub const GUESTS_PER_LOOK: usize = 500;
 
+/// Events of somebody who is forgotten that are taken out of the index of words in one batch.
+pub const WORDS_FORGOTTEN_AT_ONCE: usize = 100;
+
 /// Rooms one user can be in.
 pub const JOINED_ROOMS_MAX: usize = 100_000;
 

@@ -174,7 +174,7 @@ async fn an_image_that_is_too_large_is_told_from_one_that_comes_from_elsewhere()
 
 #[tokio::test]
 async fn a_deleted_file_is_gone_and_so_are_the_files_of_whoever_is_erased() {
-    let quota = "[media]\nuser_bytes_max = 2048\n";
+    let quota = "[media]\nupload_bytes_max = 2000\nuser_bytes_max = 2048\n";
     let server = Blueprint::default().slots(3).with(quota).start().await;
     let (alice, bob) = (server.register("alice").await, server.register("bob").await);
     let file = [7_u8; 1_500];

@@ -165,3 +165,28 @@ fn redaction(room: &str, event: &str) -> String {
     let (room, transaction) = (segment(room), segment(event));
     format!("/_matrix/client/v3/rooms/{room}/redact/{transaction}/{transaction}")
 }
+
+#[tokio::test]
+async fn a_server_that_came_after_an_erased_user_wrote_gets_it_redacted() {
+    let scene = Scene::new().await;
+    let room = scene.room().await;
+    let erin = scene.server.register("erin").await;
+    erin.join(&room).await;
+    let early = erin.say(&room, SECRET).await;
+    let other = scene.alice.say(&room, "hello").await;
+    scene.away.slip_in(&scene.server, &room, "bob").await;
+    let late = erin.say(&room, SECRET).await;
+    let pdus = scene.backfill(&room, &[&late], 20).await.ok();
+    assert_eq!(bodies(&pdus["pdus"]).iter().filter(|body| **body == SECRET).count(), 2);
+    let end = json!({ "erase": true });
+    scene.server.operator("POST", "/users/erin/deactivate", &end).await.ok();
+    let content = async |event: &str| {
+        let reply = scene.event(event).await.ok();
+        reply["pdus"][0]["content"]["body"].clone()
+    };
+    assert_eq!(content(&early).await, json!(null), "nobody of theirs was there");
+    assert_eq!(content(&late).await, json!(SECRET), "they have it already");
+    assert_eq!(content(&other).await, json!("hello"));
+    let pdus = scene.backfill(&room, &[&late], 20).await.ok();
+    assert_eq!(bodies(&pdus["pdus"]).iter().filter(|body| **body == SECRET).count(), 1);
+}

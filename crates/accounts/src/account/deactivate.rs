@@ -8,7 +8,7 @@ use tracing::instrument;
 use vestibule_storage::{
     StorageError, Tx, jobs,
     tables::{
-        account::{GUEST_BY_ID, StoredAccount, StoredAccountState},
+        account::{ERASED_USER, GUEST_BY_ID, StoredAccount, StoredAccountState},
         cross_signing::CROSS_SIGNING_KEY,
         key_backup::{KEY_BACKUP, KEY_BACKUP_NEWEST, ROOM_KEY},
         presence::PRESENCE_BY_USER,
@@ -25,7 +25,7 @@ use crate::{
     contact::drop_contacts,
     device::list_change,
     facts,
-    job::{self, DeleteMedia, LeaveAll},
+    job::{self, DeleteMedia, ForgetWords, LeaveAll},
     profile,
     registration::{put_account, release_guest},
     session::{close_all, wake},
@@ -136,7 +136,12 @@ pub(super) fn end(
         jobs::enqueue(tx, job::DELETE_MEDIA, payload, now)?;
     }
     release_guest(tx, user_id)?;
+    if forgotten {
+        let payload = job::encode(&ForgetWords { user_id: user_id.clone() });
+        jobs::enqueue(tx, job::FORGET_WORDS, payload, now)?;
+    }
     if erase {
+        ERASED_USER.put(tx, (user_id,), &now)?;
         profile::touch(tx, user_id)?;
         PROFILE_FIELD.delete_prefix(tx, (user_id,))?;
     }

@@ -69,7 +69,7 @@ async fn an_admin_is_not_locked_and_what_was_done_is_noted_once() {
 }
 
 #[tokio::test]
-async fn the_end_of_an_account_takes_its_password_and_leaves_one_job() {
+async fn the_end_of_an_account_takes_its_password_and_leaves_each_job_once() {
     for slots in [1, 3] {
         let house = house_with(slots, |_| {}, |_| {});
         let session = house.register("alice").await;
@@ -89,10 +89,14 @@ async fn the_end_of_an_account_takes_its_password_and_leaves_one_job() {
         assert_eq!((row.password, row.erased), (None, true));
         let profile = house.accounts.profile(Some(&actor), actor.user_id(), None).await.unwrap();
         assert!(profile.is_empty());
-        assert_eq!(house.jobs().await, ["leave_all"]);
+        assert_eq!(house.jobs().await, ["delete_media", "forget_words", "leave_all"]);
 
         house.accounts.deactivate_account(actor.user_id(), false).await.unwrap();
-        assert_eq!(house.jobs().await, ["leave_all"], "doing it again adds nothing");
+        assert_eq!(
+            house.jobs().await,
+            ["delete_media", "forget_words", "leave_all"],
+            "doing it again adds nothing"
+        );
     }
 }
 

@@ -11,6 +11,7 @@ use vestibule_storage::{
     },
 };
 use vestibule_testkit::memory_store;
+use vestibule_types::segment;
 
 use super::*;
 
@@ -460,4 +461,60 @@ async fn the_index_follows_every_slot_and_goes_on_where_it_was_after_a_restart()
     found.sort_unstable();
     said.sort();
     assert_eq!(found, said, "each of them once");
+}
+
+#[tokio::test]
+async fn what_the_erased_wrote_is_shown_whole_only_to_who_was_there_and_found_by_nobody() {
+    use vestibule_storage::tables::search::FINDABLE;
+
+    let server = server();
+    let (alice, erin) = (server.person("alice").await, server.person("erin").await);
+    let room = server.public_room(&alice, json!({})).await;
+    server.joins(&erin, &room).await;
+    let word = server.tells(&erin, &room, "rumpelstiltskin").await;
+    let topic = json!({ "topic": "straw" });
+    let other = server.tells(&alice, &room, "gold").await;
+    server.sets(&alice, &room, ("m.room.topic", topic)).await;
+    let late = server.person("late").await;
+    server.joins(&late, &room).await;
+    let bodies = async |who: &Person| {
+        let id = segment(&room);
+        let page = format!("/_matrix/client/v3/rooms/{id}/messages?dir=b&limit=50");
+        let at = format!("/_matrix/client/v3/rooms/{id}/context/{}", segment(&word));
+        let (page, at) = (server.fetch(who, &page).await, server.fetch(who, &at).await);
+        let sync = server.fetch(who, "/_matrix/client/v3/sync").await.to_string();
+        let mut told = page["chunk"].as_array().unwrap().clone();
+        told.retain(|event| event["event_id"] == json!(word));
+        assert_eq!(told.len(), 1, "it is not hidden");
+        let told = [told[0]["content"].clone(), at["event"]["content"].clone()];
+        (told, sync.contains("rumpelstiltskin"))
+    };
+    let whole = json!({ "msgtype": "m.text", "body": "rumpelstiltskin" });
+    for who in [&alice, &late] {
+        assert_eq!(bodies(who).await, ([whole.clone(), whole.clone()], true));
+        assert_eq!(ids(&server.finds(who, "rumpelstiltskin", json!({})).await), [&word]);
+    }
+
+    let erin_id = ruma::UserId::parse(erin.user_id.as_str()).unwrap();
+    server.api.accounts.deactivate_account(&erin_id, true).await.unwrap();
+    assert_eq!(bodies(&alice).await, ([whole.clone(), whole.clone()], true), "who was there");
+    assert_eq!(bodies(&late).await, ([json!({}), json!({})], false), "who came later");
+    for who in [&alice, &late] {
+        assert_eq!(ids(&server.finds(who, "rumpelstiltskin", json!({})).await), [""; 0]);
+        assert_eq!(ids(&server.finds(who, "gold", json!({})).await), [&other]);
+    }
+    let findable = async || {
+        let rows = server
+            .api
+            .rooms
+            .store()
+            .read::<_, StorageError, _>(|read| Ok(FINDABLE.scan(read, (), 100)?.len()));
+        rows.await.unwrap()
+    };
+    let before = findable().await;
+    let about = json!({ "user_id": erin.user_id }).to_string();
+    for _ in 0..2 {
+        server.api.rooms.run_job("forget_words", about.as_bytes()).await.unwrap();
+        assert_eq!(findable().await, before - 1, "the index holds the word no more");
+    }
 }

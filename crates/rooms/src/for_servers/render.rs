@@ -26,8 +26,8 @@ struct Kind<'a> {
 }
 
 impl<R: Read> RoomView<'_, R> {
-    /// An event as a server in the room may have it: redacted if it was redacted, and if history
-    /// visibility hides it, so that the graph can still be followed. A server outside the room is not
+    /// An event as a server in the room may have it: redacted if it was redacted, if its sender asked to be
+    /// forgotten before the server came, and if history visibility hides it, so that the graph can still be followed. A server outside the room is not
     /// shown what it may not see, and nobody is shown what was rejected.
     pub(super) fn shown_to(
         &self,
@@ -39,7 +39,9 @@ impl<R: Read> RoomView<'_, R> {
         if !sees && (hidden || !viewer.is_in_room()) {
             return Ok(None);
         }
-        let whole = sees && self.redaction_of(event.pdu.event_id())?.is_none();
+        let whole = sees
+            && self.redaction_of(event.pdu.event_id())?.is_none()
+            && !viewer.is_kept_from(self, event)?;
         self.written(event.pdu.json(), whole).map(Some)
     }
 

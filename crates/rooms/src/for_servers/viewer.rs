@@ -7,7 +7,7 @@ use vestibule_storage::{Read, StorageError, tables::room::StateAt};
 use vestibule_types::EventNo;
 
 use super::presence::{Presence, is_of};
-use crate::{LoggedEvent, RoomView, visibility::Visibility};
+use crate::{LoggedEvent, RoomView, erased::is_personal, visibility::Visibility};
 
 /// A server looking at a room's history. Remembers what it found out, so that a page of events
 /// costs what its state changes cost.
@@ -74,6 +74,23 @@ impl ServerViewer {
         match view.around(event)? {
             Some(around) => self.saw(view, around.value.before),
             None => Ok(false),
+        }
+    }
+
+    /// Whether a message is shown to the server as if it were redacted: its sender asked to be forgotten, and
+    /// nobody of the server was joined when it was sent.
+    pub(super) fn is_kept_from<R: Read>(
+        &mut self,
+        view: &RoomView<'_, R>,
+        event: &LoggedEvent,
+    ) -> Result<bool, StorageError> {
+        let pdu = &event.pdu;
+        if pdu.is_state() || !is_personal(pdu) || !view.is_erased(pdu.sender())? {
+            return Ok(false);
+        }
+        match view.around(event.no)? {
+            Some(around) => Ok(!self.presence_at(view, around.value.before)?.joined()),
+            None => Ok(true),
         }
     }
 

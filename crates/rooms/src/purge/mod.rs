@@ -11,9 +11,9 @@
 mod batch;
 mod line;
 
-use ruma::{OwnedRoomId, RoomId};
+use ruma::{OwnedRoomId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
-use vestibule_storage::{SlotNo, StorageError, Tx, jobs};
+use vestibule_storage::{SlotNo, Snapshot, StorageError, Tx, jobs};
 use vestibule_types::{EventNo, RoomNo, limits::PURGE_BATCHES_AT_ONCE};
 
 pub(crate) use self::line::Purged;
@@ -53,6 +53,14 @@ pub trait EventIndex: Send + Sync + 'static {
     /// Forgets events of a room, in the transaction that takes their content away and before it does.
     fn forget(&self, tx: &mut Tx<'_>, room: RoomNo, events: &[EventNo])
     -> Result<(), StorageError>;
+
+    /// The events of a room that are found by a user's words.
+    fn written_by(
+        &self,
+        read: &Snapshot<'_>,
+        room: RoomNo,
+        user: &UserId,
+    ) -> Result<Vec<EventNo>, StorageError>;
 }
 
 impl Rooms {

@@ -2,7 +2,9 @@
 
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::de::DeserializeOwned;
-use vestibule_accounts::job::{LEAVE_ALL, LeaveAll, PROFILE_FAN_OUT, ProfileFanOut};
+use vestibule_accounts::job::{
+    FORGET_WORDS, ForgetWords, LEAVE_ALL, LeaveAll, PROFILE_FAN_OUT, ProfileFanOut,
+};
 use vestibule_storage::{
     Scan, StorageError,
     tables::{
@@ -34,7 +36,8 @@ pub(super) const FOLLOW_SPACE: &str = "space_follow";
 pub(super) const BLOCKED: &str = "room_blocked";
 
 /// The kinds of jobs that [`Rooms::run_job`] knows.
-pub const JOB_KINDS: [&str; 10] = [
+pub const JOB_KINDS: [&str; 11] = [
+    FORGET_WORDS,
     SCOPE,
     GUEST_ACCESS,
     FOLLOW_SPACE,
@@ -71,6 +74,7 @@ pub fn job_lane(kind: &str, payload: &[u8]) -> String {
         SCOPE | GUEST_ACCESS | FOLLOW_SPACE | BLOCKED => read(payload).map(of_room),
         LEAVE_ALL => read(payload).map(|about: LeaveAll| of_user(about.user_id)),
         PROFILE_FAN_OUT => read(payload).map(|about: ProfileFanOut| of_user(about.user_id)),
+        FORGET_WORDS => read(payload).map(|about: ForgetWords| of_user(about.user_id)),
         LEAVE_TOLD => read(payload).map(|leave: UntoldLeave| {
             leave.vias.first().map_or_else(|| of_user(leave.user_id), |it| format!("server {it}"))
         }),
@@ -113,6 +117,10 @@ impl Rooms {
             LEAVE_TOLD => {
                 let leave: UntoldLeave = read(payload)?;
                 Ok(self.tell_leave(&leave).await?)
+            }
+            FORGET_WORDS => {
+                self.forget_words(&read::<ForgetWords>(payload)?.user_id).await?;
+                Ok(None)
             }
             PROFILE_FAN_OUT => {
                 let about: ProfileFanOut = read(payload)?;

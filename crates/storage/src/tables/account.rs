@@ -178,6 +178,9 @@ pub const SESSION_GUARD: Table<(OwnedUserId,), u64> = Table::new(0x0108, "sessio
 /// Registration tokens.
 pub const REGISTRATION_TOKEN: Table<(String,), StoredRegistrationToken> =
     Table::new(0x0109, "registration_token");
+/// Users who asked to be forgotten, and when, in milliseconds since the Unix epoch: who was not joined when
+/// they wrote something is shown it as if it were redacted.
+pub const ERASED_USER: Table<(OwnedUserId,), u64> = Table::new(0x0B41, "erased_user");
 /// What is remembered of guests.
 pub const GUEST_BY_ID: Table<(OwnedUserId,), StoredGuest> = Table::new(0x010A, "guest_by_id");
 /// How many guests there are.

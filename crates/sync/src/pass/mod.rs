@@ -236,7 +236,7 @@ impl<'b> Sight<'b> {
     /// An event as this client wants it.
     pub(crate) fn show(&mut self, event: &LoggedEvent) -> Result<RawEvent, StorageError> {
         if self.pass.query.filter.federation_format {
-            return self.view.show_federated(event);
+            return self.view.show_federated(&mut self.viewer, event);
         }
         let showing = self.showing();
         self.view.show(&mut self.viewer, event, showing)
@@ -245,7 +245,8 @@ impl<'b> Sight<'b> {
     /// Events as this client wants them, each with what relates to it.
     pub(crate) fn show_all(&mut self, events: &[LoggedEvent]) -> Result<ShownEvents, StorageError> {
         if self.pass.query.filter.federation_format {
-            let json = events.iter().map(|event| self.view.show_federated(event));
+            let viewer = &mut self.viewer;
+            let json = events.iter().map(|event| self.view.show_federated(viewer, event));
             let events = json.collect::<Result<_, _>>()?;
             return Ok(ShownEvents { events, bundled: false });
         }
