@@ -313,7 +313,8 @@ fn digest_of(token: &str) -> TokenDigest {
 
 /// The name of a link: the beginning of its digest, of which no token can be made.
 fn id_of(digest: &TokenDigest) -> String {
-    digest.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let beginning = digest.0.iter().take(8);
+    format!("{:016x}", beginning.fold(0_u64, |name, byte| (name << 8) | u64::from(*byte)))
 }
 
 fn shown(digest: &TokenDigest, row: &StoredGuestLink) -> GuestLink {
