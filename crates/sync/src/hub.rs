@@ -265,7 +265,9 @@ impl Hub {
     /// that is the first thing whoever is woken does.
     pub(crate) fn follow(&self, news: News) {
         let bells = self.state.write().follow(news);
-        bells.iter().for_each(|bell| _ = bell.send_replace(()));
+        for bell in &bells {
+            bell.send_replace(());
+        }
     }
 
     /// Wakes everybody who is in one of these rooms, where there are not too many of them.
