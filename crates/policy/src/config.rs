@@ -306,9 +306,11 @@ pub struct DirectoryConfig {
 pub struct UsersConfig {
     /// The lowest class that may search the user directory.
     pub searchable_by: String,
-    /// Whose profiles low-trust classes, and whoever is not logged in, may look up: "shared-room" or
-    /// "anyone". The profiles of low-trust classes are shown only to those who share a room with them.
+    /// Whose profiles low-trust classes may look up: "shared-room" or "anyone". Theirs are shown only to
+    /// those who share a room with them.
     pub profile_lookup: String,
+    /// Whether the profiles of others are shown without login, as the specification has it.
+    pub profiles_without_login: bool,
     /// Display names that low-trust classes may not take, nor what looks like them.
     pub protected_names: Vec<String>,
 }
@@ -329,6 +331,7 @@ impl Default for UsersConfig {
         Self {
             searchable_by: "member".to_owned(),
             profile_lookup: "shared-room".to_owned(),
+            profiles_without_login: true,
             protected_names: names.map(str::to_owned).to_vec(),
         }
     }

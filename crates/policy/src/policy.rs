@@ -27,6 +27,7 @@ pub struct Policy {
     pub(crate) directory_to_servers: bool,
     pub(crate) search: Rung,
     pub(crate) profiles_need_shared_room: bool,
+    pub(crate) profiles_without_login: bool,
     pub(crate) names: NameGuard,
     pub(crate) audit_denials: bool,
     pub(crate) observe: bool,
@@ -224,11 +225,10 @@ impl Policy {
         self.directory_to_servers
     }
 
-    /// Whether classes of low trust and strangers are kept apart in profiles: they see, and are
-    /// seen by, those they share a room with.
+    /// Whether the profiles of whoever is not of low trust are shown without login.
     #[must_use]
-    pub fn profiles_need_shared_room(&self) -> bool {
-        self.profiles_need_shared_room
+    pub fn profiles_visible_without_login(&self) -> bool {
+        self.profiles_without_login
     }
 
     /// Whether the layers 2 to 4 only write down what they would refuse.

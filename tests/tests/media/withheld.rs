@@ -197,7 +197,7 @@ async fn a_deleted_file_is_gone_and_so_are_the_files_of_whoever_is_erased() {
     server.operator("POST", "/users/alice/deactivate", &end).await.ok();
     let gone = async || {
         while status(&second).await != 404 {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), gone()).await.unwrap();

@@ -72,10 +72,10 @@ impl Accounts {
             .await
     }
 
-    /// Whoever is not logged in sees less than classes of low trust: where those see only whom they share a
-    /// room with, nobody, and is not told who exists.
+    /// Whoever is not logged in sees nobody of low trust. Where the policy shows them nobody at all, they are
+    /// not told who exists.
     async fn may_be_seen_by_anybody(&self, user_id: &UserId) -> Result<(), LookUpProfileError> {
-        if self.0.policy.current().profiles_need_shared_room() {
+        if !self.0.policy.current().profiles_visible_without_login() {
             return Err(Denial::new(Reason::NoSharedRoom, false, "logging in").into());
         }
         if self.is_of_low_trust(user_id).await? {

@@ -165,9 +165,10 @@ async fn a_server_sees_guests_only_where_it_is_in_a_room_with_them() {
 }
 
 #[tokio::test]
-async fn whoever_dropped_the_token_sees_no_more_than_a_guest() {
+async fn whoever_dropped_the_token_sees_no_guests_and_nobody_where_the_policy_says_so() {
     let nobody = ruma::user_id!("@nobody:a.example");
-    let house = house();
+    let closed = |policy: &mut PolicyConfig| policy.users.profiles_without_login = false;
+    let house = house_with(1, closed, |_| {});
     let guest = house.guest().await;
     let alice = house.create("alice", "member").await;
     for target in [&*alice, &*guest.user_id, nobody] {
@@ -182,10 +183,7 @@ async fn whoever_dropped_the_token_sees_no_more_than_a_guest() {
     let refused = house.accounts.profile(Some(&bob), &guest.user_id, None).await;
     assert!(matches!(refused, Err(LookUpProfileError::Denied(_))), "{refused:?}");
 
-    let open = |policy: &mut PolicyConfig| {
-        policy.users.profile_lookup = "anyone".to_owned();
-    };
-    let house = house_with(1, open, |_| {});
+    let house = self::house();
     let guest = house.guest().await;
     let alice = house.create("alice", "member").await;
     house.accounts.profile(None, &alice, None).await.unwrap();

@@ -255,9 +255,11 @@ async fn profile_fields_are_set_read_and_removed() {
     let nobody = "/_matrix/client/v3/profile/@nobody:a.example";
     let answer = server.get(nobody, &alice).await;
     assert_eq!(error(answer), code(404, "M_NOT_FOUND"));
-    // Whoever is not logged in is not even told who exists.
+    assert_eq!(server.ask(Method::GET, &whole, Value::Null).await.0, 200);
+    // Where the policy wants a login, whoever has none is not even told who exists.
+    let closed = server_with(|policy| policy.users.profiles_without_login = false, |_| {});
     for path in [&*whole, nobody] {
-        let answer = server.ask(Method::GET, path, Value::Null).await;
+        let answer = closed.ask(Method::GET, path, Value::Null).await;
         assert_eq!(error(answer), code(403, "M_FORBIDDEN"), "{path}");
     }
 }

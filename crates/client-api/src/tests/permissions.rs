@@ -94,6 +94,8 @@ const NEVER_REFUSED: &[(&str, &str)] = &[
     ("GET /_matrix/client/v3/directory/list/room/{room_id}", "public"),
     ("GET /_matrix/client/v3/directory/room/{room_alias}", "aliases of this server are public"),
     ("GET /_matrix/client/v3/login", "public"),
+    ("GET /_matrix/client/v3/profile/{user_id}", "public"),
+    ("GET /_matrix/client/v3/profile/{user_id}/{field}", "public"),
     ("POST /_matrix/client/v3/register", "registration is open; see `accounts`"),
     ("GET /_matrix/client/v3/register/available", "public"),
     (

@@ -70,6 +70,7 @@ pub fn compile(
             &config.users.profile_lookup,
             &[("shared-room", true), ("anyone", false)],
         ),
+        profiles_without_login: config.users.profiles_without_login,
         names: NameGuard::new(config.users.protected_names.iter().map(String::as_str)),
         audit_denials: config.audit.denials,
         observe: lint.audit_mode(&config.audit),
