@@ -335,7 +335,13 @@ async fn what_was_answered_or_is_not_wanted_any_more_is_not_told() {
     bob.say(&room, "an answer").await;
     let next = alice.say(&elsewhere, "something else").await;
     gateway.comes_up();
-    assert_eq!(gateway.taken().await["event_id"], next);
+    // That less is unread may be told before there is another event to tell.
+    let mut told = gateway.taken().await;
+    while told["event_id"].is_null() {
+        assert_eq!((&told["type"], &told["room_id"]), (&Value::Null, &Value::Null));
+        told = gateway.taken().await;
+    }
+    assert_eq!(told["event_id"], next);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
