@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use vestibule_bench::client::{Client, write_request};
+use vestibule_testkit::spec;
 use vestibule_types::segment;
 
 /// An account, or a guest, with its token.
@@ -60,6 +61,8 @@ impl Person {
         }
         let mut client = Client::connect(self.address).await?;
         let answer = client.call(&request).await?;
+        let (status, body) = (answer.status, &*answer.body);
+        spec::check(spec::Answer { method, path, status, is_json: true, body });
         let body = serde_json::from_slice(&answer.body).unwrap_or_default();
         Ok(Answer { status: answer.status, body })
     }

@@ -4,6 +4,7 @@ mod accounts;
 mod around;
 mod bundles;
 mod contacts;
+mod coverage;
 mod dehydrated;
 mod discovery;
 mod endpoints;

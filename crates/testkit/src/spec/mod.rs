@@ -12,6 +12,7 @@ mod exceptions;
 use std::{
     collections::HashMap,
     env,
+    io::{self, Write},
     path::PathBuf,
     sync::{Arc, OnceLock},
 };
@@ -80,10 +81,13 @@ struct Specification {
 }
 
 impl Specification {
-    #[expect(clippy::print_stderr, reason = "whoever reads the output learns what was left out")]
     fn named() -> Option<Self> {
         let Some(folder) = env::var_os("VESTIBULE_SPEC_DIR") else {
-            eprintln!("VESTIBULE_SPEC_DIR is not set: no answer is compared with its schema");
+            // Not `eprintln!`: what a test prints is not shown when it passes.
+            let _told = writeln!(
+                io::stderr(),
+                "skipped: VESTIBULE_SPEC_DIR is not set, no answer is compared with its schema"
+            );
             return None;
         };
         let folder = PathBuf::from(folder);
