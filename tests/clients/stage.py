@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parent.parent / "interop"))
 from certificates import Authority  # noqa: E402
 from facts import Facts, path, refused, say  # noqa: E402
+from ports import free_port  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 SERVER_NAME = "localhost"
@@ -106,13 +106,6 @@ visible_to_servers = true
 GUEST_ACCESS = {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "can_join"}}
 
 
-def free_port():
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Stage:
     """One server process with its folder, and the people and rooms a scenario finds there."""
 
@@ -124,7 +117,7 @@ class Stage:
         self.log = self.folder / "server.log"
         self.name = SERVER_NAME
         self.more = {}
-        self.port = free_port()
+        self.port = free_port("127.0.0.1")
         self.url = f"http://127.0.0.1:{self.port}"
         self.passwords = {}
         self.tokens = {}
@@ -343,7 +336,7 @@ def town(facts, scenario, command, stage):
     try:
         with facts.part("the stage"):
             for server in (stage, other):
-                server.name = f"127.0.0.1:{free_port()}"
+                server.name = f"127.0.0.1:{free_port("127.0.0.1")}"
                 server.more = {"certificate": certificate, "private_key": private_key, "authority": authority.path}
                 server.people(TOWN, COMPANY)
             elsewhere = {"url": other.url, "passwords": other.passwords}

@@ -1,14 +1,14 @@
 """The wire in front of one server: everything other servers send it passes here, and it can be cut."""
 
 import socket
+import sys
 import threading
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
+from ports import free_port  # noqa: E402
 
-def free_port(address):
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+__all__ = ["Wire", "free_port"]
 
 
 class Wire:

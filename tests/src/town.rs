@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::Write as _,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
-use vestibule_bench::server::Launch;
+use vestibule_bench::server::{Launch, free_address};
 
 use crate::{launch, person::Person};
 
@@ -80,7 +80,7 @@ impl Town {
     pub async fn raise(policy: &str, listener: &str) -> Result<Option<Self>> {
         let Some(launch) = launch()? else { return Ok(None) };
         let folder = tempfile::Builder::new().prefix("town-").tempdir()?;
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_address()?;
         fs::write(config(&folder), configuration(&folder, address, listener, policy))?;
         let output = File::create(folder.path().join("output.txt"))?;
         let child = command(&launch, &folder, &["serve"])

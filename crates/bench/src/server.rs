@@ -2,7 +2,9 @@
 
 use std::{
     fs::{self, File},
+    hash::{BuildHasher as _, RandomState},
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -20,6 +22,23 @@ const START_MAX: Duration = Duration::from_mins(2);
 const STOP_MAX: Duration = Duration::from_mins(1);
 /// How often a starting or stopping server is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// The ports of `free_address`: below those that systems take from for the near end of a connection, of which
+/// one may be gone when its server starts.
+const PORTS: Range<u16> = 10_000..32_768;
+
+/// An address on loopback that nobody listens at, for a server that starts later and perhaps again.
+pub fn free_address() -> Result<SocketAddr> {
+    let random = RandomState::new();
+    for attempt in 0..200_u32 {
+        let offset = random.hash_one(attempt) % u64::from(PORTS.end - PORTS.start);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PORTS.start + u16::try_from(offset)?));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no free port between {} and {} was found", PORTS.start, PORTS.end)
+}
 
 /// What is started.
 #[derive(Debug, Clone)]
@@ -120,7 +139,7 @@ impl Home {
     /// A fresh folder below `parent` with a configuration for a free port.
     pub fn fresh(parent: &Path, durability: Durability) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("server-").tempdir_in(parent)?;
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_address()?;
         let home = Self { folder, address, federation: None };
         fs::create_dir(home.data())?;
         fs::write(home.config(), configuration(&home.data(), address, durability))?;
@@ -137,7 +156,7 @@ impl Home {
     /// TLS, as far as it knows. It reaches them where `peers` says.
     pub fn among_others(parent: &Path, durability: Durability, peers: &Peers) -> Result<Self> {
         let mut home = Self::fresh(parent, durability)?;
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_address()?;
         home.federation = Some(address);
         home.configure(&peers.sections(home.folder.path(), address)?)?;
         Ok(home)

@@ -1,7 +1,7 @@
 //! Memory of parked long-polls, and how fast they all wake.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     process::{Child, Command, Stdio},
 };
 
@@ -15,7 +15,7 @@ use crate::{
     matrix::{Api, SyncQuery, User},
     process,
     report::{Bar, Row, median, rounded},
-    server::{Durability, Home, Server},
+    server::{Durability, Home, Server, free_address},
 };
 
 const BAR_KIB: f64 = 20.0;
@@ -245,7 +245,7 @@ struct Probe {
 
 impl Probe {
     async fn start(bytes: usize) -> Result<Self> {
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_address()?;
         let child = Command::new(std::env::current_exe()?)
             .args(["rehearse", "broadcast", "--address", &address.to_string()])
             .args(["--bytes", &bytes.to_string()])

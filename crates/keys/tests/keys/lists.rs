@@ -192,8 +192,8 @@ async fn updates_of_people_no_room_is_shared_with_are_passed_over() {
     assert_eq!(house.told(&far()).await, None);
 }
 
-#[tokio::test]
-async fn cross_signing_keys_of_others_are_kept_and_updated_when_they_are_signed() {
+/// Somebody elsewhere with a master key and a self-signing key that were looked up here.
+async fn shared_and_signed() -> (House, Person, CrossSigning, RemoteList) {
     let (house, bob) = shared(3).await;
     let first = CrossSigning::new(&far(), "first");
     let mut known = list(5, &["ONE"]);
@@ -201,7 +201,12 @@ async fn cross_signing_keys_of_others_are_kept_and_updated_when_they_are_signed(
     known.own = Some(first.object("self_signing", &first.own));
     house.elsewhere.lists.lock().insert(far(), known.clone());
     devices(&house, &bob).await;
+    (house, bob, first, known)
+}
 
+#[tokio::test]
+async fn cross_signing_keys_of_others_are_kept_and_updated_when_they_are_signed() {
+    let (house, bob, first, _) = shared_and_signed().await;
     let second = CrossSigning::new(&far(), "second");
     let origin = ServerName::parse("far.test").unwrap();
     let content = json!({
@@ -416,13 +421,7 @@ async fn of_the_signatures_another_server_tells_only_those_that_hold_are_kept() 
 
 #[tokio::test]
 async fn a_new_master_key_leaves_no_key_behind_that_it_did_not_sign() {
-    let (house, bob) = shared(3).await;
-    let first = CrossSigning::new(&far(), "first");
-    let mut known = list(5, &["ONE"]);
-    known.master = Some(first.master_key());
-    known.own = Some(first.object("self_signing", &first.own));
-    house.elsewhere.lists.lock().insert(far(), known.clone());
-    devices(&house, &bob).await;
+    let (house, bob, _, mut known) = shared_and_signed().await;
     let second = CrossSigning::new(&far(), "second");
     known.master = Some(second.master_key());
     known.own = None;
