@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use ruma::{
-    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedServerName, OwnedUserId, UInt,
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedServerName, OwnedUserId, ServerName,
+    UInt,
     api::federation::transactions::{edu::Edu, send_transaction_message::v1::Request},
     serde::Raw,
 };
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use vestibule_rooms::{Availability, OpenRoom, RoomView, Rooms};
+use vestibule_rooms::{Availability, OpenRoom, RoomView, Rooms, ServerViewer};
 use vestibule_storage::{
     Snapshot, Stamp, StorageError,
     tables::{
@@ -30,7 +31,7 @@ pub(super) struct Contents {
 
 impl Contents {
     /// Gathers them. What is not there any more is left out: a receipt that was followed by another,
-    /// a room that was purged.
+    /// a room that was purged. What was redacted while it waited goes out redacted.
     pub(super) fn gather(
         snapshot: &Snapshot<'_>,
         rooms: &Rooms,
@@ -38,15 +39,15 @@ impl Contents {
         passing: &Passing,
     ) -> Result<Self, StorageError> {
         let mut contents = Self::default();
-        let mut opened: BTreeMap<RoomNo, Option<OpenRoom>> = BTreeMap::new();
+        let mut opened: BTreeMap<RoomNo, Option<(OpenRoom, ServerViewer)>> = BTreeMap::new();
         for (room, no) in &parts.events {
             if !opened.contains_key(room) {
-                opened.insert(*room, OpenRoom::load_no(snapshot, *room)?);
+                opened.insert(*room, open(snapshot, rooms, (*room, server))?);
             }
-            let Some(Some(open)) = opened.get(room) else { continue };
-            let Some(event) = RoomView::new(rooms, snapshot, open).event(*no)? else { continue };
-            let json = event.pdu.to_federation_json();
-            contents.pdus.push(json.map_err(|error| StorageError::corrupt("event_by_no", error))?);
+            let Some(Some((open, viewer))) = opened.get_mut(room) else { continue };
+            let view = RoomView::new(rooms, snapshot, open);
+            let Some(event) = view.event(*no)? else { continue };
+            contents.pdus.push(view.sent_to(viewer, &event)?);
         }
         for (slot, stamp) in &parts.edus {
             let Some(edu) = EDU_OUT.get(snapshot, (server, *slot, *stamp))? else { continue };
@@ -81,6 +82,17 @@ impl Contents {
         request.edus = self.edus;
         request
     }
+}
+
+/// A room, and how a server looks at it.
+fn open(
+    snapshot: &Snapshot<'_>,
+    rooms: &Rooms,
+    (room, server): (RoomNo, &ServerName),
+) -> Result<Option<(OpenRoom, ServerViewer)>, StorageError> {
+    let Some(open) = OpenRoom::load_no(snapshot, room)? else { return Ok(None) };
+    let viewer = ServerViewer::new(&RoomView::new(rooms, snapshot, &open), server)?;
+    Ok(Some((open, viewer)))
 }
 
 #[derive(Serialize)]

@@ -288,6 +288,16 @@ impl Rig {
         self.settle().await;
     }
 
+    /// The event that sets a key of a room's state.
+    pub(crate) async fn state_id(&self, room: &RoomId, kind: &str, key: &str) -> OwnedEventId {
+        let (kind, key) = (kind.to_owned(), key.to_owned());
+        let found = self.rooms.with_view::<_, StorageError, _>(room, move |view| {
+            let event = view.state_event(&kind, &key)?.expect("set");
+            Ok(event.pdu.event_id().clone())
+        });
+        found.await.expect("read").expect("a room")
+    }
+
     /// How many commits there were.
     pub(crate) fn commits(&self) -> u64 {
         self.store.positions().iter().map(|(_, commit)| commit).sum()

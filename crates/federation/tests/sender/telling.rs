@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use vestibule_events::Verified;
-use vestibule_rooms::{ChangeMember, ReceiptKind, Received, SendReceipt, SetTyping};
+use vestibule_rooms::{
+    ChangeMember, Leave, ReceiptKind, Received, Redact, SendReceipt, SendState, SetTyping,
+};
 
-use crate::rig::{Rig, Transaction};
+use crate::rig::{Rig, Transaction, object};
 
 const BOB: &str = "@bob:b.test";
 const EVE: &str = "@eve:e.test";
@@ -146,4 +148,68 @@ async fn typing_is_told_repeated_and_ended() {
     assert_eq!(told(&rig), [true, true, false]);
     rig.pass(Duration::from_mins(1)).await;
     assert_eq!(told(&rig), [true, true, false]);
+}
+
+#[tokio::test]
+async fn what_was_redacted_while_it_waited_goes_out_redacted() {
+    let rig = Rig::new(1).await;
+    let alice = rig.account("alice").await;
+    let room = rig.open_room(&alice).await;
+    rig.join_from(&room, BOB).await;
+    rig.wire.cut("b.test");
+    let event_id = rig.say(&alice, &room, "a secret").await;
+    let kept = rig.say(&alice, &room, "no secret").await;
+    rig.settle().await;
+    let redact = Redact {
+        room_id: room.clone(),
+        event_id,
+        content: object(json!({})),
+        transaction_id: None,
+    };
+    rig.rooms.redact(&alice, redact).await.unwrap();
+    rig.settle().await;
+    rig.wire.mend("b.test");
+    rig.pass(Duration::from_mins(2)).await;
+    rig.say(&alice, &room, "live").await;
+    rig.settle().await;
+    let told = rig.wire.taken("b.test");
+    let pdus: Vec<_> = told.iter().flat_map(|it| it.body["pdus"].as_array().unwrap()).collect();
+    assert_eq!(pdus.len(), 4, "{kept} and all others: {pdus:?}");
+    assert_eq!(pdus[0]["content"], json!({}));
+    assert!(pdus[0]["signatures"]["home.test"].is_object() && pdus[0]["hashes"].is_object());
+    assert_eq!(pdus[1]["content"]["body"], "no secret");
+}
+
+#[tokio::test]
+async fn the_redacted_reason_of_a_leave_is_not_told_again() {
+    let rig = Rig::new(1).await;
+    let alice = rig.account("alice").await;
+    let room = rig.open_room(&alice).await;
+    rig.join_from(&room, BOB).await;
+    let levels = SendState {
+        room_id: room.clone(),
+        event_type: "m.room.power_levels".to_owned(),
+        state_key: String::new(),
+        content: object(json!({ "users": { BOB: 100 } })),
+        timestamp: None,
+    };
+    rig.rooms.send_state(&alice, levels).await.unwrap();
+    let reason = Some("a secret".to_owned());
+    let leave = Leave { room_id: room.clone(), reason };
+    rig.rooms.leave(&alice, leave).await.unwrap();
+    let b = ruma::server_name!("b.test");
+    let before = rig.rooms.own_leaves(&room, b).await.unwrap();
+    assert_eq!(before.len(), 1);
+    assert!(before[0].get().contains("a secret"));
+    let leave: serde_json::Value = serde_json::from_str(before[0].get()).unwrap();
+    let leave_id = rig.state_id(&room, "m.room.member", "@alice:home.test").await;
+    let content = json!({ "redacts": leave_id });
+    let pdu = rig.build(&room, (BOB, "m.room.redaction", None), content).await;
+    let received = rig.rooms.receive(Verified::unchecked_for_tests(pdu)).await.unwrap();
+    assert_eq!(received, Received::Accepted);
+    let after = rig.rooms.own_leaves(&room, b).await.unwrap();
+    let told: serde_json::Value = serde_json::from_str(after[0].get()).unwrap();
+    assert_eq!(told["content"], json!({ "membership": "leave" }));
+    assert_eq!(told["hashes"], leave["hashes"]);
+    assert_eq!(told["signatures"], leave["signatures"]);
 }

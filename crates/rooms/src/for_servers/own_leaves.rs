@@ -8,6 +8,7 @@ use vestibule_storage::{
 };
 use vestibule_types::limits::{LEAVES_REMINDED_MAX, LEAVES_SCAN_MAX};
 
+use super::ServerViewer;
 use crate::Rooms;
 
 impl Rooms {
@@ -32,10 +33,9 @@ impl Rooms {
                 events.extend(event.filter(|event| *event.pdu.sender() == user));
             }
             events.sort_by_key(|event| std::cmp::Reverse(event.no));
+            let mut viewer = ServerViewer::new(&view, &server)?;
             let newest = events.iter().take(LEAVES_REMINDED_MAX);
-            let json = newest.map(|event| event.pdu.to_federation_json());
-            json.collect::<Result<Vec<_>, _>>()
-                .map_err(|error| StorageError::corrupt("event_by_no", error))
+            newest.map(|event| view.sent_to(&mut viewer, event)).collect()
         });
         Ok(leaves.await?.unwrap_or_default())
     }

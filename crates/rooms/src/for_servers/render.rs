@@ -39,10 +39,22 @@ impl<R: Read> RoomView<'_, R> {
         if !sees && (hidden || !viewer.is_in_room()) {
             return Ok(None);
         }
-        let whole = sees
-            && self.redaction_of(event.pdu.event_id())?.is_none()
-            && !viewer.is_kept_from(self, event)?;
-        self.written(event.pdu.json(), whole).map(Some)
+        if sees {
+            return self.sent_to(viewer, event).map(Some);
+        }
+        self.written(event.pdu.json(), false).map(Some)
+    }
+
+    /// An event that a server is told without having asked for it: redacted if it was redacted since, and
+    /// if its sender asked to be forgotten before the server came.
+    pub fn sent_to(
+        &self,
+        viewer: &mut ServerViewer,
+        event: &LoggedEvent,
+    ) -> Result<Box<RawValue>, StorageError> {
+        let redacted = self.redaction_of(event.pdu.event_id())?.is_some();
+        let whole = !redacted && !viewer.is_kept_from(self, event)?;
+        self.written(event.pdu.json(), whole)
     }
 
     /// Stored events as servers in the room may have them: redacted if they were redacted.
