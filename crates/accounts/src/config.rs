@@ -75,6 +75,8 @@ pub struct RegistrationConfig {
 pub struct SessionConfig {
     /// The life of an access token that comes with a refresh token. Others do not end.
     pub access_token_life: Duration,
+    /// How long a device is kept that nobody uses; `None` keeps it for ever.
+    pub device_idle_life: Option<Duration>,
     /// How often sightings of devices are written.
     pub seen_flush_every: Duration,
     /// Whether somebody who is logged in may let one more client in with a token.
@@ -85,6 +87,7 @@ impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             access_token_life: Duration::from_hours(1),
+            device_idle_life: None,
             seen_flush_every: Duration::from_mins(5),
             login_tokens: true,
         }

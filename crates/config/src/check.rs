@@ -312,6 +312,18 @@ fn limits(limits: &Limits, found: &mut Checked) {
             .with_value(format!("\"{}\"", limits.access_token_life)),
         );
     }
+    let idle = limits.device_idle_life;
+    if !idle.duration().is_zero() && idle < DEVICE_IDLE_LIFE_MIN {
+        found.problems.push(
+            Problem::new(
+                "limits.device_idle_life",
+                "people would be logged out over night",
+                "write \"24h\" or more, or \"0s\" to keep devices for ever",
+            )
+            .with_value(format!("\"{idle}\"")),
+        );
+    }
 }
 
 const ACCESS_TOKEN_LIFE_MIN: crate::Period = crate::Period::seconds(60);
+const DEVICE_IDLE_LIFE_MIN: crate::Period = crate::Period::hours(24);

@@ -22,6 +22,12 @@ impl Period {
         Self(Duration::from_secs(hours * 3_600))
     }
 
+    /// So many days.
+    #[must_use]
+    pub const fn days(days: u64) -> Self {
+        Self::hours(days * 24)
+    }
+
     /// As the standard library has it.
     #[must_use]
     pub const fn duration(self) -> Duration {
@@ -29,8 +35,9 @@ impl Period {
     }
 }
 
+const DAY_MS: u64 = 86_400_000;
 const UNITS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", DAY_MS)];
 
 impl TryFrom<String> for Period {
     type Error = String;
@@ -57,8 +64,9 @@ impl From<Period> for String {
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        // Days are left out: "24h" reads as people write it, and "1d" would surprise nobody less.
-        let unit = UNITS.iter().rev().skip(1).find(|(_, scale)| millis % scale == 0);
+        // One day is "24h", as people write it; only from two on they count in days.
+        let days = usize::from(millis < 2 * DAY_MS);
+        let unit = UNITS.iter().rev().skip(days).find(|(_, scale)| millis % scale == 0);
         let (name, scale) = unit.copied().unwrap_or(("ms", 1));
         write!(f, "{}{name}", millis / scale)
     }
@@ -73,6 +81,9 @@ mod tests {
         let parse = |text: &str| Period::try_from(text.to_owned()).ok().map(|p| p.to_string());
         assert_eq!(parse("90m").as_deref(), Some("90m"));
         assert_eq!(parse("1d").as_deref(), Some("24h"));
+        assert_eq!(parse("36h").as_deref(), Some("36h"));
+        assert_eq!(parse("720h").as_deref(), Some("30d"));
+        assert_eq!(parse("0d").as_deref(), Some("0h"));
         assert_eq!(parse("1500ms").as_deref(), Some("1500ms"));
         for bad in ["", "h", "1", "1 fortnight", "-1h", "99999999999999999999d"] {
             assert_eq!(parse(bad), None, "{bad}");

@@ -311,6 +311,8 @@ fn accounts_config(config: &Config) -> AccountsConfig {
         email: email_config(config),
         sessions: SessionConfig {
             access_token_life: config.limits.access_token_life.duration(),
+            device_idle_life: Some(config.limits.device_idle_life.duration())
+                .filter(|life| !life.is_zero()),
             login_tokens: config.login.tokens,
             ..SessionConfig::default()
         },

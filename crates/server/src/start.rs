@@ -136,6 +136,7 @@ async fn assemble(
     };
     sweep::start(swept, kept, &environment, reloadable.swapped.clone());
     sweep::start_ending_guests(house.accounts.clone(), &environment);
+    sweep::start_ending_devices(house.accounts.clone(), &environment);
     bound.serve(&environment);
     let grace = config.limits.shutdown_grace.duration();
     Ok(Running { house, tasks, addresses, reloadable, grace })

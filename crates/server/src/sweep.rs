@@ -95,6 +95,21 @@ pub(crate) fn start_ending_guests(accounts: Accounts, environment: &Environment)
     until_stopped("guests", environment, work);
 }
 
+/// Removes devices that nobody uses, until the server stops. Not at once when it starts: a machine whose clock
+/// is wrong at first has time to learn the hour before anything is taken for old.
+pub(crate) fn start_ending_devices(accounts: Accounts, environment: &Environment) {
+    let clock = environment.clock.clone();
+    let work = async move {
+        loop {
+            clock.sleep(Duration::from_millis(EVERY_MS)).await;
+            if let Err(cause) = accounts.expire_devices().await {
+                error!(cause = &cause as &dyn Error, "devices nobody uses could not be removed");
+            }
+        }
+    };
+    until_stopped("devices", environment, work);
+}
+
 /// Runs in the background until the server stops.
 fn until_stopped(
     name: &'static str,
@@ -135,5 +150,78 @@ async fn housekeep(rooms: &Rooms, open_registration: bool) {
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use ruma::server_name;
+    use vestibule_accounts::{
+        AccountsConfig, AccountsParts, CreateAccount, LogIn, LogInProof, Named, Resolved, Sighting,
+    };
+    use vestibule_policy::{PolicyConfig, PolicyHandle, RateBuckets, compile};
+    use vestibule_storage::InlineExecutor;
+    use vestibule_testkit::{environment, memory_store};
+    use vestibule_types::{ClassName, Secret};
+
+    use super::*;
+
+    const LIFE: Duration = Duration::from_hours(48);
+
+    #[tokio::test]
+    async fn a_device_that_nobody_uses_is_removed_by_and_by() {
+        let test = environment(7);
+        let mut config = AccountsConfig::new(server_name!("a.example").to_owned());
+        config.sessions.device_idle_life = Some(LIFE);
+        let (policy, _) = compile(&PolicyConfig::default(), &config.server_name).unwrap();
+        let accounts = Accounts::new(AccountsParts {
+            store: memory_store(1),
+            policy: PolicyHandle::new(policy),
+            rates: Arc::new(RateBuckets::default()),
+            environment: test.environment.clone(),
+            executor: Arc::new(InlineExecutor),
+            config,
+        });
+        let password = || Secret::new("tea".to_owned());
+        let alice = CreateAccount {
+            username: "alice".to_owned(),
+            password: password(),
+            class: ClassName::new("member"),
+            displayname: None,
+        };
+        accounts.create_account(alice).await.unwrap();
+        let named = Named::User("alice".to_owned());
+        let login = LogIn {
+            proof: LogInProof::Password { user: named, password: password() },
+            device_id: None,
+            initial_device_display_name: None,
+            refresh_token: false,
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let session = accounts.log_in(login).await.unwrap();
+        let devices = async || accounts.devices(&session.user_id).await.unwrap().len();
+
+        start_ending_devices(accounts.clone(), &test.environment);
+        let asleep = async || {
+            while test.clock.sleepers() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        asleep().await;
+        test.clock.advance(LIFE - Duration::from_mins(1));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(devices().await, 1, "a minute too early");
+        asleep().await;
+        test.clock.advance(Duration::from_millis(EVERY_MS));
+        while devices().await == 1 {
+            tokio::task::yield_now().await;
+        }
+        let token = session.access_token.expose();
+        let found = accounts.resolve(token, Sighting::default()).await.unwrap();
+        assert_eq!(found, Resolved::Unknown);
     }
 }

@@ -273,6 +273,8 @@ pub const GUESTS_PER_ROOM_MAX: usize = 10_000;
 
 /// Guests looked at with one read when those whose time is over are looked for.
 pub const GUESTS_PER_LOOK: usize = 500;
+/// Devices read at a time when those that nobody uses are looked for.
+pub const DEVICES_PER_LOOK: usize = 500;
 
 /// Events of somebody who is forgotten that are taken out of the index of words in one batch.
 pub const WORDS_FORGOTTEN_AT_ONCE: usize = 100;

@@ -87,11 +87,11 @@ pub fn remove_dehydrated(
 
 /// Whether a device of an account is its dehydrated one.
 pub(crate) fn is_dehydrated(
-    tx: &Tx<'_>,
+    read: &impl Read,
     user: &UserId,
     device: &DeviceId,
 ) -> Result<bool, StorageError> {
-    Ok(dehydrated_device(tx, user)?.is_some_and(|row| row.device_id == device))
+    Ok(dehydrated_device(read, user)?.is_some_and(|row| row.device_id == device))
 }
 
 /// Forgets that a device that goes was dehydrated.

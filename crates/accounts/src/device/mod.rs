@@ -2,6 +2,7 @@
 
 pub mod dehydrated;
 mod delete;
+mod expire;
 mod list;
 pub mod list_change;
 mod update;

@@ -8,7 +8,7 @@ use vestibule_storage::{
     tables::{
         account::{
             AGENT_BY_DEVICE, DEVICE_BY_USER, REFRESH_BY_TOKEN, SEEN_BY_DEVICE, SESSION_BY_TOKEN,
-            SESSION_GUARD, StoredDevice, StoredRefresh, StoredSession, TOKEN_BY_DEVICE,
+            SESSION_GUARD, StoredDevice, StoredRefresh, StoredSeen, StoredSession, TOKEN_BY_DEVICE,
             TokenDigest,
         },
         cross_signing::{CROSS_SIGNING_KEY, MASTER, SELF_SIGNING, USER_SIGNING},
@@ -131,6 +131,10 @@ pub(crate) fn open(
         let display_name = display_name.map(|name| cut(name, limits::DEVICE_NAME_BYTES_MAX));
         let device = StoredDevice { display_name, created_at: minted.now };
         DEVICE_BY_USER.put(tx, (user_id, device_id), &device)?;
+    } else {
+        // A device that is known in memory alone could be taken for one that nobody uses.
+        let address = SEEN_BY_DEVICE.get(tx, (user_id, device_id))?.and_then(|seen| seen.address);
+        SEEN_BY_DEVICE.put(tx, (user_id, device_id), &StoredSeen { at: minted.now, address })?;
     }
     store_tokens(tx, user_id, minted, None)
 }

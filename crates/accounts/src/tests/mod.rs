@@ -3,6 +3,7 @@
 mod classes;
 mod contacts;
 mod guests;
+mod idle;
 mod openid;
 mod profiles;
 mod registration;

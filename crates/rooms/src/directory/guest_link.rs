@@ -1,12 +1,12 @@
 //! Guest links: a secret that opens one room to so many guests, until a moment.
 
-use ruma::{OwnedRoomId, OwnedUserId, RoomId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use sha2::{Digest, Sha256};
 use vestibule_policy::{
     AddressBlock, Charge, Denial, Object, Rate, RateFact, RateKey, RatePer, RateWho, kind,
 };
 use vestibule_storage::{
-    Read, Scan, StorageError, Tx,
+    Read, Scan, Snapshot, StorageError,
     tables::{
         account::TokenDigest,
         directory::{GUEST_GRANT, GUEST_GRANT_BY_ROOM, GUEST_LINK, StoredGrant, StoredGuestLink},
@@ -175,7 +175,8 @@ impl Rooms {
     }
 
     /// Redeems a guest link: from now on the one room it is for is open to the account, until the link
-    /// ends. Redeeming it again takes no further use, nor does an account that needs no door.
+    /// ends. Redeeming it again takes no further use, nor does a second link that is not good for
+    /// longer, nor an account that needs no door.
     pub async fn redeem_guest_link(
         &self,
         actor: &Actor,
@@ -228,15 +229,12 @@ impl Rooms {
 
     /// Forgets what links opened to an account that is gone.
     pub(crate) async fn forget_grants_of(&self, user: &OwnedUserId) -> Result<(), StorageError> {
-        let (user, slot) = (user.clone(), self.inner.store.slot_of_user(user));
-        let forget = move |tx: &mut Tx<'_>| {
-            for ((_, room), _) in GUEST_GRANT.scan(&*tx, (&user,), JOINED_ROOMS_MAX)? {
-                GUEST_GRANT.delete(tx, (&user, &room))?;
-                GUEST_GRANT_BY_ROOM.delete(tx, (&room, &user))?;
-            }
-            Ok::<_, StorageError>(())
-        };
-        self.inner.store.write(slot, forget).await?;
+        let whose = user.clone();
+        let read = move |it: &Snapshot<'_>| GUEST_GRANT.scan(it, (&whose,), JOINED_ROOMS_MAX);
+        for ((_, room_id), _) in self.inner.store.read(read).await? {
+            let user = user.clone();
+            self.in_room(&room_id, move |room| room.forget_grant(&user)).await?;
+        }
         Ok(())
     }
 }
@@ -265,7 +263,8 @@ impl RoomTx<'_, '_> {
         }
         let key = (&ask.user_id, &self.room_id);
         let known = GUEST_GRANT.get(&*self.tx, key)?;
-        if known.is_some_and(|known| known.link == digest) {
+        if known.is_some_and(|known| known.link == digest || known.expires_at >= row.expires_at) {
+            // What is open for as long already takes no use.
             return Ok(());
         }
         let uses_left = row.uses_left.checked_sub(1).ok_or(GuestLinkError::UsedUp)?;
@@ -290,18 +289,22 @@ impl RoomTx<'_, '_> {
         for ((_, user), ()) in GUEST_GRANT_BY_ROOM.scan_with(&*self.tx, all)? {
             let grant = GUEST_GRANT.get(&*self.tx, (&user, &self.room_id))?;
             if grant.is_some_and(|grant| grant.link == digest) {
-                GUEST_GRANT.delete(self.tx, (&user, &self.room_id))?;
-                GUEST_GRANT_BY_ROOM.delete(self.tx, (&self.room_id, &user))?;
+                self.forget_grant(&user)?;
             }
         }
         Ok(())
+    }
+
+    fn forget_grant(&mut self, user: &UserId) -> Result<(), StorageError> {
+        GUEST_GRANT.delete(self.tx, (user, &self.room_id))?;
+        GUEST_GRANT_BY_ROOM.delete(self.tx, (&self.room_id, user))
     }
 }
 
 /// What a link opened to an account in a room, and when that ends.
 pub(crate) fn grant_of(
     reader: &impl Read,
-    user: &ruma::UserId,
+    user: &UserId,
     room_id: &RoomId,
 ) -> Result<Option<StoredGrant>, StorageError> {
     GUEST_GRANT.get(reader, (user, room_id))

@@ -1,7 +1,7 @@
 //! When rooms were last seen inside the spaces that open them. A space that the last of ours left
 //! cannot be read any more; guests in its rooms are judged for a while by what was seen last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{OwnedRoomId, RoomId};
 use vestibule_policy::{Class, Policy, SpaceRule};
@@ -69,19 +69,33 @@ impl Rooms {
             let rows = self.inner.store.read(move |it| SPACE_SEEN.scan_with(it, page)).await?;
             more = rows.len() == SPACE_ROOMS_MAX;
             after = rows.last().map(|(key, _)| key.clone());
-            let gone: Vec<_> = rows.into_iter().filter(|(_, seen)| old(*seen)).collect();
-            let Some(((_, space, _), _)) = gone.first() else { continue };
-            let slot = self.inner.store.slot_of_room(space);
-            let forget = move |tx: &mut Tx<'_>| {
-                for (key, seen) in &gone {
-                    if SPACE_SEEN.get(&*tx, key)? == Some(*seen) {
-                        SPACE_SEEN.delete(tx, key)?;
-                    }
-                }
-                Ok::<_, StorageError>(())
-            };
-            self.inner.store.write(slot, forget).await?;
+            let mut gone: BTreeMap<OwnedRoomId, Vec<_>> = BTreeMap::new();
+            for (key, seen) in rows.into_iter().filter(|(_, seen)| old(*seen)) {
+                gone.entry(key.1.clone()).or_default().push((key, seen));
+            }
+            for (space, rows) in gone {
+                self.forget_rooms_seen(&space, rows).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Forgets rooms seen in one space, unless they were seen again meanwhile.
+    async fn forget_rooms_seen(
+        &self,
+        space: &RoomId,
+        rows: Vec<((ClassName, OwnedRoomId, OwnedRoomId), u64)>,
+    ) -> Result<(), StorageError> {
+        let slot = self.inner.store.slot_of_room(space);
+        let forget = move |tx: &mut Tx<'_>| {
+            for (key, seen) in &rows {
+                if SPACE_SEEN.get(&*tx, key)? == Some(*seen) {
+                    SPACE_SEEN.delete(tx, key)?;
+                }
+            }
+            Ok::<_, StorageError>(())
+        };
+        self.inner.store.write(slot, forget).await?;
         Ok(())
     }
 }

@@ -85,6 +85,30 @@ async fn of_two_who_redeem_the_last_use_at_once_one_gets_in() {
 }
 
 #[tokio::test]
+async fn a_second_link_counts_only_where_it_opens_the_room_for_longer() {
+    let house = House::new(&open_by_alias(), 1);
+    let alice = house.account("alice", "moderator").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&alice).await;
+    let (first, token) = link(&house, &room, 5).await;
+    house.test.clock.advance(Duration::from_millis(HOUR_MS / 2));
+    let (second, later) = link(&house, &room, 5).await;
+    let left = async || {
+        let links = house.rooms.guest_links().await.expect("read");
+        let of = |id: &str| links.iter().find(|link| link.id == id).map(|link| link.uses_left);
+        (of(&first.id), of(&second.id))
+    };
+    redeem(&house, &guest, &token).await.expect("good");
+    redeem(&house, &guest, &later).await.expect("open for longer");
+    assert_eq!(left().await, (Some(4), Some(4)));
+    redeem(&house, &guest, &token).await.expect("open already");
+    assert_eq!(left().await, (Some(4), Some(4)), "nothing was used up");
+    house.join(&guest, &room).await.expect("open");
+    house.test.clock.advance(Duration::from_millis(HOUR_MS * 3 / 4));
+    house.say(&guest, &room, "still here").await.expect("the second link is good");
+}
+
+#[tokio::test]
 async fn whoever_came_by_a_link_goes_when_it_has_expired() {
     let house = House::new(&open_by_alias(), 1);
     let alice = house.account("alice", "moderator").await;
