@@ -1,12 +1,15 @@
 //! Giving one-time keys away: each of them once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use ruma::{DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, ServerName, UserId};
 use serde_json::value::RawValue;
 use tracing::instrument;
 use vestibule_accounts::{Acquaintance, Refusal, known_subject};
-use vestibule_policy::{Denial, Rate, RateKey};
+use vestibule_policy::{Denial, Rate, RateKey, RateWho};
 use vestibule_storage::{
     Scan, Stamped, StorageError, Tx,
     tables::{
@@ -19,7 +22,11 @@ use vestibule_storage::{
 };
 use vestibule_types::{
     Actor,
-    limits::{KEYS_CLAIMED_MAX, REMOTE_KEYS_WAIT, REMOTE_KEYS_WAIT_MAX, SPENT_KEYS_REMEMBERED_MAX},
+    limits::{
+        KEYS_CLAIMED_ABROAD_AT_ONCE, KEYS_CLAIMED_ABROAD_PER_MINUTE,
+        KEYS_CLAIMED_BY_SERVER_AT_ONCE, KEYS_CLAIMED_BY_SERVER_PER_MINUTE, KEYS_CLAIMED_MAX,
+        REMOTE_KEYS_WAIT, REMOTE_KEYS_WAIT_MAX, SPENT_KEYS_REMEMBERED_MAX,
+    },
 };
 
 use crate::{
@@ -34,8 +41,19 @@ use crate::{
 /// Claims of another server, each of up to [`KEYS_CLAIMED_MAX`] devices.
 const SERVER_CLAIMS: Rate = Rate::per_minute(600, 600);
 
+/// One-time keys of one user for one other server.
+const FOR_SERVER: Rate =
+    Rate::per_minute(KEYS_CLAIMED_BY_SERVER_PER_MINUTE, KEYS_CLAIMED_BY_SERVER_AT_ONCE);
+
+/// One-time keys of one user for all other servers.
+const FOR_SERVERS: Rate =
+    Rate::per_minute(KEYS_CLAIMED_ABROAD_PER_MINUTE, KEYS_CLAIMED_ABROAD_AT_ONCE);
+
 /// The algorithm wanted of each device of each user.
-pub type Claims = BTreeMap<OwnedUserId, BTreeMap<OwnedDeviceId, String>>;
+pub type Claims = BTreeMap<OwnedUserId, Devices>;
+
+/// The algorithm wanted of each device.
+type Devices = BTreeMap<OwnedDeviceId, String>;
 
 /// Keys to be claimed.
 #[derive(Debug, Default)]
@@ -107,7 +125,8 @@ impl Keys {
     }
 
     /// Takes one key of each device for users of another server. People whose class keeps to its
-    /// scope are reached where a room is shared with that server.
+    /// scope are reached where a room is shared with that server. Whoever asks for many keys of one user
+    /// gets the fallback keys, so that no server takes the keys meant for everybody else.
     #[instrument(name = "keys.claim_keys_for_server", skip_all)]
     pub async fn claim_keys_for_server(
         &self,
@@ -123,8 +142,9 @@ impl Keys {
             if !self.is_local(&target) || !self.is_within_reach(origin, &target).await? {
                 continue;
             }
+            let spared = self.spared(origin, &target, &devices).await?;
             let owner = target.clone();
-            let taken = self.write(&target, move |tx| take_all(tx, &owner, &devices));
+            let taken = self.write(&target, move |tx| take_all(tx, &owner, (&devices, &spared)));
             let keys = taken.await.map_err(ClaimKeysError::Storage)?;
             insert(&mut claimed, target, keys);
         }
@@ -150,16 +170,46 @@ impl Keys {
         parts.rooms.share_room_with_server(target, origin).await
     }
 
+    /// Charges another server for the one-time keys it would get of a user, and says of which devices it
+    /// gets none.
+    async fn spared(
+        &self,
+        origin: &ServerName,
+        target: &UserId,
+        devices: &Devices,
+    ) -> Result<BTreeSet<OwnedDeviceId>, StorageError> {
+        let (owner, asked) = (target.to_owned(), devices.clone());
+        let with_keys = self.store().read::<_, StorageError, _>(move |read| {
+            let mut with_keys = Vec::new();
+            for (device, algorithm) in asked {
+                if ONE_TIME_KEY_COUNT.get(read, (&owner, &device, &algorithm))? > 0 {
+                    with_keys.push(device);
+                }
+            }
+            Ok(with_keys)
+        });
+        let with_keys = with_keys.await?;
+        let parts = &self.inner.parts;
+        let now = parts.environment.clock.monotonic();
+        let is_spared = |_: &OwnedDeviceId| {
+            let between = RateWho::Between(origin.to_owned(), target.to_owned());
+            let all = RateWho::Subject(target.to_owned());
+            let buckets = [(between, FOR_SERVER), (all, FOR_SERVERS)];
+            parts.rates.charge_servers(RateKey::Keys, buckets, now).is_err()
+        };
+        Ok(with_keys.into_iter().filter(is_spared).collect())
+    }
+
     async fn take_for(
         &self,
         asked: Asked,
         target: OwnedUserId,
-        devices: BTreeMap<OwnedDeviceId, String>,
+        devices: Devices,
     ) -> Result<Taken, ClaimKeysError> {
         let slot_of = target.clone();
         self.write(&slot_of, move |tx| {
             asked.spend(tx)?;
-            Ok(take_all(tx, &target, &devices)?)
+            Ok(take_all(tx, &target, (&devices, &BTreeSet::new()))?)
         })
         .await
     }
@@ -209,14 +259,21 @@ fn only_wanted(keys: ClaimedKeys, wanted: &Claims) -> ClaimedKeys {
     kept
 }
 
+/// Takes one key of each device: of those to be spared the one that is lent.
 fn take_all(
     tx: &mut Tx<'_>,
     owner: &UserId,
-    devices: &BTreeMap<OwnedDeviceId, String>,
+    (devices, spared): (&Devices, &BTreeSet<OwnedDeviceId>),
 ) -> Result<Taken, StorageError> {
     let mut taken = Taken::new();
     for (device, algorithm) in devices {
-        if let Some((name, json)) = take(tx, (owner, device), algorithm)? {
+        let of = (owner, &**device);
+        let oldest = if spared.contains(device) { None } else { take(tx, of, algorithm)? };
+        let given = match oldest {
+            Some(key) => Some(key),
+            None => lend(tx, of, algorithm)?,
+        };
+        if let Some((name, json)) = given {
             let key = BTreeMap::from([(format!("{algorithm}:{name}"), json)]);
             taken.insert(device.clone(), key);
         }
@@ -231,7 +288,7 @@ fn take_all(
     Ok(taken)
 }
 
-/// Takes the oldest key, or lends the one for when there is none.
+/// Takes the oldest key.
 fn take(
     tx: &mut Tx<'_>,
     (owner, device): (&UserId, &DeviceId),
@@ -249,6 +306,15 @@ fn take(
         remember(tx, (owner, device), &key)?;
         return Ok(Some((key.name, json(key.json)?)));
     }
+    Ok(None)
+}
+
+/// Lends the key for when there is none to take.
+fn lend(
+    tx: &mut Tx<'_>,
+    (owner, device): (&UserId, &DeviceId),
+    algorithm: &str,
+) -> Result<Option<(String, Json)>, StorageError> {
     let Some(mut fallback) = FALLBACK_KEY.get(tx, (owner, device, algorithm))? else {
         return Ok(None);
     };

@@ -38,6 +38,8 @@ pub enum RateWho {
     Room(OwnedRoomId),
     /// Everyone of the class towards a server.
     Server(OwnedServerName),
+    /// One other server towards one account.
+    Between(OwnedServerName, OwnedUserId),
     /// Everyone of the class.
     Class,
 }
@@ -167,13 +169,20 @@ impl RateBuckets {
         (key, rate): (RateKey, Rate),
         now: Duration,
     ) -> Result<(), Denial> {
-        let charge = Charge {
-            class: ClassName::new(SERVERS),
-            key,
-            who: RateWho::Server(server.to_owned()),
-            rate,
-        };
-        match self.take(&[charge], now) {
+        self.charge_servers(key, [(RateWho::Server(server.to_owned()), rate)], now)
+    }
+
+    /// Charges every one of these buckets for what another server does here, or none if one is empty. They
+    /// are not the buckets of our own people, whoever they are of. `now` is monotonic time.
+    pub fn charge_servers<const N: usize>(
+        &self,
+        key: RateKey,
+        buckets: [(RateWho, Rate); N],
+        now: Duration,
+    ) -> Result<(), Denial> {
+        let class = ClassName::new(SERVERS);
+        let charges = buckets.map(|(who, rate)| Charge { class: class.clone(), key, who, rate });
+        match self.take(&charges, now) {
             RateFact::Exhausted { retry_after_ms } => Err(Denial::limited(retry_after_ms)),
             RateFact::NotCharged | RateFact::Charged => Ok(()),
         }

@@ -9,8 +9,14 @@ use std::collections::BTreeMap;
 use ruma::{OwnedUserId, UserId};
 use serde_json::value::RawValue;
 use vestibule_accounts::Acquaintance;
-use vestibule_policy::{AccountState, Action, Decision, Facts, RateFact, Request};
+use vestibule_policy::{
+    AccountState, Action, Decision, Denial, Facts, Rate, RateFact, RateKey, RateWho, Request,
+};
 use vestibule_storage::StorageError;
+use vestibule_types::limits::{
+    TO_DEVICE_FROM_SENDER_AT_ONCE, TO_DEVICE_FROM_SENDER_PER_MINUTE, TO_DEVICE_FROM_SERVER_AT_ONCE,
+    TO_DEVICE_FROM_SERVER_PER_MINUTE,
+};
 
 use crate::{Rooms, ask::subject, to_device::Letter};
 
@@ -29,7 +35,24 @@ pub struct DirectMessage {
     pub messages: BTreeMap<String, Box<RawValue>>,
 }
 
+/// Messages of everybody on one other server.
+const OF_SERVER: Rate =
+    Rate::per_minute(TO_DEVICE_FROM_SERVER_PER_MINUTE, TO_DEVICE_FROM_SERVER_AT_ONCE);
+
+/// Messages of one user there.
+const OF_SENDER: Rate =
+    Rate::per_minute(TO_DEVICE_FROM_SENDER_PER_MINUTE, TO_DEVICE_FROM_SENDER_AT_ONCE);
+
 impl Rooms {
+    /// Charges a user of another server, and that server, for one message to a user of ours. What is refused
+    /// is to be dropped.
+    pub fn charge_direct(&self, sender: &UserId) -> Result<(), Denial> {
+        let server = RateWho::Server(sender.server_name().to_owned());
+        let buckets = [(RateWho::Subject(sender.to_owned()), OF_SENDER), (server, OF_SERVER)];
+        let now = self.inner.env.clock.monotonic();
+        self.inner.rates.charge_servers(RateKey::ToDevice, buckets, now)
+    }
+
     /// Takes a message from another server. Says whether it was new and let through.
     pub async fn deliver_direct(&self, message: DirectMessage) -> Result<bool, StorageError> {
         if message.receiver.server_name() != self.inner.server_name

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use vestibule_testkit::server::Blueprint;
+use vestibule_types::limits;
 
 use crate::support::{Scene, scene, scene_of};
 
@@ -110,6 +111,40 @@ async fn a_message_to_a_device_arrives_once() {
     let sync = scene.alice.sync("").await;
     let sent = |n: u32| json!({ "type": "m.test", "sender": scene.eve, "content": { "n": n } });
     assert_eq!(sync["to_device"]["events"], json!([sent(1), sent(2)]));
+}
+
+/// A message to a thousand people who do not exist.
+fn flood(scene: &Scene, sender: &str, id: usize) -> Value {
+    let home = scene.alice.user_id.split_once(':').unwrap().1;
+    let nobody = |number| (format!("@nobody{number}:{home}"), json!({ "*": {} }));
+    let messages: serde_json::Map<String, Value> =
+        (0..limits::TO_DEVICE_RECEIVERS_MAX).map(nobody).collect();
+    let content = json!({
+        "sender": sender, "type": "m.test", "message_id": format!("f{id}"), "messages": messages,
+    });
+    json!({ "edu_type": "m.direct_to_device", "content": content })
+}
+
+#[tokio::test]
+async fn more_messages_to_devices_than_a_sender_may_send_are_dropped_and_others_are_not() {
+    let mut scene = scene().await;
+    let alice = scene.alice.user_id.clone();
+    let mallory = "@mallory:away.example";
+    let at_once = usize::try_from(limits::TO_DEVICE_FROM_SENDER_AT_ONCE).unwrap();
+    let floods = at_once / limits::TO_DEVICE_RECEIVERS_MAX + 1;
+    let mut edus: Vec<Value> = (0..floods).map(|id| flood(&scene, mallory, id)).collect();
+    // More than come free while they are passed over.
+    for number in 0..50 {
+        let mut more = direct(&scene, &alice, &format!("m{number}"), &json!({ "n": number }));
+        more["content"]["sender"] = mallory.into();
+        edus.push(more);
+    }
+    edus.push(direct(&scene, &alice, "e", &json!({ "n": "of eve" })));
+    scene.pass(edus).await.ok();
+    let sync = scene.alice.sync("").await;
+    let events = sync["to_device"]["events"].as_array().unwrap();
+    assert_eq!(events.last().unwrap()["content"]["n"], "of eve");
+    assert!(events.len() < 50, "{} arrived", events.len());
 }
 
 #[tokio::test]

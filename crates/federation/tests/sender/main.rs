@@ -8,6 +8,7 @@
 )]
 
 mod catching_up;
+mod inbox;
 mod outbox;
 mod rig;
 mod telling;

@@ -1,11 +1,12 @@
 //! One-time keys: each is given out once.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use vestibule_keys::{ClaimKeys, ClaimKeysError, RemoteKeysError};
 use vestibule_policy::PolicyConfig;
 use vestibule_testkit::threaded_store;
+use vestibule_types::limits;
 
 use crate::support::{House, Person, raw, value};
 
@@ -111,6 +112,46 @@ async fn a_server_that_claims_too_fast_is_told_to_wait_and_others_are_not() {
     assert!(house.keys.claim_keys_for_server(greedy, claims()).await.is_err());
     let other = ruma::server_name!("other.test");
     assert_eq!(house.keys.claim_keys_for_server(other, claims()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn no_server_takes_all_the_keys_of_one_user_and_each_gets_the_fallback_key() {
+    let house = House::new(1);
+    let alice = house.member("alice", "LAPTOP").await;
+    let bob = house.member("bob", "PHONE").await;
+    alice.introduce(&house).await;
+    let names: Vec<String> = (0..900).map(|number| format!("K{number:04}")).collect();
+    for some in names.chunks(100) {
+        let some: Vec<&str> = some.iter().map(String::as_str).collect();
+        alice.leave_keys(&house, &some).await;
+    }
+    alice.leave_fallback(&house, "F").await;
+    let of = |server: &'static str| {
+        let devices = [(alice.device.clone(), "signed_curve25519".to_owned())].into();
+        let claims = [(alice.user.clone(), devices)].into();
+        let (keys, device) = (house.keys.clone(), alice.device.clone());
+        async move {
+            let origin = server.try_into().unwrap();
+            let claimed = keys.claim_keys_for_server(origin, claims).await.unwrap();
+            let keys = claimed.into_values().next().unwrap().remove(&device).unwrap();
+            keys.into_keys().next().unwrap()
+        }
+    };
+    let mut taken = Vec::new();
+    for server in ["one.test", "two.test", "three.test"] {
+        let mut by_one = 0;
+        for _ in 0..200 {
+            by_one += u32::from(of(server).await != "signed_curve25519:F");
+        }
+        taken.push(by_one);
+    }
+    let of_one = limits::KEYS_CLAIMED_BY_SERVER_AT_ONCE;
+    let of_all = limits::KEYS_CLAIMED_ABROAD_AT_ONCE;
+    assert_eq!(taken, [of_one, of_one, of_all - 2 * of_one]);
+    let next = format!("signed_curve25519:K{of_all:04}");
+    assert_eq!(claim(&house, &bob, &alice).await.unwrap().0, next, "people here have the rest");
+    house.test.clock.advance(Duration::from_mins(1));
+    assert_ne!(of("one.test").await, "signed_curve25519:F", "and later it gets some again");
 }
 
 #[tokio::test]

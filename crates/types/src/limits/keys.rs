@@ -23,6 +23,19 @@ pub const KEYS_QUERIED_USERS_MAX: usize = 10_000;
 /// Devices one request for one-time keys may name.
 pub const KEYS_CLAIMED_MAX: usize = 10_000;
 
+/// One-time keys of one user that one other server gets in a minute. Beyond, it gets the fallback key, which is
+/// good for as many conversations as there are.
+pub const KEYS_CLAIMED_BY_SERVER_PER_MINUTE: u32 = 60;
+
+/// One-time keys of one user that one other server gets at once after a pause: for several devices, in a large room.
+pub const KEYS_CLAIMED_BY_SERVER_AT_ONCE: u32 = 120;
+
+/// One-time keys of one user that all other servers together get in a minute.
+pub const KEYS_CLAIMED_ABROAD_PER_MINUTE: u32 = 120;
+
+/// One-time keys of one user that all other servers together get at once after a pause.
+pub const KEYS_CLAIMED_ABROAD_AT_ONCE: u32 = 300;
+
 /// Keys one upload of signatures may be about.
 pub const SIGNED_KEYS_PER_UPLOAD_MAX: usize = 1_000;
 

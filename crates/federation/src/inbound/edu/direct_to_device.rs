@@ -37,7 +37,11 @@ impl Federation {
             return Ok("too_much");
         }
         let Direct { sender, event_type, message_id, messages } = direct;
+        let rooms = &self.inner.parts.rooms;
         for (receiver, messages) in messages {
+            if rooms.charge_direct(&sender).is_err() {
+                return Ok("limited");
+            }
             let message = DirectMessage {
                 sender: sender.clone(),
                 receiver,
@@ -45,7 +49,7 @@ impl Federation {
                 message_id: message_id.clone(),
                 messages,
             };
-            self.inner.parts.rooms.deliver_direct(message).await?;
+            rooms.deliver_direct(message).await?;
         }
         Ok("direct")
     }
