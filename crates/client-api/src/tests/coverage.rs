@@ -1,14 +1,10 @@
 //! Every operation of the specification is mounted, under its path and with its authentication.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    env, fs,
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use http::Method;
 use ruma::api::{Metadata, client, path_builder::PathBuilder};
 use vestibule_http::{Login, LoginScheme};
+use vestibule_testkit::spec::{ListedOperation, listed, operation};
 
 use super::server;
 use crate::routes;
@@ -29,19 +25,10 @@ const LOGIN_OF_OUR_OWN: &[&str] = &[
     "POST /_matrix/client/v3/publicRooms",
 ];
 
-/// Method and path with nameless parameters, and whether it needs a login.
-type Operation = (String, bool);
-
-fn operation(method: &Method, path: &str, login: bool) -> Operation {
-    let nameless = |segment: &str| if segment.starts_with('{') { "{}" } else { segment }.to_owned();
-    let path: Vec<String> = path.split('/').map(nameless).collect();
-    (format!("{method} {}", path.join("/")), login)
-}
-
 /// Every path of an operation: those of older versions of the specification are of no interest here.
-fn of<R: Metadata<Authentication: LoginScheme>>() -> Vec<Operation> {
+fn of<R: Metadata<Authentication: LoginScheme>>() -> Vec<ListedOperation> {
     let login = R::Authentication::LOGIN == Login::Required;
-    R::PATH_BUILDER.all_paths().map(|path| operation(&R::METHOD, path, login)).collect()
+    R::PATH_BUILDER.all_paths().map(|path| operation(R::METHOD, path, login)).collect()
 }
 
 macro_rules! operations {
@@ -52,7 +39,7 @@ macro_rules! operations {
 
 #[expect(clippy::too_many_lines, reason = "one line for each operation")]
 #[expect(deprecated, reason = "what is frozen is mounted still")]
-fn known_to_ruma() -> BTreeSet<Operation> {
+fn known_to_ruma() -> BTreeSet<ListedOperation> {
     operations![
         client::account::add_3pid::v3::Request,
         client::account::bind_3pid::v3::Request,
@@ -227,9 +214,9 @@ fn mounted() -> BTreeMap<String, bool> {
 }
 
 /// Those that are not mounted, or with another login.
-fn not_mounted(wanted: impl IntoIterator<Item = Operation>) -> Vec<Operation> {
+fn not_mounted(wanted: impl IntoIterator<Item = ListedOperation>) -> Vec<ListedOperation> {
     let mounted = mounted();
-    let fits = |(name, login): &Operation| {
+    let fits = |(name, login): &ListedOperation| {
         mounted.get(name).is_some_and(|it| it == login || LOGIN_OF_OUR_OWN.contains(&&**name))
     };
     wanted.into_iter().filter(|it| !fits(it)).collect()
@@ -242,18 +229,8 @@ fn every_operation_ruma_knows_is_mounted_under_all_its_paths() {
 
 #[test]
 fn every_operation_of_the_specification_is_mounted_and_looked_for() {
-    let Some(folder) = env::var_os("VESTIBULE_SPEC_DIR") else { return };
-    let table = fs::read_to_string(Path::new(&folder).join("endpoints_client.tsv")).unwrap();
-    let specified: Vec<Operation> = table
-        .lines()
-        .skip(1)
-        .map(|line| {
-            let mut fields = line.split('\t');
-            let mut next = || fields.next().unwrap();
-            let method: Method = next().parse().unwrap();
-            operation(&method, next(), matches!(next(), "access_token" | "as_token" | "auth"))
-        })
-        .collect();
+    let authenticated = ["access_token", "as_token", "auth"];
+    let Some(specified) = listed("endpoints_client.tsv", &authenticated) else { return };
     assert_eq!(specified.len(), 166);
     let known = known_to_ruma();
     let known: BTreeSet<&str> = known.iter().map(|(name, _)| &**name).collect();

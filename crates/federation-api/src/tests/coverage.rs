@@ -1,8 +1,7 @@
 //! Every operation of the specification is mounted, under its path and with its authentication.
 
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::collections::BTreeSet;
 
-use http::Method;
 use ruma::api::{
     Metadata,
     federation::{
@@ -12,6 +11,7 @@ use ruma::api::{
     path_builder::PathBuilder,
 };
 use vestibule_http::{Login, LoginScheme};
+use vestibule_testkit::spec::{ListedOperation, listed, operation};
 
 use super::server;
 use crate::routes;
@@ -22,25 +22,16 @@ const NOT_MOUNTED: &[&str] = &[];
 /// What older identity servers ask for beside them.
 const BESIDE: &[&str] = &["POST /_matrix/federation/v1/3pid/onbind"];
 
-/// Method, path with nameless parameters, and whether it is signed.
-type Operation = (String, bool);
-
-fn operation(method: &Method, path: &str, signed: bool) -> Operation {
-    let nameless = |segment: &str| if segment.starts_with('{') { "{}" } else { segment }.to_owned();
-    let path: Vec<String> = path.split('/').map(nameless).collect();
-    (format!("{method} {}", path.join("/")), signed)
-}
-
-fn of<R: Metadata<Authentication: LoginScheme>>() -> Operation {
+fn of<R: Metadata<Authentication: LoginScheme>>() -> ListedOperation {
     let path = R::PATH_BUILDER.all_paths().next().unwrap();
-    operation(&R::METHOD, path, R::Authentication::LOGIN == Login::Required)
+    operation(R::METHOD, path, R::Authentication::LOGIN == Login::Required)
 }
 
 macro_rules! operations {
     ($($request:path,)+) => { BTreeSet::from([$({ use $request as It; of::<It>() },)+]) };
 }
 
-fn known_to_ruma() -> BTreeSet<Operation> {
+fn known_to_ruma() -> BTreeSet<ListedOperation> {
     operations![
         authenticated_media::get_content::v1::Request,
         authenticated_media::get_content_thumbnail::v1::Request,
@@ -81,7 +72,7 @@ fn known_to_ruma() -> BTreeSet<Operation> {
     ]
 }
 
-async fn mounted() -> BTreeSet<Operation> {
+async fn mounted() -> BTreeSet<ListedOperation> {
     let table = routes(&server().await.api).table();
     let row = |row: &vestibule_http::RouteEntry<_>| {
         operation(&row.method, &row.path, row.login == Login::Required)
@@ -103,17 +94,7 @@ async fn every_operation_is_mounted_but_for_a_list_that_shrinks() {
 
 #[test]
 fn the_specification_has_the_same_operations() {
-    let Some(folder) = env::var_os("VESTIBULE_SPEC_DIR") else { return };
-    let table = fs::read_to_string(Path::new(&folder).join("endpoints_server.tsv")).unwrap();
-    let specified: BTreeSet<Operation> = table
-        .lines()
-        .skip(1)
-        .map(|line| {
-            let mut fields = line.split('\t');
-            let mut next = || fields.next().unwrap();
-            let method: Method = next().parse().unwrap();
-            operation(&method, next(), next() == "x-matrix")
-        })
-        .collect();
+    let Some(specified) = listed("endpoints_server.tsv", &["x-matrix"]) else { return };
+    let specified = BTreeSet::from_iter(specified);
     assert_eq!(specified, known_to_ruma());
 }

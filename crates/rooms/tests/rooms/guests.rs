@@ -71,12 +71,7 @@ async fn an_alias_added_after_a_refusal_works_at_once_and_its_removal_freezes_th
 
 #[tokio::test]
 async fn guests_leave_at_once_when_the_room_stops_admitting_guests() {
-    let house = House::new(&open_by_alias(), 1);
-    let alice = house.account("alice", "moderator").await;
-    let guest = house.account("guest-aaaa", "guest").await;
-    let room = house.open_room(&alice).await;
-    house.alias(&alice, "welcome", &room).await.expect("named");
-    house.join(&guest, &room).await.expect("open");
+    let (house, alice, guest, room) = House::with_a_guest_by("welcome").await;
 
     house
         .set(&alice, &room, ("m.room.guest_access", ""), json!({ "guest_access": "forbidden" }))
@@ -115,12 +110,7 @@ async fn an_invitation_does_not_open_a_door() {
 
 #[tokio::test]
 async fn a_door_that_opens_again_thaws_at_once_and_nobody_is_evicted() {
-    let house = House::new(&open_by_alias(), 1);
-    let alice = house.account("alice", "moderator").await;
-    let guest = house.account("guest-aaaa", "guest").await;
-    let room = house.open_room(&alice).await;
-    house.alias(&alice, "door", &room).await.expect("named");
-    house.join(&guest, &room).await.expect("open");
+    let (house, alice, guest, room) = House::with_a_guest_by("door").await;
     house.rooms.delete_alias(&alice, crate::support::alias("door")).await.expect("removed");
     house.run_jobs().await;
     house.say(&guest, &room, "frozen").await.expect_err("no door");

@@ -69,12 +69,7 @@ async fn servers_that_join_or_knock_are_sent_what_redactions_left() {
 
 #[tokio::test]
 async fn guests_leave_when_what_admitted_them_is_redacted() {
-    let house = House::new(&open_by_alias(), 1);
-    let alice = house.account("alice", "moderator").await;
-    let guest = house.account("guest-aaaa", "guest").await;
-    let room = house.open_room(&alice).await;
-    house.alias(&alice, "welcome", &room).await.expect("named");
-    house.join(&guest, &room).await.expect("open");
+    let (house, alice, guest, room) = House::with_a_guest_by("welcome").await;
 
     let access = house.setter(&room, "m.room.guest_access", "").await;
     house.redact(&alice, &room, &access).await.expect("redacted");

@@ -95,6 +95,17 @@ impl House {
         put_account(&self.store, &user(localpart), ClassName::new(class)).await
     }
 
+    /// A house where an alias opens rooms, a moderator with a room of that alias, and a guest who came in by it.
+    pub(crate) async fn with_a_guest_by(alias: &str) -> (Self, Actor, Actor, OwnedRoomId) {
+        let house = Self::new(&open_by_alias(), 1);
+        let alice = house.account("alice", "moderator").await;
+        let guest = house.account("guest-aaaa", "guest").await;
+        let room = house.open_room(&alice).await;
+        house.alias(&alice, alias, &room).await.expect("named");
+        house.join(&guest, &room).await.expect("open");
+        (house, alice, guest, room)
+    }
+
     /// A public room that admits guests.
     pub(crate) async fn open_room(&self, owner: &Actor) -> OwnedRoomId {
         let guests = InitialState {

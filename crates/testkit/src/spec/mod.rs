@@ -8,6 +8,7 @@
 mod catalogue;
 mod documents;
 mod exceptions;
+mod operations;
 
 use std::{
     collections::HashMap,
@@ -25,6 +26,8 @@ use self::{
     catalogue::{Catalogue, Operation},
     documents::Documents,
 };
+
+pub use self::operations::{ListedOperation, listed, operation};
 
 /// How many violations of one answer are told.
 const TOLD_MAX: usize = 8;
