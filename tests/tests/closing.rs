@@ -117,7 +117,7 @@ async fn a_closed_room_freezes_then_evicts_and_is_left_in_peace_before() -> Resu
 
 #[tokio::test]
 async fn a_door_opened_again_in_time_keeps_its_guests() -> Result<()> {
-    let policy = guests(r#"when_room_leaves_scope = { do = "freeze", evict_after = "2s" }"#);
+    let policy = guests(r#"when_room_leaves_scope = { do = "freeze", evict_after = "4s" }"#);
     let Some(town) = Town::with_policy(&policy).await? else { return Ok(()) };
     let mona = town.person("mona", "moderator").await?;
     let guest = town.guest().await?;
@@ -131,7 +131,7 @@ async fn a_door_opened_again_in_time_keeps_its_guests() -> Result<()> {
         mona.put_alias(&town.alias("hall"), &room).await?.ok()?;
         guest.speak(&room, &format!("open {turn}")).await?.ok()?;
     }
-    sleep(Duration::from_secs(3)).await;
+    sleep(Duration::from_secs(5)).await;
     assert_eq!(membership(&mona, &room, &guest.user_id).await?, "join");
     // Closing once more starts the delay anew.
     mona.delete_alias(&town.alias("hall")).await?.ok()?;

@@ -59,8 +59,8 @@ async fn stopping_finishes_what_is_under_way_and_takes_nothing_new() {
     let mut busy = server.connect().await;
     busy.write_all(b"GET /test/slow HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
     let mut idle = server.connect().await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    timeout(Duration::from_secs(5), server.stop()).await.expect("stops soon");
+    server.has_begun(1).await;
+    timeout(Duration::from_secs(20), server.stop()).await.expect("stops soon");
     assert_eq!(answer(busy).await.status, 200);
     assert_eq!(idle.read(&mut [0; 16]).await.unwrap_or(0), 0);
     assert!(TcpStream::connect(address).await.is_err());
@@ -71,9 +71,9 @@ async fn stopping_does_not_wait_for_ever() {
     let drain = Duration::from_millis(50);
     let server = Server::start_with(ListenerOptions { drain, ..plain() }).await;
     let mut busy = server.connect().await;
-    busy.write_all(b"GET /test/slow HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    timeout(Duration::from_millis(300), server.stop()).await.expect("stops sooner than the answer");
+    busy.write_all(b"GET /test/endless HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+    server.has_begun(1).await;
+    timeout(Duration::from_secs(20), server.stop()).await.expect("stops without the answer");
     assert_eq!(busy.read(&mut [0; 16]).await.unwrap_or(0), 0);
 }
 

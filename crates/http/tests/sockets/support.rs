@@ -155,9 +155,15 @@ async fn large() -> Response {
     OutgoingJson(json!({ "text": "tea ".repeat(10_000) })).into_response()
 }
 
-async fn slow() -> OutgoingJson<Value> {
+async fn slow(State(counted): State<Counted>) -> OutgoingJson<Value> {
+    counted.note();
     tokio::time::sleep(Duration::from_millis(400)).await;
     OutgoingJson(json!({ "slow": true }))
+}
+
+async fn endless(State(counted): State<Counted>) -> OutgoingJson<Value> {
+    counted.note();
+    std::future::pending().await
 }
 
 async fn echo(IncomingJson(body): IncomingJson<Value>) -> OutgoingJson<Value> {
@@ -177,6 +183,7 @@ pub(crate) fn routes() -> Routes<Counted, Rule> {
         .mount_at(Method::GET, "/test/panics", open, panics)
         .mount_at(Method::GET, "/test/large", open, large)
         .mount_at(Method::GET, "/test/slow", open, slow)
+        .mount_at(Method::GET, "/test/endless", open, endless)
         .mount_at(Method::POST, "/test/echo", open, echo)
 }
 
@@ -209,6 +216,13 @@ impl Server {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Waits until so many handlers that count themselves have begun.
+    pub(crate) async fn has_begun(&self, handlers: usize) {
+        while self.counted.ran() < handlers {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
