@@ -93,17 +93,8 @@ impl Accounts {
             rate: RateFact::NotCharged,
         };
         let decision = prepared.decide(&subject);
-        prepared.rate = self.charge(&decision, &subject.user_id)?;
+        prepared.rate = self.0.ledger.settle(&decision, ip).await?;
         Ok(prepared)
-    }
-
-    /// Charges the rate of an allowed act; counts a refused one.
-    pub(crate) fn charge(&self, decision: &Decision, who: &UserId) -> Result<RateFact, Denial> {
-        let now = self.0.monotonic();
-        match decision.denial() {
-            Some(denial) => Err(self.0.rates.refuse(who, denial, now)),
-            None => Ok(self.0.rates.take(decision.charges(), now)),
-        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod facts;
 mod flush;
 mod gate;
 pub mod job;
+mod ledger;
 mod mail;
 mod openid;
 mod pace;
@@ -52,6 +53,7 @@ pub use self::{
         dehydrated, list_change,
     },
     gate::{Refusal, known_subject, spend},
+    ledger::{AuditedDenial, Ledger, Refused},
     mail::{Letter, Post, PostError},
     openid::{OpenidToken, RequestOpenidTokenError},
     password::HasherBusy,

@@ -16,7 +16,7 @@ use vestibule_storage::{Executor, StorageError, Store, Tx};
 use vestibule_types::{BoxFuture, Environment};
 
 use crate::{
-    Post, ProfilesElsewhere, config::AccountsConfig, password::Passwords, seen::Sightings,
+    Ledger, Post, ProfilesElsewhere, config::AccountsConfig, password::Passwords, seen::Sightings,
     throttle::Throttle, uia::UiaSessions, username::SYSTEM_LOCALPART,
 };
 
@@ -28,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) policy: PolicyHandle,
     pub(crate) rates: Arc<RateBuckets>,
+    pub(crate) ledger: Ledger,
     pub(crate) environment: Environment,
     pub(crate) system_user: OwnedUserId,
     pub(crate) config: AccountsConfig,
@@ -122,7 +123,9 @@ impl Accounts {
         };
         let passwords = Passwords::new(executor, environment.clone(), limits.hashes_at_once);
         let system_user = system_user_of(&config.server_name);
+        let ledger = Ledger::new(store.clone(), policy.clone(), rates.clone(), environment.clone());
         Self(Arc::new(Inner {
+            ledger,
             store,
             system_user,
             policy,
@@ -178,6 +181,12 @@ impl Accounts {
     #[must_use]
     pub fn system_user(&self) -> OwnedUserId {
         self.0.system_user.clone()
+    }
+
+    /// Where decisions about requests go.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.0.ledger
     }
 
     /// What the operator decided about accounts.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use ruma::{RoomVersionId, api::client::discovery::discover_support::Contact, serde::Base64};
 use vestibule_accounts::{Accounts, Resolved, Sighting};
-use vestibule_http::{Authenticator, Gate, MatrixError, PolicyGate, Presented, Visit};
+use vestibule_http::{Authenticator, Gate, MatrixError, Presented, Visit};
 use vestibule_keys::Keys;
 use vestibule_media::Media;
-use vestibule_policy::{AccountState, EndpointRule, PolicyHandle, Subject};
+use vestibule_policy::{AccountState, CallRefusal, EndpointRule, PolicyHandle, Subject};
 use vestibule_push::Push;
 use vestibule_rooms::Rooms;
 use vestibule_search::Search;
@@ -131,18 +131,29 @@ impl FromRef<Services> for PolicyHandle {
 /// specification wants limited.
 pub(crate) struct ClientGate {
     accounts: Accounts,
-    policy: PolicyGate,
+    policy: PolicyHandle,
 }
 
 impl ClientGate {
     pub(crate) fn new(api: &ClientApi) -> Self {
-        Self { accounts: api.accounts.clone(), policy: PolicyGate::new(api.policy.clone()) }
+        Self { accounts: api.accounts.clone(), policy: api.policy.clone() }
+    }
+
+    /// Notes for the operator who was refused which endpoint.
+    fn refused(&self, visit: &Visit<'_, EndpointRule>, refusal: CallRefusal) -> MatrixError {
+        if let (Some(actor), CallRefusal::Denied(denial)) = (visit.caller, &refusal) {
+            let endpoint = format!("{} {}", visit.method, visit.endpoint);
+            self.accounts.ledger().refuse_call(actor, denial.reason, &endpoint);
+        }
+        refusal.into()
     }
 }
 
 impl Gate<EndpointRule> for ClientGate {
     fn admit(&self, visit: &Visit<'_, EndpointRule>) -> Result<(), MatrixError> {
-        self.policy.admit(visit)?;
+        let class = visit.caller.map(Actor::ruling_class);
+        let may = self.policy.current().may_call(class, visit.rule);
+        may.map_err(|refusal| self.refused(visit, refusal))?;
         if visit.limited {
             self.accounts.charge_request(visit.caller, visit.address)?;
         }

@@ -14,7 +14,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, Uri, header, request::Parts};
+use http::{HeaderMap, Method, Uri, header, request::Parts};
 use metrics::Histogram;
 use ruma::api::{auth_scheme, federation::authentication::ServerSignatures};
 use tracing::{Span, field};
@@ -62,6 +62,10 @@ pub struct Visit<'a, R> {
     pub address: IpAddr,
     /// Whether the specification wants requests to this endpoint limited.
     pub limited: bool,
+    /// The endpoint, as it was mounted.
+    pub endpoint: &'a str,
+    /// The method of the request.
+    pub method: &'a Method,
 }
 
 /// Whether this class of caller may reach this class of endpoint. Implemented over the policy.
@@ -202,6 +206,10 @@ impl<R: Clone> Clone for Threshold<R> {
 #[derive(Clone, Copy, Debug)]
 struct Limited;
 
+/// Put into every request on its way to the guard: where it goes.
+#[derive(Clone)]
+struct Towards(Endpoint);
+
 /// A mounted endpoint, for logs and metrics. Answers carry it out.
 #[derive(Clone)]
 pub(crate) struct Endpoint(Arc<Mounted>);
@@ -244,6 +252,7 @@ where
     if threshold.limited {
         request.extensions_mut().insert(Limited);
     }
+    request.extensions_mut().insert(Towards(threshold.endpoint.clone()));
     let mut response = match threshold.guard.welcome(threshold.rule, threshold.login, request).await
     {
         Ok(request) => next.run(request).await,
@@ -268,7 +277,10 @@ impl<R: Copy + Send + Sync + 'static> Guard<R> for Doorway<R> {
             let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
             let caller = self.identify((rule, login), token, address, user_agent).await?;
             let limited = request.extensions().get::<Limited>().is_some();
-            let visit = Visit { caller: caller.as_ref(), rule, address, limited };
+            let towards = request.extensions().get::<Towards>();
+            let endpoint = towards.map_or("", |Towards(endpoint)| &*endpoint.0.path);
+            let method = request.method();
+            let visit = Visit { caller: caller.as_ref(), rule, address, limited, endpoint, method };
             self.gate.admit(&visit)?;
             if let Some(actor) = caller {
                 request.extensions_mut().insert(Caller(actor));

@@ -1,13 +1,12 @@
-//! The policy's refusals as answers, and the policy as the gate of every endpoint.
+//! The policy's refusals as answers.
 
 use std::time::Duration;
 
 use http::StatusCode;
 use ruma::api::error::ErrorKind;
-use vestibule_policy::{CallRefusal, Denial, DenialKind, EndpointRule, PolicyHandle};
-use vestibule_types::Actor;
+use vestibule_policy::{CallRefusal, Denial, DenialKind};
 
-use crate::{Gate, MatrixError, Visit};
+use crate::MatrixError;
 
 impl From<Denial> for MatrixError {
     fn from(denial: Denial) -> Self {
@@ -38,28 +37,6 @@ impl From<CallRefusal> for MatrixError {
             CallRefusal::LoginNeeded => Self::missing_token(),
             CallRefusal::Denied(denial) => denial.into(),
         }
-    }
-}
-
-/// Asks the policy in force which class may call which endpoint.
-///
-/// What the state of an account withholds (suspended, locked) is not asked here: only the
-/// authenticator has the account at hand.
-#[derive(Clone)]
-pub struct PolicyGate(PolicyHandle);
-
-impl PolicyGate {
-    /// A gate that follows reloads of the policy.
-    #[must_use]
-    pub fn new(policy: PolicyHandle) -> Self {
-        Self(policy)
-    }
-}
-
-impl Gate<EndpointRule> for PolicyGate {
-    fn admit(&self, visit: &Visit<'_, EndpointRule>) -> Result<(), MatrixError> {
-        let class = visit.caller.map(Actor::ruling_class);
-        self.0.current().may_call(class, visit.rule).map_err(MatrixError::from)
     }
 }
 

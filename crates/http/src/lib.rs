@@ -2,8 +2,7 @@
 //! body, the route table, and the listener.
 //!
 //! The crate knows the shape of Matrix over HTTP and nothing about any endpoint. Who a token
-//! belongs to and what a class may reach are asked through [`Authenticator`] and [`Gate`]; the policy
-//! is the gate of the client endpoints ([`PolicyGate`]).
+//! belongs to and what a class may reach are asked through [`Authenticator`] and [`Gate`].
 
 mod address;
 mod body;
@@ -26,7 +25,6 @@ pub use self::{
         Authenticator, Caller, Doorway, Gate, Guard, Login, LoginScheme, MaybeCaller, Presented,
         Visit,
     },
-    denial::PolicyGate,
     entrance::Entrance,
     error::{MatrixError, internal, unavailable},
     extract::{PathArgs, QueryArgs},

@@ -124,6 +124,7 @@ impl Keys {
             if rate == RateFact::NotCharged {
                 let now = parts.environment.clock.monotonic();
                 rate = parts.rates.take(decision.charges(), now);
+                parts.policy.count(&decision, rate);
                 if let RateFact::Exhausted { retry_after_ms } = rate {
                     return Err(Denial::limited(retry_after_ms).into());
                 }
@@ -132,7 +133,7 @@ impl Keys {
             allowed.push(asked);
         }
         if let Some(first) = refused {
-            parts.rooms.refuse(&first, more, actor.address()).await?;
+            parts.rooms.ledger().refuse(&first, more, actor.address()).await?;
         }
         Ok(allowed)
     }

@@ -48,11 +48,7 @@ impl Media {
         let now = parts.environment.now();
         let request = Request::new(&subject, action, now, actor.address());
         let decision = parts.policy.current().decide(&Facts::default(), &request);
-        let now = parts.environment.clock.monotonic();
-        if let Some(denial) = decision.denial() {
-            return Err(parts.rates.refuse(actor.user_id(), denial, now).into());
-        }
-        match parts.rates.take(decision.charges(), now) {
+        match self.inner.ledger.settle(&decision, actor.address()).await? {
             RateFact::Exhausted { retry_after_ms } => Err(Denial::limited(retry_after_ms).into()),
             RateFact::NotCharged | RateFact::Charged => Ok(()),
         }
@@ -72,11 +68,7 @@ impl Media {
             rate: RateFact::NotCharged,
         };
         let decision = asked.decide(&subject);
-        let now = parts.environment.clock.monotonic();
-        if let Some(denial) = decision.denial() {
-            return Err(parts.rates.refuse(actor.user_id(), denial, now).into());
-        }
-        asked.rate = parts.rates.take(decision.charges(), now);
+        asked.rate = self.inner.ledger.settle(&decision, actor.address()).await?;
         if let RateFact::Exhausted { retry_after_ms } = asked.rate {
             return Err(Denial::limited(retry_after_ms).into());
         }

@@ -8,6 +8,7 @@ use std::{
 use parking_lot::Mutex;
 use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 use tokio::sync::{Notify, Semaphore};
+use vestibule_accounts::Ledger;
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_storage::{Executor, StorageError, Store, Tx};
 use vestibule_types::{
@@ -68,6 +69,7 @@ pub struct Media {
 /// What every operation on media shares.
 pub(crate) struct Inner {
     pub(crate) parts: MediaParts,
+    pub(crate) ledger: Ledger,
     pub(crate) uploads: Arc<Semaphore>,
     pub(crate) uploads_of: Places<OwnedUserId>,
     /// Rings when a file has come whose id was made before.
@@ -97,8 +99,15 @@ impl Media {
     #[must_use]
     pub fn new(parts: MediaParts) -> Self {
         let uploads = Arc::new(Semaphore::new(MEDIA_UPLOADS_AT_ONCE_MAX));
+        let ledger = Ledger::new(
+            parts.store.clone(),
+            parts.policy.clone(),
+            parts.rates.clone(),
+            parts.environment.clone(),
+        );
         let inner = Inner {
             parts,
+            ledger,
             uploads,
             uploads_of: Places::new(MEDIA_UPLOADS_PER_USER_MAX),
             arrival: Notify::new(),

@@ -98,10 +98,18 @@ enum BucketKey {
     Overflow(ClassName, RateKey),
     Refused(OwnedUserId),
     RefusedOverflow,
+    Noted(RateWho),
+    NotedOverflow,
 }
 
 /// Refused attempts an account may make.
 const REFUSED: Rate = Rate::per_minute(30, 30);
+
+/// Refusals of one account, address or server that are written down, where refusing costs it nothing.
+const NOTED: Rate = Rate::per_minute(6, 6);
+
+/// The same of all together.
+const NOTED_OF_ALL: Rate = Rate::per_minute(60, 60);
 
 /// What stands for a class in the buckets of other servers. No class can have this name.
 const SERVERS: &str = "(servers)";
@@ -220,6 +228,21 @@ impl RateBuckets {
         }
     }
 
+    /// Whether a refusal that costs whoever it befell nothing is to be written down: of a flood, only a
+    /// few are. [`RateWho::Class`] stands for all together.
+    #[must_use]
+    pub fn may_note(&self, who: RateWho, now: Duration) -> bool {
+        let rate = if who == RateWho::Class { NOTED_OF_ALL } else { NOTED };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = buckets.place(BucketKey::Noted(who), self.buckets_max, now);
+        let mut bucket = buckets.bucket(&key);
+        let room = bucket.take(rate, now).is_ok();
+        if room {
+            buckets.by_key.insert(key, bucket);
+        }
+        room
+    }
+
     /// How many buckets are in memory.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -256,6 +279,7 @@ impl Buckets {
                 BucketKey::Overflow(class, key)
             }
             BucketKey::Refused(_) | BucketKey::RefusedOverflow => BucketKey::RefusedOverflow,
+            BucketKey::Noted(_) | BucketKey::NotedOverflow => BucketKey::NotedOverflow,
         }
     }
 }
@@ -334,6 +358,19 @@ mod tests {
         }
         let last = buckets.refuse(ada, denial, START);
         assert_eq!((last.kind.status(), last.retry_after_ms), (429, Some(2_000)));
+    }
+
+    #[test]
+    fn of_a_flood_of_refusals_a_few_are_noted() {
+        let buckets = RateBuckets::default();
+        let household = || RateWho::Address(AddressBlock::of("192.0.2.1".parse().unwrap()));
+        let noted =
+            |who: fn() -> RateWho| (0..1_000).filter(|_| buckets.may_note(who(), START)).count();
+        assert_eq!((0..1_000).filter(|_| buckets.may_note(household(), START)).count(), 6);
+        assert_eq!(noted(|| RateWho::Class), 60);
+        let later = START + Duration::from_secs(11);
+        assert!(buckets.may_note(household(), later));
+        assert!(!buckets.may_note(household(), later));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod rate;
 mod requests;
 mod skeleton;
 mod space;
+mod tally;
 
 pub use self::{
     ability::{Ability, AbilitySet},
@@ -53,6 +54,7 @@ pub use self::{
     policy::{GuestLife, Policy, PolicyHandle, WhenRoomLeavesScope},
     rate::{Bucket, RATE_COUNT_MAX, Rate, RateKey, RatePer},
     space::{ChildEdge, Children, EdgeJudgement, Setter, SpaceChildren, SpaceRule, SpaceWalk},
+    tally::{CALL, Opener, Told, Word},
 };
 pub(crate) use aliases::AliasRules;
 

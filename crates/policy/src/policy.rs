@@ -9,8 +9,8 @@ use ruma::{MilliSecondsSinceUnixEpoch, OwnedServerName, RoomAliasId, ServerName}
 use vestibule_types::ClassName;
 
 use crate::{
-    Action, AliasRules, CapsConfig, Class, Invitee, LastAdminGuard, Request, Rung, Scope,
-    SpaceRule, Standing, Subject, names::NameGuard,
+    Action, AliasRules, CapsConfig, Class, Decision, Invitee, LastAdminGuard, Opener, RateFact,
+    Request, Rung, Scope, SpaceRule, Standing, Subject, Told, names::NameGuard, tally::Tally,
 };
 
 /// The rules this server runs with. [`crate::compile`] makes it, [`Policy::decide`] asks it.
@@ -272,7 +272,10 @@ impl Policy {
 /// transaction may see the new epoch already: it finds the policy of that epoch by
 /// [`PolicyHandle::of_epoch`], because the next one was announced before.
 #[derive(Clone, Debug)]
-pub struct PolicyHandle(Arc<RwLock<InForce>>);
+pub struct PolicyHandle {
+    in_force: Arc<RwLock<InForce>>,
+    tally: Arc<Tally>,
+}
 
 #[derive(Debug)]
 struct InForce {
@@ -284,36 +287,69 @@ impl PolicyHandle {
     /// Puts a policy in force.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self(Arc::new(RwLock::new(InForce { current: Arc::new(policy), announced: None })))
+        let in_force = InForce { current: Arc::new(policy), announced: None };
+        Self { in_force: Arc::new(RwLock::new(in_force)), tally: Arc::default() }
     }
 
     /// The policy in force now. Take it once per request.
     #[must_use]
     pub fn current(&self) -> Arc<Policy> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).current)
+        Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner).current)
     }
 
     /// The policy for a transaction that read this epoch: the one in force, or the one announced.
     #[must_use]
     pub fn of_epoch(&self, epoch: u64) -> Arc<Policy> {
-        let in_force = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
         let announced = in_force.announced.as_ref().filter(|next| next.epoch == epoch);
         Arc::clone(announced.unwrap_or(&in_force.current))
     }
 
     /// Says which policy is the next one, before its epoch is committed.
     pub fn announce(&self, policy: Policy) {
-        let mut in_force = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
         in_force.announced = Some(Arc::new(policy));
     }
 
     /// Puts another policy in force, whose epoch is the one that was just committed. An older one
     /// than the present is not put back.
     pub fn swap(&self, policy: Policy) {
-        let mut in_force = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
         if policy.epoch >= in_force.current.epoch {
             in_force.current = Arc::new(policy);
             in_force.announced = None;
         }
     }
+
+    /// Counts what was decided about a request, once its rate was charged or turned out to be spent.
+    pub fn count(&self, decision: &Decision, rate: RateFact) {
+        self.count_told(&decision.told(rate));
+        let goes_ahead = decision.is_allowed() && !matches!(rate, RateFact::Exhausted { .. });
+        if decision.action() == JOIN
+            && goes_ahead
+            && let Some(opener) = decision.opened_by()
+        {
+            self.tally.grant(opener);
+        }
+    }
+
+    /// Counts an answer that is not a decision, or of which nothing else is known.
+    pub fn count_told(&self, told: &Told) {
+        self.tally.count(told, self.current().class(&told.class).is_some());
+    }
+
+    /// How often what was said, since the start of this process.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(Told, u64)> {
+        self.tally.counts()
+    }
+
+    /// How many joins of confined classes which rule let in, since the start of this process.
+    #[must_use]
+    pub fn grants(&self) -> Vec<(Opener, u64)> {
+        self.tally.grants()
+    }
 }
+
+/// The name of the action that makes a member.
+const JOIN: &str = "join";

@@ -33,6 +33,7 @@ impl Acquaintance for Rooms {
             address: None,
             rate: RateFact::Charged,
             afar: Afar::default(),
+            later: None,
         };
         let other = other.to_owned();
         Box::pin(async move {

@@ -1,7 +1,9 @@
 //! Asking the policy: once outside any transaction, where rates are charged, and again inside the
 //! one that acts, where the answer becomes a permit.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
+
+use parking_lot::Mutex;
 
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedRoomAliasId, OwnedRoomId, OwnedServerName, OwnedUserId,
@@ -10,8 +12,8 @@ use ruma::{
 pub use vestibule_accounts::Refusal as AskError;
 use vestibule_accounts::{SYSTEM_LOCALPART, spend};
 use vestibule_policy::{
-    AccountState, Action, Class, Decision, Denial, Invitee, Object, Obligation, Permit, PermitKind,
-    Policy, RateFact, RateKey, Reason, Request, RoomKind, Spent, Subject,
+    AccountState, Action, Class, Decision, Invitee, Object, Obligation, Permit, PermitKind, Policy,
+    RateFact, RateKey, Request, RoomKind, Spent, Subject, Told, Word,
 };
 use vestibule_storage::{Read, StorageError, tables::policy::POLICY_EPOCH};
 use vestibule_types::{Actor, ClassName};
@@ -172,6 +174,8 @@ pub(crate) struct Ask {
     pub(crate) address: Option<IpAddr>,
     pub(crate) rate: RateFact,
     pub(crate) afar: Afar,
+    /// Where the transaction leaves what it decided, if nothing was decided before it.
+    pub(crate) later: Option<Arc<Mutex<Option<Told>>>>,
 }
 
 /// What a decision goes by in a room this server is not in. What is stored of such a room is not
@@ -195,6 +199,7 @@ impl Ask {
             address: None,
             rate: RateFact::Charged,
             afar: Afar::default(),
+            later: None,
         }
     }
 }
@@ -219,41 +224,32 @@ impl Rooms {
             address: actor.address(),
             rate: RateFact::NotCharged,
             afar,
+            later: None,
         };
-        // A message of an unrated class is decided in its transaction alone. Every other refusal is
-        // found here as well, so that it reaches the operator's ring of refusals.
+        // A message of an unrated class is decided in its transaction alone, and settled after it.
+        // Everything else is found out here as well.
         let hot = matches!(deed, Deed::SendEvent(..));
         let policy = self.inner.policy.current();
         if hot && !policy.observes() && !is_rated(&policy, actor.class()) {
-            return Ok(Ask { rate: RateFact::Charged, ..ask });
+            let later = Some(Arc::default());
+            return Ok(Ask { rate: RateFact::Charged, later, ..ask });
         }
         let decision = self.decide_now(ask.clone(), deed.clone()).await?;
-        if let Some(denial) = decision.denial() {
-            self.refuse(&decision, 0, ask.address).await?;
-            return Err(denial.into());
-        }
-        if decision.observed().is_some() {
-            self.note_denial(&decision, ask.address).await;
-        }
-        let now = self.inner.env.clock.monotonic();
-        Ok(Ask { rate: self.inner.rates.take(decision.charges(), now), ..ask })
+        let rate = self.inner.ledger.settle(&decision, ask.address).await?;
+        Ok(Ask { rate, ..ask })
     }
 
-    /// Counts that something of a request was refused, and notes it: the first refusal, and how many there
-    /// were beside it. Whoever was refused too often is told to wait, and writes nothing.
-    pub async fn refuse(
-        &self,
-        first: &Decision,
-        more: usize,
-        address: Option<IpAddr>,
-    ) -> Result<(), Denial> {
-        let Some(denial) = first.denial() else { return Ok(()) };
-        let now = self.inner.env.clock.monotonic();
-        let counted = self.inner.rates.refuse(first.subject(), denial, now);
-        if counted.reason == Reason::TooManyRefusals {
-            return Err(counted);
+    /// Settles what was decided in a transaction alone: counts what was allowed, and notes a refusal like
+    /// any other. Its facts are gathered once more, because the transaction left nothing behind.
+    pub(crate) async fn settle_later(&self, ask: &Ask, deed: &Deed) -> Result<(), AskError> {
+        let Some(told) = ask.later.as_ref().and_then(|later| later.lock().take()) else {
+            return Ok(());
+        };
+        if told.word == Word::Deny {
+            let decision = self.decide_now(ask.clone(), deed.clone()).await?;
+            return Ok(self.inner.ledger.refuse(&decision, 0, ask.address).await?);
         }
-        self.note_denials(first, more, address).await;
+        self.inner.policy.count_told(&told);
         Ok(())
     }
 
@@ -303,7 +299,12 @@ impl RoomTx<'_, '_> {
         ask: &Ask,
         deed: &Deed,
     ) -> Result<Permit<K>, AskError> {
-        Ok(self.decide(ask, deed)?.permit()?)
+        let decision = self.decide(ask, deed)?;
+        if let Some(later) = &ask.later {
+            // The last run of the closure is the one that counts.
+            *later.lock() = Some(decision.told(ask.rate));
+        }
+        Ok(decision.permit()?)
     }
 }
 

@@ -40,6 +40,7 @@ impl Rooms {
             address: None,
             rate: RateFact::Charged,
             afar: Afar::default(),
+            later: None,
         };
         self.decide_now(ask, deed).await
     }
@@ -59,6 +60,7 @@ impl Rooms {
             address: None,
             rate: RateFact::Charged,
             afar: Afar::default(),
+            later: None,
         };
         let subject = Subject::new(user_id, class.clone(), Some(ask.now));
         self.inner

@@ -8,7 +8,6 @@
 mod acquaintance;
 mod append;
 mod ask;
-mod audit;
 mod bundle;
 mod client_event;
 mod content;
@@ -51,7 +50,6 @@ use self::room_tx::RoomTx;
 pub use self::{
     append::{AppendError, Appended, Incoming, ReceiveError, Received, StagedEvent, Staging},
     ask::{AskError, Deed},
-    audit::AuditedDenial,
     bundle::ShownEvents,
     client_event::{Showing, name_of},
     create_room::{CreateRoom, CreateRoomError, CreatedRoom, InitialState, Preset},

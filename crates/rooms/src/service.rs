@@ -8,6 +8,7 @@ use std::{
 
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedServerName, RoomId, ServerName};
 use tokio::sync::{Notify, Semaphore};
+use vestibule_accounts::Ledger;
 use vestibule_events::{RoomVersion, SigningKey};
 use vestibule_policy::{PolicyHandle, RateBuckets};
 use vestibule_storage::{Snapshot, StorageError, Store};
@@ -77,6 +78,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) policy: PolicyHandle,
     pub(crate) rates: Arc<RateBuckets>,
+    pub(crate) ledger: Ledger,
     pub(crate) env: Environment,
     pub(crate) server_name: OwnedServerName,
     pub(crate) signing_key: Arc<SigningKey>,
@@ -116,11 +118,18 @@ impl Rooms {
         let began = Duration::from_millis(parts.environment.now_ms())
             .saturating_sub(parts.environment.clock.monotonic());
         let presence = Presence::new(serial, began, parts.config.presence);
+        let ledger = Ledger::new(
+            parts.store.clone(),
+            parts.policy.clone(),
+            parts.rates.clone(),
+            parts.environment.clone(),
+        );
         Self {
             inner: Arc::new(Inner {
                 store: parts.store,
                 policy: parts.policy,
                 rates: parts.rates,
+                ledger,
                 env: parts.environment,
                 server_name: parts.server_name,
                 signing_key: parts.signing_key,
@@ -160,6 +169,12 @@ impl Rooms {
     #[must_use]
     pub fn monotonic(&self) -> Duration {
         self.inner.env.clock.monotonic()
+    }
+
+    /// Where decisions about requests go.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
     }
 
     /// Plugs in the other servers. Only the first call counts.

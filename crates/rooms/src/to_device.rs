@@ -13,7 +13,7 @@ use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId};
 use serde_json::value::RawValue;
 use vestibule_accounts::Acquaintance;
 use vestibule_policy::{
-    Action, Charge, Decision, Facts, Object, Policy, RateFact, Request, Subject, kind,
+    Action, Charge, Decision, Denial, Facts, Object, Policy, RateFact, Request, Subject, kind,
 };
 use vestibule_storage::{
     StorageError,
@@ -48,7 +48,7 @@ pub enum SendToDeviceError {
     TooLarge,
     /// Too fast.
     #[error(transparent)]
-    Limited(vestibule_policy::Denial),
+    Limited(Denial),
     /// The database failed.
     #[error("could not store the messages")]
     Storage(#[from] StorageError),
@@ -74,7 +74,7 @@ impl Rooms {
             return Ok(());
         }
         let mut allowed = Vec::with_capacity(command.messages.len());
-        let (mut charges, mut refused, mut more) = (Vec::new(), None, 0_usize);
+        let (mut charges, mut first, mut refused, mut more) = (Vec::new(), None, None, 0_usize);
         for (receiver, messages) in command.messages {
             let (weighed, decision) = self.weigh_to_device(actor, receiver).await?;
             if decision.denial().is_some() {
@@ -83,14 +83,21 @@ impl Rooms {
             } else {
                 charges.extend(decision.charges().iter().cloned());
                 allowed.push((weighed, messages));
+                first.get_or_insert(decision);
             }
         }
         // What does not get through counts as one refusal, however much it is.
-        if let Some(first) = refused {
-            let counted = self.refuse(&first, more, actor.address()).await;
+        if let Some(refused) = refused {
+            let counted = self.inner.ledger.refuse(&refused, more, actor.address()).await;
             counted.map_err(SendToDeviceError::Limited)?;
         }
-        self.charge_to_device(charges)?;
+        let rate = self.charge_to_device(charges);
+        if let Some(first) = first {
+            self.inner.policy.count(&first, rate);
+        }
+        if let RateFact::Exhausted { retry_after_ms } = rate {
+            return Err(SendToDeviceError::Limited(Denial::limited(retry_after_ms)));
+        }
         for (weighed, messages) in allowed {
             let letter = Letter {
                 sender: actor.user_id().to_owned(),
@@ -129,20 +136,14 @@ impl Rooms {
 
     /// Charges a request once for each bucket, however many receivers it has: before anything of it
     /// is delivered.
-    fn charge_to_device(&self, all: Vec<Charge>) -> Result<(), SendToDeviceError> {
+    fn charge_to_device(&self, all: Vec<Charge>) -> RateFact {
         let mut charges: Vec<Charge> = Vec::new();
         for charge in all {
             if !charges.contains(&charge) {
                 charges.push(charge);
             }
         }
-        match self.inner.rates.take(&charges, self.inner.env.clock.monotonic()) {
-            RateFact::Exhausted { retry_after_ms } => {
-                let denial = vestibule_policy::Denial::limited(retry_after_ms);
-                Err(SendToDeviceError::Limited(denial))
-            }
-            RateFact::NotCharged | RateFact::Charged => Ok(()),
-        }
+        self.inner.rates.take(&charges, self.inner.env.clock.monotonic())
     }
 
     async fn deliver(

@@ -78,7 +78,7 @@ impl Rooms {
         if decision.is_allowed() {
             return Ok(true);
         }
-        self.note_denial(&decision, None).await;
+        self.inner.ledger.refuse_server(&decision, sender.server_name()).await;
         Ok(false)
     }
 

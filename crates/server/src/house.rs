@@ -172,9 +172,7 @@ impl House {
             settings: self.settings.clone(),
         })
     }
-}
 
-impl House {
     /// The server-server API.
     pub(crate) fn federation_router(&self) -> Router {
         vestibule_federation_api::router(FederationApi {

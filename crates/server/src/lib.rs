@@ -16,6 +16,7 @@ mod listeners;
 mod mail;
 mod maintenance;
 mod metrics;
+mod policy_metrics;
 mod reaching;
 pub mod reload;
 pub mod start;

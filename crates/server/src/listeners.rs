@@ -4,12 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use axum::Router;
-use metrics_exporter_prometheus::PrometheusHandle;
 use vestibule_config::{Config, Listener as Section, Surface};
 use vestibule_http::{Bind, Certificates, Entrance, Listener, ListenerOptions};
 use vestibule_types::Environment;
 
-use crate::{metrics, socket_path};
+use crate::{metrics, policy_metrics::PolicyMetrics, socket_path};
 
 /// The routers a listener may be made of.
 pub(crate) struct Surfaces {
@@ -18,7 +17,7 @@ pub(crate) struct Surfaces {
     pub(crate) admin: Router,
     pub(crate) local: Router,
     pub(crate) health: Router,
-    pub(crate) metrics: PrometheusHandle,
+    pub(crate) metrics: Arc<PolicyMetrics>,
 }
 
 /// Sockets that are bound and not yet accepting.

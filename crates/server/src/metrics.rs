@@ -1,12 +1,14 @@
 //! What Prometheus reads.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 use vestibule_types::Environment;
+
+use crate::policy_metrics::PolicyMetrics;
 
 const PATH: &str = "/metrics";
 
@@ -55,12 +57,13 @@ pub(crate) fn keep(handle: &PrometheusHandle, environment: &Environment) {
 }
 
 /// `/metrics`
-pub(crate) fn router(handle: PrometheusHandle) -> Router {
+pub(crate) fn router(metrics: Arc<PolicyMetrics>) -> Router {
     Router::new().route(
         PATH,
         get(move || {
-            let text = handle.render();
+            let metrics = Arc::clone(&metrics);
             async move {
+                let text = metrics.render().await;
                 ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
             }
         }),

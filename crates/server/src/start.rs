@@ -18,6 +18,7 @@ use crate::{
     listeners::{Bound, Surfaces},
     maintenance::Caretaker,
     metrics,
+    policy_metrics::{PolicyMetrics, Sweeps},
     reload::{Reload, Reloadable, note_epoch},
     socket_path, store, sweep,
 };
@@ -98,6 +99,7 @@ async fn assemble(
         swapped: Arc::default(),
     });
     let services = admin_services(&house, reloadable.clone());
+    let sweeps = Arc::new(Sweeps::default());
     let surfaces = Surfaces {
         client: house.client_router(),
         federation: house.federation_router(),
@@ -107,7 +109,15 @@ async fn assemble(
         ),
         local: vestibule_admin_api::local_router(services),
         health: health::router(house.store.clone()),
-        metrics: recorder.clone(),
+        metrics: Arc::new(PolicyMetrics {
+            policy: house.policy.clone(),
+            accounts: house.accounts.clone(),
+            rooms: house.rooms.clone(),
+            sweeps: sweeps.clone(),
+            environment: environment.clone(),
+            recorder: recorder.clone(),
+            published: parking_lot::Mutex::default(),
+        }),
     };
     note_epoch(house.policy.current().epoch());
     let bound = Bound::bind(&config, &surfaces, &environment).await?;
@@ -129,13 +139,13 @@ async fn assemble(
     house.push.start();
     house.federation.start();
     let open = house.accounts.config().registration.mode == RegistrationMode::Open;
-    let swept = (house.rooms.clone(), open);
+    let swept = (house.rooms.clone(), open, sweeps.clone());
     let kept = sweep::Kept {
         media: house.media.clone(),
         remote_keep: config.media.remote_keep.map(vestibule_config::Period::duration),
     };
     sweep::start(swept, kept, &environment, reloadable.swapped.clone());
-    sweep::start_ending_guests(house.accounts.clone(), &environment);
+    sweep::start_ending_guests((house.accounts.clone(), sweeps), &environment);
     sweep::start_ending_devices(house.accounts.clone(), &environment);
     bound.serve(&environment);
     let grace = config.limits.shutdown_grace.duration();

@@ -11,6 +11,8 @@ use vestibule_media::Media;
 use vestibule_rooms::Rooms;
 use vestibule_types::Environment;
 
+use crate::policy_metrics::Sweeps;
+
 /// The longest time until something that no trigger told of is noticed.
 const EVERY_MS: u64 = 3_600_000;
 /// The shortest pause between two sweeps.
@@ -38,7 +40,7 @@ impl Kept {
 /// Sweeps in the background until the server stops. The first sweep is at the start: the policy may
 /// have changed while the server was down.
 pub(crate) fn start(
-    (rooms, open_registration): (Rooms, bool),
+    (rooms, open_registration, sweeps): (Rooms, bool, Arc<Sweeps>),
     kept: Kept,
     environment: &Environment,
     swapped: Arc<Notify>,
@@ -54,7 +56,10 @@ pub(crate) fn start(
                 purge_due = now.saturating_add(EVERY_MS);
             }
             let next = match rooms.sweep_all().await {
-                Ok(next) => next,
+                Ok(next) => {
+                    sweeps.evictions.set(next);
+                    next
+                }
                 Err(cause) => {
                     error!(
                         cause = &cause as &dyn Error,
@@ -76,18 +81,25 @@ pub(crate) fn start(
 }
 
 /// Ends guests whose time is over, until the server stops.
-pub(crate) fn start_ending_guests(accounts: Accounts, environment: &Environment) {
+pub(crate) fn start_ending_guests(
+    (accounts, sweeps): (Accounts, Arc<Sweeps>),
+    environment: &Environment,
+) {
     let clock = environment.clock.clone();
     let work = async move {
         loop {
             let now = u64::from(clock.now().get());
-            let next = accounts.expire_guests().await.unwrap_or_else(|cause| {
-                error!(
-                    cause = &cause as &dyn Error,
-                    "guests whose time is over could not be ended"
-                );
-                now.saturating_add(EVERY_MS)
-            });
+            let next = match accounts.expire_guests().await {
+                Ok(next) => {
+                    sweeps.expiries.set(Some(next));
+                    next
+                }
+                Err(cause) => {
+                    let cause = &cause as &dyn Error;
+                    error!(cause, "guests whose time is over could not be ended");
+                    now.saturating_add(EVERY_MS)
+                }
+            };
             let pause = next.saturating_sub(now).clamp(PAUSE_MS, EVERY_MS);
             clock.sleep(Duration::from_millis(pause)).await;
         }

@@ -297,6 +297,12 @@ pub const PUBLIC_ROOMS_SEARCH_MAX: usize = 50_000;
 /// Refusals that are kept; the oldest make room.
 pub const AUDIT_DENIALS_MAX: usize = 10_000;
 
+/// Classes whose decisions are counted by name; those beyond share one count.
+pub const CLASSES_COUNTED_MAX: usize = 256;
+
+/// Overdue jobs that are looked at for how late the sweep is.
+pub const SCOPE_JOBS_LOOKED_AT: usize = 1_000;
+
 /// Old refusals that make room for one at most.
 pub const AUDIT_DROPPED_AT_ONCE: usize = 16;
 

@@ -9,7 +9,7 @@ use vestibule_policy::{Action, Denial, Facts, RateFact, Reason, Request};
 use vestibule_storage::{StorageError, tables::user_data::PROFILE_FIELD};
 use vestibule_types::{Actor, limits};
 
-use crate::{Accounts, ProfileElsewhereError, facts};
+use crate::{Accounts, ProfileElsewhereError, Refused, facts};
 
 /// Why a profile is not shown.
 #[derive(Debug, thiserror::Error)]
@@ -111,13 +111,21 @@ impl Accounts {
             _ => None,
         };
         if hidden && shares_room != Some(true) {
+            let refused = Refused {
+                user_id: actor.user_id(),
+                class: &subject.class,
+                action: Action::LookupProfile { target }.name(),
+                reason: Reason::NoSharedRoom,
+                address: peer,
+            };
+            self.0.ledger.refuse_plainly(refused, target.to_string()).await;
             return Err(Denial::new(Reason::NoSharedRoom, false, "being in a room together").into());
         }
         let action = Action::LookupProfile { target };
         let request = Request::new(&subject, action, self.0.environment.now(), peer);
         let mut facts = Facts { shares_room, ..Facts::default() };
         let policy = self.0.policy.current();
-        facts.rate = self.charge(&policy.decide(&facts, &request), actor.user_id())?;
+        facts.rate = self.0.ledger.settle(&policy.decide(&facts, &request), peer).await?;
         if let RateFact::Exhausted { retry_after_ms } = facts.rate {
             return Err(Denial::limited(retry_after_ms).into());
         }

@@ -100,7 +100,11 @@ impl Accounts {
                 Ok::<_, StorageError>(question.decide(&facts))
             })
             .await?;
-        guest.rate = self.charge(&decision, &user_id)?;
+        if let Some(denial) = decision.denial() {
+            self.0.ledger.refuse_stranger(&decision, guest.peer).await;
+            return Err(denial.into());
+        }
+        guest.rate = self.0.ledger.charge(&decision, Some(guest.peer)).await;
         let session = guest.session.clone();
         self.0.write(&user_id, move |tx| guest.write(tx)).await?;
         Ok(Registered { user_id: user_id.clone(), session: Some(session.into_session(user_id)) })

@@ -13,7 +13,7 @@ pub(crate) async fn handle(
     Query(newest): Query<Newest>,
 ) -> Result<OutgoingJson<DenialsAnswer>, MatrixError> {
     let limit = newest.limit(DENIALS);
-    let found = services.rooms.denials(limit).await.map_err(|cause| internal(&cause))?;
+    let found = services.rooms.ledger().denials(limit).await.map_err(|cause| internal(&cause))?;
     let denials = found.into_iter().map(|denial| DenialAnswer {
         at_ms: denial.at,
         user_id: denial.user_id,

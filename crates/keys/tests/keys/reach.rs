@@ -69,7 +69,7 @@ async fn a_guest_reaches_itself_and_whom_it_meets_in_a_room_that_is_open_to_it()
         assert_eq!(seen(guest.clone()).await, ["guest-aaaaaaaaaaaaaaaa", "mona"]);
         assert!(claim(&house, &guest, &mona).await.is_some());
         assert_eq!(claim(&house, &guest, &bob).await, None);
-        let noted = house.rooms.denials(10).await.unwrap();
+        let noted = house.rooms.ledger().denials(10).await.unwrap();
         assert!(noted.iter().any(|denial| denial.user_id == guest.user.as_str()), "{noted:?}");
     }
 }
@@ -94,7 +94,7 @@ async fn many_strangers_in_one_question_are_one_refusal_and_the_thirty_first_is_
         (0..40).map(|n| format!("@u{n}:home.test").try_into().unwrap()).collect();
     let targets: Vec<&ruma::UserId> = strangers.iter().map(AsRef::as_ref).collect();
     house.query(&guest, &targets).await;
-    let noted = house.rooms.denials(100).await.unwrap();
+    let noted = house.rooms.ledger().denials(100).await.unwrap();
     assert_eq!(noted.len(), 1, "{noted:?}");
     assert!(noted.first().unwrap().object.ends_with(" and 39 more"), "{noted:?}");
     for _ in 1..30 {
@@ -105,7 +105,7 @@ async fn many_strangers_in_one_question_are_one_refusal_and_the_thirty_first_is_
     let refused = house.keys.query_keys(&guest.actor, command).await.unwrap_err();
     let vestibule_keys::QueryKeysError::Denied(denial) = refused else { panic!("{refused}") };
     assert!(denial.retry_after_ms.is_some());
-    assert_eq!(house.rooms.denials(100).await.unwrap().len(), 30, "it wrote nothing");
+    assert_eq!(house.rooms.ledger().denials(100).await.unwrap().len(), 30, "it wrote nothing");
 }
 
 #[tokio::test]

@@ -102,7 +102,8 @@ impl Rooms {
         for deed in birth.deeds(room_id) {
             let decision = self.decide_now(birth.ask.clone(), deed).await?;
             if decision.denial().is_some() {
-                self.note_denial(&decision, birth.ask.address).await;
+                let ledger = &self.inner.ledger;
+                ledger.refuse(&decision, 0, birth.ask.address).await.map_err(AskError::Denied)?;
                 break;
             }
         }

@@ -50,6 +50,7 @@ impl Rooms {
             address: actor.address(),
             rate: RateFact::Charged,
             afar: Afar::default(),
+            later: None,
         });
         let (rooms, policy) = (self.clone(), self.inner.policy.current());
         self.inner

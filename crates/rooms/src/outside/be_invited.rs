@@ -93,7 +93,7 @@ impl Rooms {
         ask.afar = Afar { guest_can_join: Some(true), is_direct, arriving: false };
         let decision = self.decide_now(ask.clone(), deed.clone()).await?;
         if decision.denial().is_some() {
-            self.note_denial(&decision, None).await;
+            self.inner.ledger.refuse_server(&decision, &command.origin).await;
         }
         decision.allowed()?;
         let inner = &self.inner;

@@ -47,6 +47,7 @@ impl Rooms {
             address: actor.address(),
             rate: RateFact::Charged,
             afar: Afar::default(),
+            later: None,
         };
         self.inner
             .store

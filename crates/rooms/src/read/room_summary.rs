@@ -122,6 +122,7 @@ impl Rooms {
             address: actor.address(),
             rate: RateFact::Charged,
             afar: Afar::default(),
+            later: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Sending a message-like event.
 
+use std::sync::Arc;
+
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, EventId, OwnedEventId, OwnedRoomId};
 use vestibule_policy::kind;
 use vestibule_storage::tables::room::ANNOTATION;
@@ -43,9 +45,16 @@ impl Rooms {
         let scope = format!("send/{}/{}", command.room_id, command.event_type);
         let transaction = Transaction::new(actor, scope, command.transaction_id.as_deref());
         let (room_id, at) = (command.room_id.clone(), ask.now);
+        let asked = Arc::new((ask, deed));
+        let (ask, deed) = &*asked;
+        let asking = Arc::clone(&asked);
         let sent = self
-            .make_once(&room_id, transaction, at, move |room| room.send(&ask, &deed, &command))
-            .await?;
+            .make_once(&room_id, transaction, at, move |room| {
+                room.send(&asking.0, &asking.1, &command)
+            })
+            .await;
+        self.settle_later(ask, deed).await?;
+        let sent = sent?;
         self.acted(actor).await;
         Ok(sent)
     }

@@ -10,5 +10,6 @@ mod jobs;
 mod members;
 mod spaces;
 mod triggers;
+mod waiting;
 
 pub use self::jobs::{JOB_KINDS, JobError, job_lane};

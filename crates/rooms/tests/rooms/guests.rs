@@ -314,7 +314,7 @@ async fn a_members_refused_alias_is_in_the_ring_of_refusals() {
     let bob = house.account("bob", "member").await;
     let room = house.open_room(&bob).await;
     house.alias(&bob, "mine", &room).await.expect_err("members may not");
-    let denials = house.rooms.denials(10).await.expect("read");
+    let denials = house.rooms.ledger().denials(10).await.expect("read");
     assert!(
         denials
             .iter()
@@ -331,7 +331,7 @@ async fn the_ring_of_refusals_holds_so_many_and_the_oldest_go() {
     let bob = house.account("bob", "member").await;
     let room = house.open_room(&bob).await;
     house.alias(&bob, "first", &room).await.expect_err("members may not");
-    let first = house.rooms.denials(1).await.expect("read").remove(0);
+    let first = house.rooms.ledger().denials(1).await.expect("read").remove(0);
     // A ring from before anybody counted, with more than it may hold.
     let too_many = AUDIT_DENIALS_MAX + 20;
     let fill = house.store.write::<_, StorageError, _>(SlotNo(0), move |tx| {
@@ -352,7 +352,7 @@ async fn the_ring_of_refusals_holds_so_many_and_the_oldest_go() {
         DENIAL_BY_TIME.scan_with(read, Scan::prefix(()).limit(2 * AUDIT_DENIALS_MAX))
     });
     assert_eq!(kept.await.expect("read").len(), AUDIT_DENIALS_MAX);
-    let newest = house.rooms.denials(10).await.expect("read");
+    let newest = house.rooms.ledger().denials(10).await.expect("read");
     assert_eq!(newest.iter().filter(|it| it.at >= first.at).count(), 4, "{newest:?}");
 }
 
@@ -375,7 +375,7 @@ async fn messages_to_many_strangers_are_one_refusal_and_users_without_devices_co
     }
     let refused = house.rooms.send_to_device(&guest, to(50, "last")).await.unwrap_err();
     assert!(matches!(refused, SendToDeviceError::Limited(_)), "{refused}");
-    let noted = house.rooms.denials(100).await.expect("read");
+    let noted = house.rooms.ledger().denials(100).await.expect("read");
     assert_eq!(noted.len(), 30, "one row for each request");
 }
 
@@ -425,7 +425,7 @@ async fn what_would_be_refused_is_written_down_where_the_policy_only_observes() 
     let room = house.open_room(&alice).await;
     house.join(&guest, &room).await.expect("only observed");
     house.say(&guest, &room, "hello").await.expect("only observed");
-    let denials = house.rooms.denials(10).await.expect("read");
+    let denials = house.rooms.ledger().denials(10).await.expect("read");
     for (action, reason) in [("join", "out_of_scope"), ("send_event", "frozen")] {
         let row = denials.iter().find(|it| it.action == action).expect("written down");
         assert_eq!((row.observed, row.reason.as_str()), (true, reason));

@@ -12,6 +12,7 @@ mod life;
 mod mail;
 mod notices;
 mod operator;
+mod policy;
 mod purge;
 mod reload;
 mod thread;

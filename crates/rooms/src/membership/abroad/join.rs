@@ -102,7 +102,8 @@ impl Rooms {
         match self.import(arriving, Arrival { join, answer }).await? {
             Imported::Joined => Ok(()),
             Imported::Left(decision) => {
-                self.note_denial(&decision, ask.address).await;
+                let ledger = &self.inner.ledger;
+                ledger.refuse(&decision, 0, ask.address).await.map_err(AskError::Denied)?;
                 let denial = decision.denial();
                 Err(denial
                     .map_or_else(|| UnknownRoom.into(), |it: Denial| AskError::Denied(it).into()))
@@ -120,7 +121,8 @@ impl Rooms {
     async fn decided(&self, ask: &Ask, deed: &Deed) -> Result<Decision, MembershipError> {
         let decision = self.decide_now(ask.clone(), deed.clone()).await?;
         if let Some(denial) = decision.denial() {
-            self.note_denial(&decision, ask.address).await;
+            let ledger = &self.inner.ledger;
+            ledger.refuse(&decision, 0, ask.address).await.map_err(AskError::Denied)?;
             return Err(AskError::Denied(denial).into());
         }
         Ok(decision)

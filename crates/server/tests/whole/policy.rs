@@ -1,0 +1,208 @@
+//! What the operator sees of the policy: its counts, and what it refused.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vestibule_testkit::server::{Blueprint, Person, TestServer, segment};
+
+const V3: &str = "/_matrix/client/v3";
+
+/// The numbers of this server, by name and labels.
+async fn metrics(server: &TestServer) -> String {
+    let told = server.http().get("/metrics").await.ok();
+    told.as_str().unwrap().to_owned()
+}
+
+/// The value of the series with this name and all of these labels, without its fraction; zero if there is none.
+fn value(metrics: &str, name: &str, labels: &[(&str, &str)]) -> u64 {
+    let labels = labels.iter().map(|(label, value)| format!("{label}=\"{value}\""));
+    let labels = labels.collect::<Vec<_>>();
+    let line = metrics.lines().find(|line| {
+        let series = line.split(' ').next().unwrap_or_default();
+        series.split('{').next() == Some(name) && labels.iter().all(|it| series.contains(it))
+    });
+    let number = line.map_or("0", |line| line.rsplit(' ').next().unwrap());
+    number.split('.').next().unwrap().parse().unwrap()
+}
+
+/// The newest refusals, as soon as there is one that fits.
+async fn denial(server: &TestServer, fits: impl Fn(&Value) -> bool) -> Value {
+    let look = async {
+        loop {
+            let told = server.operator("GET", "/policy/denials", &Value::Null).await.ok();
+            let found = told["denials"].as_array().unwrap().iter().find(|it| fits(it)).cloned();
+            if let Some(found) = found {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), look).await.unwrap()
+}
+
+async fn denials(server: &TestServer) -> Vec<Value> {
+    let told = server.operator("GET", "/policy/denials?limit=1000", &Value::Null).await.ok();
+    told["denials"].as_array().unwrap().clone()
+}
+
+fn visitors() -> Blueprint {
+    Blueprint::default().with_guests().with("[class.visitor]\ninherits = \"guest\"\n")
+}
+
+#[tokio::test]
+async fn metrics_tell_what_was_decided_who_is_here_and_which_rule_opened() {
+    let server = visitors().start().await;
+    let moderator = server.person("mod", "moderator").await;
+    let open = moderator.create_guest_room(Some("tea")).await;
+    let shut = moderator.create_guest_room(None).await;
+    let visitor = server.person("visitor", "visitor").await;
+    let decisions = |text: &str, labels: &[(&str, &str)]| {
+        let mut all = vec![("class", "visitor")];
+        all.extend_from_slice(labels);
+        value(text, "vestibule_policy_decisions_total", &all)
+    };
+    let by_alias = |text: &str| value(text, "vestibule_policy_grants_total", &[("rule", "alias")]);
+    let before = metrics(&server).await;
+    assert_eq!(decisions(&before, &[("action", "join")]), 0);
+
+    visitor.join("#tea:localhost").await.ok();
+    assert_eq!(visitor.join(&shut).await.reason(), Some("out_of_scope"));
+    visitor.say(&open, "hello").await;
+    let refused = visitor.http().post(&format!("{V3}/createRoom"), &json!({})).await;
+    assert_eq!(refused.reason(), Some("endpoint_not_in_class"));
+    let _guest = server.guest().await;
+
+    let after = metrics(&server).await;
+    let (yes, no) = (("verdict", "allow"), ("verdict", "deny"));
+    assert_eq!(decisions(&after, &[("action", "join"), yes, ("reason", "")]), 1);
+    assert_eq!(decisions(&after, &[("action", "join"), no, ("reason", "out_of_scope")]), 1);
+    assert_eq!(decisions(&after, &[("action", "send_event"), yes]), 1);
+    assert_eq!(decisions(&after, &[("action", "call"), no]), 1);
+    assert_eq!(by_alias(&after) - by_alias(&before), 1);
+    for work in ["freeze", "evict", "expire"] {
+        let lag = value(&after, "vestibule_policy_sweep_lag_seconds", &[("work", work)]);
+        assert!(lag < 5, "{work}: {lag}");
+    }
+    assert!(after.contains("vestibule_policy_sweep_lag_seconds{work=\"evict\"}"));
+    assert_eq!(value(&after, "vestibule_policy_live_guests", &[]), 1);
+    // Nobody's name and no room is a label.
+    let ours = after.lines().filter(|line| line.starts_with("vestibule_policy"));
+    assert!(ours.into_iter().all(|line| !line.contains(['@', '!', '#'])));
+    // Reading changes nothing.
+    assert_eq!(decisions(&metrics(&server).await, &[("action", "join"), yes]), 1);
+}
+
+#[tokio::test]
+async fn a_member_is_counted_where_the_room_decides_and_the_refusal_is_kept() {
+    let server = Blueprint::default().with("[class.quiet]\ninherits = \"member\"\n").start().await;
+    let quiet = server.person("quiet", "quiet").await;
+    let room = quiet.create_room(&json!({})).await;
+    quiet.say(&room, "one").await;
+    quiet.say(&room, "two").await;
+    server
+        .operator("PUT", &format!("/rooms/{}/block", segment(&room)), &json!({ "blocked": true }))
+        .await
+        .ok();
+    let refused = quiet.try_say(&room, "three").await;
+    assert_eq!(refused.reason(), Some("room_blocked"), "{}", refused.body);
+    let text = metrics(&server).await;
+    let count = |verdict: &str| {
+        let labels = [("class", "quiet"), ("action", "send_event"), ("verdict", verdict)];
+        value(&text, "vestibule_policy_decisions_total", &labels)
+    };
+    assert_eq!((count("allow"), count("deny")), (2, 1));
+    let kept = denial(&server, |it| it["action"] == "send_event").await;
+    assert_eq!(kept["reason"], "room_blocked");
+    assert!(!kept["object"].as_str().unwrap().contains("three"), "{kept}");
+}
+
+#[tokio::test]
+async fn a_refusal_at_the_gate_is_kept_and_a_flood_of_them_is_a_few_rows() {
+    let server = Blueprint::default().with_guests().start().await;
+    let guest = server.guest().await;
+    let make =
+        || async { guest.http().post(&format!("{V3}/createRoom"), &json!({})).await.refusal().0 };
+    for _ in 0..50 {
+        assert_eq!(make().await, 403);
+    }
+    let kept = denial(&server, |it| it["action"] == "call").await;
+    assert_eq!(kept["user_id"], guest.user_id);
+    assert_eq!(kept["class"], "guest");
+    assert_eq!(kept["reason"], "endpoint_not_in_class");
+    assert_eq!(kept["object"], "POST /_matrix/client/v3/createRoom");
+    assert_eq!(kept["address"], "127.0.0.0");
+    let calls = denials(&server).await.iter().filter(|it| it["action"] == "call").count();
+    assert!((1..=7).contains(&calls), "{calls} rows");
+}
+
+#[tokio::test]
+async fn a_guest_that_may_not_come_in_is_kept_and_a_crowd_of_them_is_a_few_rows() {
+    let server =
+        Blueprint::default().with_guests().with("[guests.caps]\nper_ip = 1\n").start().await;
+    let _first = server.guest().await;
+    let register = || server.http().post("/_matrix/client/v3/register?kind=guest", &PLAIN);
+    let refused = register().await;
+    assert_eq!(refused.reason(), Some("cap_per_ip"), "{}", refused.body);
+    let kept = denial(&server, |it| it["action"] == "register_guest").await;
+    assert_eq!((&kept["reason"], &kept["address"]), (&json!("cap_per_ip"), &json!("127.0.0.0")));
+    for _ in 0..20 {
+        assert!(matches!(register().await.status, 403 | 429));
+    }
+    let rows = denials(&server).await;
+    let rows = rows.iter().filter(|it| it["action"] == "register_guest").count();
+    assert!((1..=7).contains(&rows), "{rows} rows");
+}
+
+static PLAIN: std::sync::LazyLock<Value> = std::sync::LazyLock::new(|| json!({}));
+
+#[tokio::test]
+async fn switched_off_guests_that_want_in_are_kept() {
+    let server = TestServer::start().await;
+    let refused = server.http().post("/_matrix/client/v3/register?kind=guest", &json!({})).await;
+    assert_eq!(refused.reason(), Some("guests_disabled"), "{}", refused.body);
+    let kept = denial(&server, |it| it["action"] == "register_guest").await;
+    assert_eq!(kept["reason"], "guests_disabled");
+}
+
+#[tokio::test]
+async fn a_name_and_a_profile_that_are_withheld_from_a_guest_are_kept() {
+    let server = Blueprint::default()
+        .with_guests()
+        .with("[users]\nprotected_names = [\"Support\"]\n")
+        .start()
+        .await;
+    let (guest, stranger) = (server.guest().await, server.register("stranger").await);
+    let name = |who: &Person| format!("{V3}/profile/{}/displayname", segment(&who.user_id));
+    let wanted = json!({ "displayname": "Ѕupport" });
+    assert_eq!(guest.http().put(&name(&guest), &wanted).await.reason(), Some("name_protected"));
+    let kept = denial(&server, |it| it["action"] == "set_displayname").await;
+    assert_eq!(
+        (&kept["reason"], &kept["user_id"]),
+        (&json!("name_protected"), &json!(guest.user_id))
+    );
+    assert_eq!(guest.http().get(&name(&stranger)).await.reason(), Some("no_shared_room"));
+    let kept = denial(&server, |it| it["action"] == "lookup_profile").await;
+    assert_eq!(
+        (&kept["reason"], &kept["user_id"]),
+        (&json!("no_shared_room"), &json!(guest.user_id))
+    );
+    // Nor is the guest shown to a member who is no acquaintance.
+    assert_eq!(stranger.http().get(&name(&guest)).await.reason(), Some("no_shared_room"));
+    let kept = denial(&server, |it| it["user_id"] == stranger.user_id.as_str()).await;
+    assert_eq!(kept["reason"], "no_shared_room");
+}
+
+#[tokio::test]
+async fn an_invitation_that_keeps_a_room_from_being_made_is_kept_and_paced() {
+    let server = Blueprint::default().with_guests().start().await;
+    let (alice, guest) = (server.register("alice").await, server.guest().await);
+    let wanted = json!({ "invite": [guest.user_id] });
+    for _ in 0..40 {
+        let refused = alice.http().post(&format!("{V3}/createRoom"), &wanted).await;
+        assert!(matches!(refused.status, 403 | 429), "{}", refused.body);
+    }
+    let kept = denial(&server, |it| it["action"] == "send_invite").await;
+    assert_eq!(kept["user_id"], alice.user_id);
+    let rows = denials(&server).await.len();
+    assert!((1..=31).contains(&rows), "{rows} rows");
+}
