@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
 use ruma::{OwnedUserId, api::error::ErrorKind};
 use vestibule_accounts::{Accounts, Resolved, Sighting};
 use vestibule_http::{Authenticator, Doorway, Gate, MatrixError, Presented, Visit, internal};
+use vestibule_policy::{Denial, Reason};
 use vestibule_types::{Actor, BoxFuture, ClassName, Credential};
 
 /// Whom an endpoint here is for.
@@ -57,10 +58,17 @@ impl Authenticator<AdminRule> for Remote {
             match resolved.map_err(|cause| internal(&cause))? {
                 Resolved::Active(actor) => Ok(Some(actor)),
                 Resolved::Expired => Err(MatrixError::unknown_token(true)),
-                Resolved::Unknown | Resolved::Suspended(_) | Resolved::Locked(_) => Ok(None),
+                // Their tokens are good again afterwards.
+                Resolved::Suspended(_) => Err(kept_out(Reason::AccountSuspended)),
+                Resolved::Locked(_) => Err(kept_out(Reason::AccountLocked)),
+                Resolved::Unknown => Ok(None),
             }
         })
     }
+}
+
+fn kept_out(reason: Reason) -> MatrixError {
+    Denial::new(reason, false, "the admin API").into()
 }
 
 /// For the local socket: whoever may open it is the operator, whatever token they show.

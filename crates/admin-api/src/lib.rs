@@ -21,6 +21,8 @@ mod reports;
 mod rooms;
 mod services;
 mod signing_keys;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod user_name;
 mod users;
@@ -50,7 +52,11 @@ pub const PREFIX: &str = "/_vestibule/admin/v1";
 
 /// All operations behind a doorway.
 pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
-    let routes = of_users(Routes::new(doorway))
+    routes(doorway).into_router(services)
+}
+
+fn routes(doorway: Doorway<AdminRule>) -> Routes<AdminServices, AdminRule> {
+    of_users(Routes::new(doorway))
         .mount_at(Method::POST, &at("/tokens"), OPERATOR, tokens::create::handle)
         .mount_at(Method::GET, &at("/tokens"), OPERATOR, tokens::list::handle)
         .mount_at(Method::DELETE, &at("/tokens/{token}"), OPERATOR, tokens::delete::handle)
@@ -108,8 +114,7 @@ pub fn router(services: AdminServices, doorway: Doorway<AdminRule>) -> Router {
         .mount_at(Method::POST, &at("/keys/rotate"), OPERATOR, signing_keys::rotate::handle)
         .mount_at(Method::GET, &at("/reports"), OPERATOR, reports::handle)
         .mount_at(Method::GET, &at("/db/check"), OPERATOR, database::check::handle)
-        .mount_at(Method::POST, &at("/reload"), OPERATOR, reload::handle);
-    routes.into_router(services)
+        .mount_at(Method::POST, &at("/reload"), OPERATOR, reload::handle)
 }
 
 /// What is done to accounts, and said to them.

@@ -1,7 +1,7 @@
 //! `GET /reports`: what people told the operators about, newest first.
 
-use axum::extract::{Query, State};
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use axum::extract::State;
+use vestibule_http::{MatrixError, OutgoingJson, QueryArgs, internal};
 use vestibule_rooms::Reported;
 
 use crate::{AdminServices, ReportAnswer, ReportsAnswer, newest::Newest};
@@ -11,7 +11,7 @@ const REPORTS: usize = 100;
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(newest): Query<Newest>,
+    QueryArgs(newest): QueryArgs<Newest>,
 ) -> Result<OutgoingJson<ReportsAnswer>, MatrixError> {
     let limit = newest.limit(REPORTS);
     let found = services.rooms.reports(limit).await.map_err(|cause| internal(&cause))?;

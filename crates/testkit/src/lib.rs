@@ -7,6 +7,7 @@
 mod clock;
 mod mutator;
 mod people;
+mod probe;
 mod random;
 #[expect(
     clippy::expect_used,
@@ -66,6 +67,7 @@ pub use self::{
     clock::ManualClock,
     mutator::Mutator,
     people::{actor, guest, person},
+    probe::{AnswerTable, Probe, is_told},
     random::SeededRandom,
     rows::{put_account, put_device},
     spawner::{QueueSpawner, RuntimeSpawner},

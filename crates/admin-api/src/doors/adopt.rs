@@ -1,8 +1,8 @@
 //! `POST /aliases/{alias}/adopt`
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use ruma::OwnedRoomAliasId;
-use vestibule_http::{Caller, MatrixError, OutgoingJson};
+use vestibule_http::{Caller, MatrixError, OutgoingJson, PathArgs};
 
 use super::answer;
 use crate::{AdminServices, Done};
@@ -10,7 +10,7 @@ use crate::{AdminServices, Done};
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
     Caller(actor): Caller,
-    Path(alias): Path<String>,
+    PathArgs(alias): PathArgs<String>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let alias = OwnedRoomAliasId::try_from(alias)
         .map_err(|_| MatrixError::invalid_param("not a room alias"))?;

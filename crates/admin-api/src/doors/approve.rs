@@ -1,8 +1,8 @@
 //! `POST /spaces/{space}/children/{child}/approve`
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use ruma::OwnedRoomId;
-use vestibule_http::{Caller, MatrixError, OutgoingJson};
+use vestibule_http::{Caller, MatrixError, OutgoingJson, PathArgs};
 
 use super::answer;
 use crate::{AdminServices, Done};
@@ -10,7 +10,7 @@ use crate::{AdminServices, Done};
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
     Caller(actor): Caller,
-    Path((space, child)): Path<(String, String)>,
+    PathArgs((space, child)): PathArgs<(String, String)>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let room = |text: String| {
         OwnedRoomId::try_from(text).map_err(|_| MatrixError::invalid_param("not a room id"))

@@ -1,7 +1,7 @@
 //! `GET /federation/destinations`: the servers that do not answer.
 
-use axum::extract::{Query, State};
-use vestibule_http::{MatrixError, OutgoingJson};
+use axum::extract::State;
+use vestibule_http::{MatrixError, OutgoingJson, QueryArgs};
 
 use crate::{AdminServices, DestinationAnswer, DestinationsAnswer, newest::Newest};
 
@@ -10,7 +10,7 @@ const DESTINATIONS: usize = 1_000;
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(newest): Query<Newest>,
+    QueryArgs(newest): QueryArgs<Newest>,
 ) -> Result<OutgoingJson<DestinationsAnswer>, MatrixError> {
     let limit = newest.limit(DESTINATIONS).min(DESTINATIONS);
     let now = services.environment.now_ms();

@@ -1,14 +1,14 @@
 //! `POST /federation/destinations/{server}/retry`: the server is asked again from now on.
 
-use axum::extract::{Path, State};
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use axum::extract::State;
+use vestibule_http::{MatrixError, OutgoingJson, PathArgs, internal};
 
 use super::server;
 use crate::{AdminServices, RetryAnswer};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Path(name): Path<String>,
+    PathArgs(name): PathArgs<String>,
 ) -> Result<OutgoingJson<RetryAnswer>, MatrixError> {
     let server = server(name)?;
     let had_failed = services.federation.remote().retry_now(&server).await;

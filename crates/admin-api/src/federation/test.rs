@@ -1,15 +1,15 @@
 //! `POST /federation/destinations/{server}/test`: finds a server and asks it something.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use vestibule_federation::Outcome;
-use vestibule_http::{MatrixError, OutgoingJson};
+use vestibule_http::{MatrixError, OutgoingJson, PathArgs};
 
 use super::server;
 use crate::{AdminServices, FindingAnswer, FindingsAnswer};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Path(name): Path<String>,
+    PathArgs(name): PathArgs<String>,
 ) -> Result<OutgoingJson<FindingsAnswer>, MatrixError> {
     let found = services.federation.remote().examine(&server(name)?).await;
     let reachable = found.iter().all(|finding| finding.outcome != Outcome::Failed);

@@ -1,7 +1,7 @@
 //! `DELETE /guest_links/{id}`
 
-use axum::extract::{Path, State};
-use vestibule_http::{Caller, MatrixError, OutgoingJson};
+use axum::extract::State;
+use vestibule_http::{Caller, MatrixError, OutgoingJson, PathArgs};
 
 use super::answer;
 use crate::{AdminServices, Done, doors::administrator};
@@ -9,7 +9,7 @@ use crate::{AdminServices, Done, doors::administrator};
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
     Caller(actor): Caller,
-    Path(id): Path<String>,
+    PathArgs(id): PathArgs<String>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let by = administrator(&services, actor);
     services.rooms.revoke_guest_link(&by, &id).await.map_err(answer)?;

@@ -1,15 +1,15 @@
 //! `DELETE /media/{server}/{id}` and `DELETE /users/{user}/media`: taking files away for good.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use ruma::OwnedServerName;
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use vestibule_http::{MatrixError, OutgoingJson, PathArgs, internal};
 use vestibule_media::{DeleteMediaError, Purged};
 
 use crate::{AdminServices, PurgedAnswer, user_name::local_user};
 
 pub(crate) async fn one(
     State(services): State<AdminServices>,
-    Path((server, media_id)): Path<(String, String)>,
+    PathArgs((server, media_id)): PathArgs<(String, String)>,
 ) -> Result<OutgoingJson<PurgedAnswer>, MatrixError> {
     let server = OwnedServerName::try_from(server)
         .map_err(|_| MatrixError::invalid_param("not a server name"))?;
@@ -19,7 +19,7 @@ pub(crate) async fn one(
 
 pub(crate) async fn of_user(
     State(services): State<AdminServices>,
-    Path(name): Path<String>,
+    PathArgs(name): PathArgs<String>,
 ) -> Result<OutgoingJson<PurgedAnswer>, MatrixError> {
     let user = local_user(&name, services.accounts.server_name())?;
     let purged = services.media.delete_media_of(&user).await;

@@ -1,9 +1,9 @@
 //! `GET /media`: which files are here, by server and id, or which a user uploaded.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use ruma::OwnedServerName;
 use serde::Deserialize;
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use vestibule_http::{MatrixError, OutgoingJson, QueryArgs, internal};
 
 use crate::{AdminServices, MediaAnswer, MediaListAnswer, user_name::local_user};
 
@@ -21,7 +21,7 @@ pub(crate) struct Question {
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(question): Query<Question>,
+    QueryArgs(question): QueryArgs<Question>,
 ) -> Result<OutgoingJson<MediaListAnswer>, MatrixError> {
     let limit = question.limit.unwrap_or(FILES);
     let found = if let Some(user) = question.user {

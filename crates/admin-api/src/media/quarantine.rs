@@ -1,15 +1,15 @@
 //! `PUT /media/{server}/{id}/quarantine`: withholding a file from everybody, or giving it back.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use ruma::OwnedServerName;
-use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, internal};
+use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, PathArgs, internal};
 use vestibule_media::QuarantineMediaError;
 
 use crate::{AdminServices, Done, QuarantineChange};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Path((server, media_id)): Path<(String, String)>,
+    PathArgs((server, media_id)): PathArgs<(String, String)>,
     IncomingJson(change): IncomingJson<QuarantineChange>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let server = OwnedServerName::try_from(server)

@@ -1,7 +1,7 @@
 //! `POST /notices` and `POST /users/{user}/notices`: saying something to everybody, or to one user.
 
-use axum::extract::{Path, State};
-use vestibule_http::{IncomingJson, MatrixError, OutgoingJson};
+use axum::extract::State;
+use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, PathArgs};
 use vestibule_rooms::{ServerNotice, UsageLimit};
 
 use super::answer;
@@ -9,7 +9,7 @@ use crate::{AdminServices, Done, NewNotice, NoticeAnswer, user_name::local_user}
 
 pub(crate) async fn to_user(
     State(services): State<AdminServices>,
-    Path(name): Path<String>,
+    PathArgs(name): PathArgs<String>,
     IncomingJson(notice): IncomingJson<NewNotice>,
 ) -> Result<OutgoingJson<NoticeAnswer>, MatrixError> {
     let user = local_user(&name, services.accounts.server_name())?;

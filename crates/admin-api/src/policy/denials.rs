@@ -1,7 +1,7 @@
 //! `GET /policy/denials`: the newest refusals.
 
-use axum::extract::{Query, State};
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use axum::extract::State;
+use vestibule_http::{MatrixError, OutgoingJson, QueryArgs, internal};
 
 use crate::{AdminServices, DenialAnswer, DenialsAnswer, newest::Newest};
 
@@ -10,7 +10,7 @@ const DENIALS: usize = 100;
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(newest): Query<Newest>,
+    QueryArgs(newest): QueryArgs<Newest>,
 ) -> Result<OutgoingJson<DenialsAnswer>, MatrixError> {
     let limit = newest.limit(DENIALS);
     let found = services.rooms.ledger().denials(limit).await.map_err(|cause| internal(&cause))?;

@@ -1,10 +1,10 @@
 //! `GET /policy/explain`: the same decision the act itself would meet, in words.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use ruma::{OwnedRoomId, OwnedRoomOrAliasId};
 use serde::Deserialize;
 use serde_json::Value;
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use vestibule_http::{MatrixError, OutgoingJson, QueryArgs, internal};
 use vestibule_policy::Action;
 use vestibule_rooms::{Deed, DirectoryError};
 
@@ -19,7 +19,7 @@ pub(crate) struct Question {
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(question): Query<Question>,
+    QueryArgs(question): QueryArgs<Question>,
 ) -> Result<OutgoingJson<Value>, MatrixError> {
     let user_id = any_user(&question.user, services.accounts.server_name())?;
     let room_id = room_of(&services, &question.room).await?;

@@ -1,8 +1,8 @@
 //! `GET /policy/rooms`: every room that is open to a class, and why.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use vestibule_http::{MatrixError, OutgoingJson, QueryArgs, internal};
 use vestibule_types::ClassName;
 
 use crate::{AdminServices, OpenRoom, OpenRoomsAnswer, class_of::class_of};
@@ -14,7 +14,7 @@ pub(crate) struct Question {
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(question): Query<Question>,
+    QueryArgs(question): QueryArgs<Question>,
 ) -> Result<OutgoingJson<OpenRoomsAnswer>, MatrixError> {
     let policy = services.policy.current();
     let class = question.class.as_deref().unwrap_or(ClassName::GUEST);

@@ -1,8 +1,8 @@
 //! `PUT /rooms/{room}/block`: letting nobody of this server be in a room.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use ruma::OwnedRoomId;
-use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, internal};
+use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, PathArgs, internal};
 use vestibule_rooms::{AskError, DirectoryError};
 
 use crate::{AdminServices, BlockChange, Done, doors::administrator};
@@ -10,7 +10,7 @@ use crate::{AdminServices, BlockChange, Done, doors::administrator};
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
     Caller(actor): Caller,
-    Path(room): Path<String>,
+    PathArgs(room): PathArgs<String>,
     IncomingJson(wanted): IncomingJson<BlockChange>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let room_id = OwnedRoomId::try_from(room)

@@ -1,15 +1,15 @@
 //! `POST /rooms/{room}/purge_history`: taking the content from a room's old messages.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use ruma::OwnedRoomId;
-use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, internal};
+use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, PathArgs, internal};
 use vestibule_rooms::PurgeHistoryError;
 
 use crate::{AdminServices, Done, HistoryPurge};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Path(room): Path<String>,
+    PathArgs(room): PathArgs<String>,
     IncomingJson(wanted): IncomingJson<HistoryPurge>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let room_id = OwnedRoomId::try_from(room)

@@ -1,13 +1,13 @@
 //! `DELETE /tokens/{token}`
 
-use axum::extract::{Path, State};
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use axum::extract::State;
+use vestibule_http::{MatrixError, OutgoingJson, PathArgs, internal};
 
 use crate::{AdminServices, Done};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Path(token): Path<String>,
+    PathArgs(token): PathArgs<String>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let deleted = services.accounts.delete_registration_token(&token).await;
     if deleted.map_err(|cause| internal(&cause))? {

@@ -1,10 +1,10 @@
 //! `PUT /users/{user}/class`
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use ruma::api::error::ErrorKind;
 use vestibule_accounts::{Assigner, SetClass, SetClassError};
-use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, internal};
+use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, PathArgs, internal};
 use vestibule_types::Credential;
 
 use super::list::shown;
@@ -13,7 +13,7 @@ use crate::{AdminServices, ClassChange, UserAnswer, class_of::class_of, user_nam
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
     Caller(actor): Caller,
-    Path(name): Path<String>,
+    PathArgs(name): PathArgs<String>,
     IncomingJson(request): IncomingJson<ClassChange>,
 ) -> Result<OutgoingJson<UserAnswer>, MatrixError> {
     let class = class_of(&request.class, &services.policy.current())?;

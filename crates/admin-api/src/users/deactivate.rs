@@ -1,8 +1,8 @@
 //! `POST /users/{user}/deactivate`
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use vestibule_accounts::{Assigner, EndAccount, EndAccountError};
-use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, internal};
+use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, PathArgs, internal};
 use vestibule_types::Credential;
 
 use crate::{AdminServices, Deactivation, Done, user_name::local_user};
@@ -10,7 +10,7 @@ use crate::{AdminServices, Deactivation, Done, user_name::local_user};
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
     Caller(actor): Caller,
-    Path(name): Path<String>,
+    PathArgs(name): PathArgs<String>,
     IncomingJson(request): IncomingJson<Deactivation>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let user_id = local_user(&name, services.accounts.server_name())?;

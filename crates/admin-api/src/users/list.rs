@@ -1,9 +1,9 @@
 //! `GET /users`
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 use vestibule_accounts::{AccountState, AccountSummary};
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use vestibule_http::{MatrixError, OutgoingJson, QueryArgs, internal};
 
 use crate::{AdminServices, UserAnswer, UsersAnswer, class_of::class_of, user_name::local_user};
 
@@ -19,7 +19,7 @@ pub(crate) struct Page {
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(page): Query<Page>,
+    QueryArgs(page): QueryArgs<Page>,
 ) -> Result<OutgoingJson<UsersAnswer>, MatrixError> {
     let server = services.accounts.server_name();
     let policy = services.policy.current();

@@ -1,7 +1,7 @@
 //! `GET /moderation`: what was done to accounts, newest first.
 
-use axum::extract::{Query, State};
-use vestibule_http::{MatrixError, OutgoingJson, internal};
+use axum::extract::State;
+use vestibule_http::{MatrixError, OutgoingJson, QueryArgs, internal};
 
 use crate::{AdminServices, ModerationAnswer, ModerationsAnswer, newest::Newest};
 
@@ -10,7 +10,7 @@ const ACTS: usize = 100;
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Query(newest): Query<Newest>,
+    QueryArgs(newest): QueryArgs<Newest>,
 ) -> Result<OutgoingJson<ModerationsAnswer>, MatrixError> {
     let limit = newest.limit(ACTS);
     let found = services.accounts.moderation_acts(limit).await.map_err(|cause| internal(&cause))?;

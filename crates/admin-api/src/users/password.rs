@@ -1,16 +1,16 @@
 //! `PUT /users/{user}/password`
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use ruma::api::error::ErrorKind;
 use vestibule_accounts::ChangePasswordError;
-use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, internal, unavailable};
+use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, PathArgs, internal, unavailable};
 
 use crate::{AdminServices, Done, PasswordChange, user_name::local_user};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
-    Path(name): Path<String>,
+    PathArgs(name): PathArgs<String>,
     IncomingJson(request): IncomingJson<PasswordChange>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     let user_id = local_user(&name, services.accounts.server_name())?;

@@ -1,10 +1,10 @@
 //! `PUT /users/{user}/lock` and `PUT /users/{user}/suspend`
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use ruma::api::error::ErrorKind;
 use vestibule_accounts::{Assigner, Restrain, RestrainError, Restraint};
-use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, internal};
+use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, PathArgs, internal};
 use vestibule_types::{Actor, Credential};
 
 use crate::{AdminServices, Done, LockChange, SuspensionChange, user_name::local_user};
@@ -12,7 +12,7 @@ use crate::{AdminServices, Done, LockChange, SuspensionChange, user_name::local_
 pub(crate) async fn lock(
     State(services): State<AdminServices>,
     Caller(actor): Caller,
-    Path(name): Path<String>,
+    PathArgs(name): PathArgs<String>,
     IncomingJson(request): IncomingJson<LockChange>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     restrain(&services, actor, &name, (Restraint::Lock, request.locked)).await
@@ -21,7 +21,7 @@ pub(crate) async fn lock(
 pub(crate) async fn suspend(
     State(services): State<AdminServices>,
     Caller(actor): Caller,
-    Path(name): Path<String>,
+    PathArgs(name): PathArgs<String>,
     IncomingJson(request): IncomingJson<SuspensionChange>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
     restrain(&services, actor, &name, (Restraint::Suspension, request.suspended)).await

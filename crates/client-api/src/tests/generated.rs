@@ -2,10 +2,10 @@
 //! failure of the server, and afterwards it is as sound as before.
 
 use vestibule_storage::{StorageError, check};
-use vestibule_testkit::Mutator;
+use vestibule_testkit::{Mutator, is_told};
 
 use super::{
-    plausible::{Route, Things, current_routes, target},
+    plausible::current_routes,
     scene::{Role, Scene},
     *,
 };
@@ -15,65 +15,20 @@ const TRIES: u64 = 6;
 
 const SEED: u64 = 0x7ea;
 
-/// A request that is not quite the plausible one.
-fn bent(things: &Things, route: &Route, mutator: &Mutator) -> (String, Vec<u8>) {
-    let mut parameters = things.parameters(route);
-    let mut query = things.query(route);
-    let mut body = things.body(route);
-    let part = mutator.below(6);
-    if part == 0 {
-        for parameter in &mut parameters {
-            if mutator.below(2) == 0 {
-                *parameter = bent_text(parameter, mutator);
-            }
-        }
-    }
-    if part == 1 || part == 2 {
-        const NAMES: [&str; 11] = [
-            "limit",
-            "from",
-            "to",
-            "since",
-            "filter",
-            "dir",
-            "ts",
-            "via",
-            "order_by",
-            "max_depth",
-            "version",
-        ];
-        for _ in 0..mutator.below(4) {
-            let name = mutator.pick(&NAMES).copied().unwrap_or_default().to_owned();
-            query.push((name, bent_text("t1", mutator)));
-        }
-        for (name, value) in &mut query {
-            // The clock of these tests stands still: nobody would be answered who waits.
-            if name != "timeout" && mutator.below(3) == 0 {
-                *value = bent_text(value, mutator);
-            }
-        }
-    }
-    if part >= 2 {
-        mutator.change(&mut body);
-    }
-    let mut bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    if part == 5 {
-        mutator.change_bytes(&mut bytes);
-    }
-    (target(route, &parameters, &query), bytes)
-}
-
-fn bent_text(text: &str, mutator: &Mutator) -> String {
-    let mut value = json!(text);
-    mutator.change(&mut value);
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn is_told((status, body): &(u16, Value)) -> bool {
-    let is_interactive = *status == 401 && body["flows"].is_array();
-    let has_code = body["errcode"].as_str().is_some_and(|code| !code.is_empty());
-    *status < 400 || (*status < 500 && (is_interactive || has_code))
-}
+/// What queries are made longer with.
+const NAMES: [&str; 11] = [
+    "limit",
+    "from",
+    "to",
+    "since",
+    "filter",
+    "dir",
+    "ts",
+    "via",
+    "order_by",
+    "max_depth",
+    "version",
+];
 
 async fn throw(role: Role) {
     let mut scene = Scene::of(role).await;
@@ -81,7 +36,9 @@ async fn throw(role: Role) {
         let role_seed = SEED ^ ((role as u64) << 32);
         for attempt in 0..TRIES {
             let mutator = Mutator::new(role_seed + number as u64 * TRIES + attempt);
-            let (path, body) = bent(&scene.things, route, &mutator);
+            let mut probe = scene.things.probe(route);
+            let body = probe.bend(&mutator, &NAMES);
+            let path = probe.target(&route.path);
             let text = String::from_utf8_lossy(&body).into_owned();
             let token = scene.actor.as_ref().map(|actor| actor.token.clone());
             let sent = scene.server.send(route.method.clone(), &path, token.as_deref(), body);

@@ -1,23 +1,13 @@
 //! What everybody is answered at every endpoint. The golden file is what reviewers read; with
 //! `INSTA_UPDATE=always` the test writes it anew.
 
-use std::fmt::Write;
+use vestibule_testkit::AnswerTable;
 
 use super::{
     plausible::current_routes,
     scene::{Role, Scene},
     *,
 };
-
-/// A status, and why.
-fn short((status, body): (u16, Value)) -> String {
-    let code = body["errcode"].as_str().map(|code| code.trim_start_matches("M_"));
-    match code {
-        Some(code) => format!("{status} {code}"),
-        None if status == 401 => "401 (stages)".to_owned(),
-        None => status.to_string(),
-    }
-}
 
 /// What nobody in the table is let do, and where it is shown that it can be done.
 const NEVER_DONE: &[(&str, &str)] = &[
@@ -110,57 +100,34 @@ const NEVER_REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Every endpoint has somebody who may and somebody who may not, or it is known why it has not.
-fn check_coverage(rows: &[(String, Vec<&str>)]) {
-    let without = |kinds: &[char]| -> Vec<&str> {
-        let has = |column: &&str| kinds.iter().any(|kind| column.starts_with(*kind));
-        rows.iter()
-            .filter(|(_, columns)| !columns.iter().any(&has))
-            .map(|(name, _)| name.as_str())
-            .collect()
-    };
+fn check_coverage(table: &AnswerTable) {
     let known = |list: &[(&'static str, &str)]| -> Vec<&'static str> {
         list.iter().map(|(name, _)| *name).collect()
     };
-    assert_eq!(without(&['2', '3']), known(NEVER_DONE), "endpoints nobody is let through to");
-    assert_eq!(without(&['4']), known(NEVER_REFUSED), "endpoints nobody is turned away from");
+    assert_eq!(table.without(&['2', '3']), known(NEVER_DONE), "endpoints nobody is let through to");
+    assert_eq!(table.without(&['4']), known(NEVER_REFUSED), "endpoints nobody is turned away from");
 }
 
 #[tokio::test]
 async fn what_everybody_is_answered_at_every_endpoint_is_as_reviewed() {
     let routes = current_routes(&server());
-    let mut columns = Vec::new();
+    let names = routes.iter().map(|route| format!("{} {}", route.method, route.path));
+    let mut table = AnswerTable::of(names);
     for role in Role::ALL {
         let mut scene = Scene::of(role).await;
         let mut column = Vec::new();
         for route in &routes {
-            column.push(short(scene.play(route).await));
+            column.push(scene.play(route).await);
         }
-        columns.push(column);
+        table.add(&format!("{role:?}"), column);
     }
-    let mut table = String::new();
-    for (row, route) in routes.iter().enumerate() {
-        writeln!(table, "{} {}", route.method, route.path).unwrap();
-        for (role, column) in Role::ALL.iter().zip(&columns) {
-            let role = format!("{role:?}").to_lowercase();
-            writeln!(table, "    {role:9} {}", column[row]).unwrap();
-        }
-    }
-    let rows: Vec<(String, Vec<&str>)> = routes
-        .iter()
-        .enumerate()
-        .map(|(row, route)| {
-            let cells = columns.iter().map(|column| column[row].as_str()).collect();
-            (format!("{} {}", route.method, route.path), cells)
-        })
-        .collect();
-    assert!(rows.iter().all(|(_, cells)| cells.len() == Role::ALL.len()));
     insta::with_settings!({
         snapshot_path => "../../tests/golden",
         prepend_module_to_snapshot => false,
         description => "anonymous, other and admin ask about somebody else's private room and things; joined about \
                         a room of somebody else that it is in; the rest about what is theirs",
     }, {
-        insta::assert_snapshot!("permissions", table);
+        insta::assert_snapshot!("permissions", table.text());
     });
-    check_coverage(&rows);
+    check_coverage(&table);
 }

@@ -1,11 +1,9 @@
 //! For every endpoint, a request that gets as far as it can: what stands for the parameters of its
 //! path, a query and a body.
 
-use std::fmt::Write;
-
 use vestibule_http::RouteEntry;
 use vestibule_policy::EndpointRule;
-use vestibule_types::segment;
+use vestibule_testkit::Probe;
 
 use super::*;
 
@@ -46,8 +44,17 @@ pub(super) struct Things {
 }
 
 impl Things {
+    /// The plausible request of a route.
+    pub(super) fn probe(&self, route: &Route) -> Probe {
+        Probe {
+            parameters: self.parameters(route),
+            query: self.query(route),
+            body: self.body(route),
+        }
+    }
+
     /// The values of the parameters of a path, in their order.
-    pub(super) fn parameters(&self, route: &Route) -> Vec<String> {
+    fn parameters(&self, route: &Route) -> Vec<String> {
         let names = route.path.split('/').filter_map(|segment| segment.strip_prefix('{'));
         names.map(|name| self.parameter(route, name.trim_end_matches('}'))).collect()
     }
@@ -85,7 +92,7 @@ impl Things {
     }
 
     /// The query, as names and values.
-    pub(super) fn query(&self, route: &Route) -> Vec<(String, String)> {
+    fn query(&self, route: &Route) -> Vec<(String, String)> {
         let path = route.path.as_str();
         let ends: &[(&str, &str)] = &[
             ("/mutual_rooms", &format!("user_id={}", self.other)),
@@ -112,7 +119,7 @@ impl Things {
     }
 
     /// The body.
-    pub(super) fn body(&self, route: &Route) -> Value {
+    fn body(&self, route: &Route) -> Value {
         let path = route.path.as_str();
         let end = path.rsplit('/').find(|it| !it.starts_with('{') && !it.is_empty());
         let (user, other, room, event) = (&self.user, &self.other, &self.room, &self.event);
@@ -256,24 +263,6 @@ pub(super) fn backup() -> Value {
         "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2",
         "auth_data": { "public_key": "AA", "signatures": {} },
     })
-}
-
-/// A path with these parameters and this query.
-pub(super) fn target(route: &Route, parameters: &[String], query: &[(String, String)]) -> String {
-    let mut parameters = parameters.iter();
-    let segments = route.path.split('/').map(|part| {
-        if part.starts_with('{') {
-            segment(parameters.next().map_or("", String::as_str))
-        } else {
-            part.to_owned()
-        }
-    });
-    let mut target = segments.collect::<Vec<_>>().join("/");
-    for (at, (name, value)) in query.iter().enumerate() {
-        let sign = if at == 0 { '?' } else { '&' };
-        write!(target, "{sign}{}={}", segment(name), segment(value)).unwrap();
-    }
-    target
 }
 
 /// What has no other path yet.

@@ -6,7 +6,7 @@ use vestibule_types::Secret;
 
 use super::{
     moderation::admin,
-    plausible::{Route, Things, backup, dehydrated, target},
+    plausible::{Route, Things, backup, dehydrated},
     rooms::encoded,
     *,
 };
@@ -292,13 +292,10 @@ impl Scene {
         self.prepare(route).await;
         self.sanction(true).await;
         let things = &self.things;
-        let path = target(route, &things.parameters(route), &things.query(route));
-        let body = match things.body(route) {
-            Value::Null => String::new(),
-            body => body.to_string(),
-        };
+        let probe = things.probe(route);
+        let path = probe.target(&route.path);
         let token = self.actor.as_ref().map(|actor| actor.token.as_str());
-        let answer = self.server.send(route.method.clone(), &path, token, body).await;
+        let answer = self.server.send(route.method.clone(), &path, token, probe.bytes()).await;
         (self.things.room, self.things.media) = (room, media);
         // Who wants to forget a room has left it.
         let changed = answer.0 == 200 || route.path.ends_with("/forget");

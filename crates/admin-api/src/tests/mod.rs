@@ -1,0 +1,5 @@
+//! Facts about the surface, asked over HTTP without a socket.
+
+mod generated;
+mod permissions;
+mod scene;
