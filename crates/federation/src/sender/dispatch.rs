@@ -14,6 +14,7 @@ use vestibule_types::{EventNo, RoomNo, limits::NEWS_READ_MAX};
 use super::{
     cursor::Cursor,
     hub::{Line, News},
+    presence::Arrival,
     servers::{RoomServers, Servers},
 };
 
@@ -33,8 +34,9 @@ impl Dispatch<'_> {
         &self,
         snapshot: &Snapshot<'_>,
         from: &StoredCursor,
-    ) -> Result<News, StorageError> {
+    ) -> Result<(News, Vec<Arrival>), StorageError> {
         let mut news = News { to: from.clone(), ..News::default() };
+        let mut arrivals = Vec::new();
         for (slot, commit) in snapshot.positions()?.iter() {
             let scan = Scan::prefix((slot.0,)).after((slot.0, from.at(slot))).limit(NEWS_READ_MAX);
             let lines = STREAM.scan_with(snapshot, scan)?;
@@ -43,11 +45,12 @@ impl Dispatch<'_> {
                 _ => Stamp::end_of(commit),
             };
             for ((_, stamp), line) in lines {
+                arrivals.extend(Arrival::of(stamp, &line));
                 self.one(snapshot, (slot, stamp), line, &mut news)?;
             }
             news.to.advance(slot, end);
         }
-        Ok(news)
+        Ok((news, arrivals))
     }
 
     fn one(

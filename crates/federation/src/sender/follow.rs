@@ -18,7 +18,7 @@ use super::{
     cursor::Cursor,
     dispatch::Dispatch,
     hub::{Flush, News, Settled},
-    presence::Present,
+    presence::{Arrival, Present},
     typing::Typists,
     work::{SLOT, Work},
 };
@@ -95,11 +95,12 @@ impl Sender {
     ) -> Result<(), StorageError> {
         let before = self.hub().tail();
         while !self.hub().tail().covers(&StoredCursor::end_of(&self.parts().store.positions())) {
-            let news = self.news().await?;
+            let (news, arrivals) = self.news().await?;
             if !(news.lines.is_empty() && news.outbox.is_empty()) {
                 self.flush_soon(flush_at);
             }
             self.start_all(self.hub().follow(news));
+            self.start_all(present.greet(self, arrivals).await?);
         }
         if self.lags_by(&before) || self.hub().has_settled() {
             self.flush_soon(flush_at);
@@ -119,14 +120,14 @@ impl Sender {
         Ok(())
     }
 
-    async fn news(&self) -> Result<News, StorageError> {
+    async fn news(&self) -> Result<(News, Vec<Arrival>), StorageError> {
         let (sender, from) = (self.clone(), self.hub().tail());
         // Lines in memory that concern nobody need no read.
         if let Some(lately) = from.positions().and_then(|from| self.parts().store.lately(&from)) {
             let concerns = self.servers().concerns();
             if !lately.lines.iter().any(concerns) {
                 let to = StoredCursor::end_of(&lately.to);
-                return Ok(News { to, ..News::default() });
+                return Ok((News { to, ..News::default() }, Vec::new()));
             }
         }
         let read = self.parts().store.read(move |snapshot| {

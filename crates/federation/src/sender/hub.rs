@@ -12,8 +12,8 @@ use vestibule_storage::{SlotNo, Stamp, tables::sender::StoredCursor};
 use vestibule_types::{
     EventNo, RoomNo,
     limits::{
-        FLUSH_SERVERS_MAX, PRESENCE_PER_EDU_MAX, SEND_QUEUE_MAX, TRANSACTION_PDUS_MAX,
-        TRANSACTION_RECEIPTS_MAX, TYPING_WAITING_MAX,
+        FLUSH_SERVERS_MAX, PRESENCE_PER_EDU_MAX, PRESENCE_WAITING_MAX, SEND_QUEUE_MAX,
+        TRANSACTION_PDUS_MAX, TRANSACTION_RECEIPTS_MAX, TYPING_WAITING_MAX,
     },
 };
 
@@ -59,7 +59,7 @@ impl Passing {
 
     /// How many messages it makes, at most.
     pub(super) fn messages(&self) -> usize {
-        self.typing.len() + usize::from(!self.presence.is_empty())
+        self.typing.len() + self.presence.len().div_ceil(PRESENCE_PER_EDU_MAX)
     }
 }
 
@@ -243,7 +243,7 @@ impl Hub {
         let mut start = Vec::new();
         for server in servers {
             state.with(server, &mut start, |entry| {
-                if entry.passing.presence.len() < PRESENCE_PER_EDU_MAX {
+                if entry.passing.presence.len() < PRESENCE_WAITING_MAX {
                     entry.passing.presence.insert(user.clone());
                 }
                 true

@@ -7,10 +7,39 @@ use std::{
 
 use ruma::{OwnedServerName, OwnedUserId};
 use vestibule_rooms::{Availability, Presence};
-use vestibule_storage::{Snapshot, StorageError, tables::device_list::JOINED_ROOM_BY_USER};
-use vestibule_types::limits::{PRESENCE_AT_ONCE, PRESENCE_REPEAT, PRESENCE_ROOMS_MAX};
+use vestibule_storage::{
+    Snapshot, Stamp, StorageError,
+    tables::{
+        device_list::JOINED_ROOM_BY_USER,
+        room::{LOCAL_MEMBER_BY_ROOM, StoredMembership, StoredNews},
+    },
+};
+use vestibule_types::{
+    RoomNo,
+    limits::{PRESENCE_AT_ONCE, PRESENCE_REPEAT, PRESENCE_ROOMS_MAX, PRESENCE_WAITING_MAX},
+};
 
-use super::{Sender, typing::NOW};
+use super::{Sender, servers::changes_since, typing::NOW};
+
+/// Somebody whose membership of a room changed.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    room: RoomNo,
+    user: OwnedUserId,
+    at: Stamp,
+}
+
+impl Arrival {
+    /// What a line of the log says of one.
+    pub(super) fn of(at: Stamp, line: &StoredNews) -> Option<Self> {
+        match line {
+            StoredNews::Event { room, member: Some(user), .. } => {
+                Some(Self { room: *room, user: user.clone(), at })
+            }
+            _ => None,
+        }
+    }
+}
 
 /// What others were told of our users.
 pub(super) struct Present {
@@ -49,7 +78,7 @@ impl Present {
         let read = sender.parts().store.read::<_, StorageError, _>(move |snapshot| {
             let mut found: BTreeMap<OwnedUserId, BTreeSet<OwnedServerName>> = BTreeMap::new();
             for user in users {
-                let servers = servers_of(&reading, snapshot, &user)?;
+                let servers = servers_of(&reading, snapshot, &user, None)?;
                 found.insert(user, servers);
             }
             Ok(found)
@@ -57,6 +86,41 @@ impl Present {
         let mut start = Vec::new();
         for (user, servers) in read.await? {
             start.extend(sender.hub().presence(&servers, &user));
+        }
+        Ok(start)
+    }
+
+    /// Tells servers that came into a room, or into whose room somebody came, who is there: they do not
+    /// wait until everybody is named again. Returns the servers that now need a task.
+    pub(super) async fn greet(
+        &self,
+        sender: &Sender,
+        arrivals: Vec<Arrival>,
+    ) -> Result<Vec<OwnedServerName>, StorageError> {
+        let us = sender.parts().server_name.clone();
+        let sends = sender.parts().rooms.presence().config().send && !self.there.is_empty();
+        let is_here = |user: &OwnedUserId| user.server_name() != us || self.there.contains(user);
+        let arrivals: Vec<Arrival> =
+            arrivals.into_iter().filter(|it| sends && is_here(&it.user)).collect();
+        if arrivals.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reading = sender.clone();
+        let read = sender.parts().store.read::<_, StorageError, _>(move |snapshot| {
+            let greetings = arrivals.into_iter().map(|arrival| {
+                if arrival.user.server_name() == us {
+                    new_servers_of(&reading, snapshot, &arrival)
+                } else {
+                    whom_a_server_meets(snapshot, &arrival)
+                }
+            });
+            greetings.collect::<Result<Vec<_>, _>>()
+        });
+        let mut start = Vec::new();
+        for (servers, users) in read.await? {
+            for user in users.iter().filter(|user| self.there.contains(*user)) {
+                start.extend(sender.hub().presence(&servers, user));
+            }
         }
         Ok(start)
     }
@@ -93,15 +157,52 @@ impl Present {
     }
 }
 
-/// The servers of those who share a room with a user.
+/// Servers, and users of ours whom they may not know to be there.
+type Greeting = (BTreeSet<OwnedServerName>, Vec<OwnedUserId>);
+
+/// The servers with which a user of ours who is in a room shares no other one.
+fn new_servers_of(
+    sender: &Sender,
+    snapshot: &Snapshot<'_>,
+    Arrival { room, user, .. }: &Arrival,
+) -> Result<Greeting, StorageError> {
+    if !JOINED_ROOM_BY_USER.contains(snapshot, (user, *room))? {
+        return Ok(Greeting::default());
+    }
+    let known = servers_of(sender, snapshot, user, Some(*room))?;
+    let there = sender.servers().at(snapshot, *room, NOW)?;
+    let new = there.iter().filter(|server| !known.contains(*server)).cloned();
+    Ok((new.collect(), vec![user.clone()]))
+}
+
+/// If a server came into a room with its user: our users there.
+fn whom_a_server_meets(
+    snapshot: &Snapshot<'_>,
+    Arrival { room, user, at }: &Arrival,
+) -> Result<Greeting, StorageError> {
+    let server = user.server_name();
+    let begin = Stamp { commit: at.commit, index: 0 };
+    let changes = changes_since(snapshot, *room, begin)?.into_iter();
+    let mut with_this = changes.take_while(|((_, changed, _), _)| changed.commit == at.commit);
+    if !with_this.any(|((_, _, who), change)| who == server && change.joined) {
+        return Ok(Greeting::default());
+    }
+    let joined = (*room, StoredMembership::Join.key());
+    let members = LOCAL_MEMBER_BY_ROOM.scan(snapshot, joined, PRESENCE_WAITING_MAX)?;
+    let users = members.into_iter().map(|((_, _, user), ())| user).collect();
+    Ok(([server.to_owned()].into(), users))
+}
+
+/// The servers of those who share a room with a user, but for one of the rooms.
 fn servers_of(
     sender: &Sender,
     snapshot: &Snapshot<'_>,
     user: &OwnedUserId,
+    but: Option<RoomNo>,
 ) -> Result<BTreeSet<OwnedServerName>, StorageError> {
     let mut servers = BTreeSet::new();
     let rooms = JOINED_ROOM_BY_USER.scan(snapshot, (user,), PRESENCE_ROOMS_MAX)?;
-    for ((_, room), ()) in rooms {
+    for ((_, room), ()) in rooms.into_iter().filter(|((_, room), ())| Some(*room) != but) {
         servers.extend(sender.servers().at(snapshot, room, NOW)?.iter().cloned());
     }
     Ok(servers)

@@ -125,9 +125,10 @@ impl RoomServers {
     }
 }
 
-type Change = ((RoomNo, Stamp, OwnedServerName), StoredServerChange);
+pub(super) type Change = ((RoomNo, Stamp, OwnedServerName), StoredServerChange);
 
-fn changes_since(
+/// The servers that came into a room and left it since a moment.
+pub(super) fn changes_since(
     reader: &impl Read,
     room: RoomNo,
     when: Stamp,

@@ -18,7 +18,7 @@ use vestibule_storage::{
         sender::{EDU_OUT, StoredOutTransaction},
     },
 };
-use vestibule_types::RoomNo;
+use vestibule_types::{RoomNo, limits::PRESENCE_PER_EDU_MAX};
 
 use super::hub::Passing;
 
@@ -63,7 +63,7 @@ impl Contents {
         }
         let push: Vec<Present> =
             passing.presence.iter().filter_map(|user| present(rooms, user)).collect();
-        if !push.is_empty() {
+        for push in push.chunks(PRESENCE_PER_EDU_MAX) {
             let content = to_raw_value(&PresenceContent { push }).ok();
             contents.edus.extend(written("m.presence", content));
         }
@@ -111,8 +111,8 @@ struct TypingContent<'a> {
 
 /// The content of `m.presence`.
 #[derive(Serialize)]
-struct PresenceContent {
-    push: Vec<Present>,
+struct PresenceContent<'a> {
+    push: &'a [Present],
 }
 
 #[derive(Serialize)]

@@ -158,7 +158,10 @@ impl Rig {
 
     async fn over(engine: MemoryEngine, slots: u16, test: TestEnvironment, wire: Wire) -> Self {
         let name = ruma::ServerName::parse(HOME).expect("a server name");
-        let services = Settings::of(&name).over(memory_store_with(engine.clone(), slots), test);
+        let mut settings = Settings::of(&name);
+        settings.rooms.presence.enabled = true;
+        settings.rooms.presence.send = true;
+        let services = settings.over(memory_store_with(engine.clone(), slots), test);
         let Services { store, policy, test, accounts, rooms, keys, media, .. } = services;
         let key = services.signing_key;
         let remote = Remote::open(RemoteParts {

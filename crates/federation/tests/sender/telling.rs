@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use vestibule_events::Verified;
 use vestibule_rooms::{
-    ChangeMember, Leave, ReceiptKind, Received, Redact, SendReceipt, SendState, SetTyping,
+    Availability, ChangeMember, Join, Leave, ReceiptKind, Received, Redact, SendReceipt, SendState,
+    SetPresence, SetTyping,
 };
 
 use crate::rig::{Rig, Transaction, object};
@@ -212,4 +213,52 @@ async fn the_redacted_reason_of_a_leave_is_not_told_again() {
     assert_eq!(told["content"], json!({ "membership": "leave" }));
     assert_eq!(told["hashes"], leave["hashes"]);
     assert_eq!(told["signatures"], leave["signatures"]);
+}
+
+/// Of whom a server was told that they are there, in order.
+fn there(rig: &Rig, server: &str) -> Vec<String> {
+    let edus = rig.wire.taken(server).into_iter().flat_map(|it| it.edus());
+    let push = edus
+        .filter(|(kind, _)| kind == "m.presence")
+        .flat_map(|(_, content)| content["push"].as_array().unwrap().clone());
+    push.filter(|user| user["presence"] == "online")
+        .map(|user| user["user_id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_server_that_newly_shares_a_room_is_told_at_once_who_is_there() {
+    for slots in [1, 3] {
+        let rig = Rig::new(slots).await;
+        let alice = rig.account("alice").await;
+        let dora = rig.account("dora").await;
+        let join = |room: &ruma::RoomId| Join {
+            room_id: room.to_owned(),
+            reason: None,
+            via: Vec::new(),
+            proof: None,
+        };
+        let room = rig.open_room(&alice).await;
+        rig.rooms.join(&dora, join(&room)).await.unwrap();
+        let online = SetPresence {
+            user_id: alice.user_id().to_owned(),
+            state: Availability::Online,
+            status: None,
+        };
+        rig.rooms.set_presence(&alice, online).await.unwrap();
+        rig.settle().await;
+        rig.join_from(&room, BOB).await;
+        assert_eq!(there(&rig, "b.test"), ["@alice:home.test"], "dora is not");
+        rig.join_from(&room, "@bea:b.test").await;
+        assert_eq!(there(&rig, "b.test").len(), 1, "it knows already");
+
+        let other = rig.open_room(&dora).await;
+        rig.join_from(&other, BOB).await;
+        rig.join_from(&other, EVE).await;
+        assert_eq!(there(&rig, "e.test"), [""; 0], "alice is not in that room");
+        rig.rooms.join(&alice, join(&other)).await.unwrap();
+        rig.settle().await;
+        assert_eq!(there(&rig, "e.test"), ["@alice:home.test"]);
+        assert_eq!(there(&rig, "b.test").len(), 1);
+    }
 }

@@ -46,6 +46,9 @@ pub const PRESENCE_LISTENERS_MAX: usize = 64;
 /// Users named in one message about presence.
 pub const PRESENCE_PER_EDU_MAX: usize = 100;
 
+/// Users of whose presence another server is told at once: those in a room it came into.
+pub const PRESENCE_WAITING_MAX: usize = 1_000;
+
 /// How often it is written down when users were last active: a crash forgets as much of it.
 pub const PRESENCE_KEPT_EVERY: Duration = Duration::from_mins(10);
 
