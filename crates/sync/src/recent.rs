@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use smallvec::SmallVec;
-use vestibule_storage::Positions;
+use vestibule_storage::{Positions, SlotNo};
 use vestibule_types::{
     EventNo, RoomNo,
     limits::{RECENT_LINES_MAX, RECENT_ROOMS_MAX},
@@ -20,6 +20,8 @@ use crate::hub::Place;
 pub(crate) enum Deed {
     /// An event entered its timeline that is nobody's membership.
     Event(EventNo),
+    /// Somebody read on.
+    Receipt,
     /// Anything else.
     Other,
 }
@@ -32,12 +34,16 @@ pub(crate) struct RoomLines {
     floor: Positions,
 }
 
-/// The events that are all that happened in a room.
+/// All that happened in a room: events and receipts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NewEvents {
+pub(crate) struct NewLines {
     pub(crate) events: SmallVec<[EventNo; 4]>,
-    /// The last commit in which anything happened before them, or a later one.
+    /// The first and the last commit with a receipt.
+    pub(crate) receipts: Option<(u64, u64)>,
+    /// The last commit in which anything happened before all of it, or a later one.
     pub(crate) before: u64,
+    /// The last commit in which anything happened, or a later one.
+    pub(crate) last: u64,
 }
 
 impl RoomLines {
@@ -54,18 +60,23 @@ impl RoomLines {
         self.lines.push_back((place, deed));
     }
 
-    /// What happened after a position. `None` when it was more than events, or is not all known.
-    pub(crate) fn events_since(&self, since: &Positions) -> Option<NewEvents> {
-        if self.floor.iter().any(|(slot, commit)| commit > since.get(slot)) {
+    /// What happened after a position of the room's slot. `None` when it was more than events and
+    /// receipts, or is not all known.
+    pub(crate) fn since(&self, since: &Positions, slot: SlotNo) -> Option<NewLines> {
+        let (since, floor) = (since.get(slot), self.floor.get(slot));
+        if floor > since {
             return None;
         }
-        let mut new = NewEvents { events: SmallVec::new(), before: 0 };
-        for ((slot, commit), deed) in &self.lines {
+        let mut new =
+            NewLines { events: SmallVec::new(), receipts: None, before: floor, last: floor };
+        for ((_, commit), deed) in &self.lines {
+            new.last = *commit;
             match deed {
-                _ if *commit <= since.get(*slot) => new.before = *commit,
-                Deed::Event(event) => {
-                    new.before = new.before.max(self.floor.get(*slot));
-                    new.events.push(*event);
+                _ if *commit <= since => new.before = *commit,
+                Deed::Event(event) => new.events.push(*event),
+                Deed::Receipt => {
+                    let first = new.receipts.map_or(*commit, |(first, _)| first);
+                    new.receipts = Some((first, *commit));
                 }
                 Deed::Other => return None,
             }
@@ -117,8 +128,6 @@ impl UserRooms {
 
 #[cfg(test)]
 mod tests {
-    use vestibule_storage::SlotNo;
-
     use super::*;
 
     const SLOT: SlotNo = SlotNo(0);
@@ -127,8 +136,14 @@ mod tests {
         vec![commit].into()
     }
 
-    fn events(of: &[u64], before: u64) -> NewEvents {
-        NewEvents { events: of.iter().copied().map(EventNo).collect(), before }
+    fn events(of: &[u64], before: u64) -> NewLines {
+        let last = of.last().copied().unwrap_or(before);
+        let events = of.iter().copied().map(EventNo).collect();
+        NewLines { events, receipts: None, before, last }
+    }
+
+    fn since(lines: &RoomLines, commit: u64) -> Option<NewLines> {
+        lines.since(&at(commit), SLOT)
     }
 
     #[test]
@@ -137,9 +152,9 @@ mod tests {
         for commit in [5, 6, 8] {
             lines.push((SLOT, commit), Deed::Event(EventNo(commit)));
         }
-        assert_eq!(lines.events_since(&at(3)), Some(events(&[5, 6, 8], 3)));
-        assert_eq!(lines.events_since(&at(7)), Some(events(&[8], 6)));
-        assert_eq!(lines.events_since(&at(2)), None, "the room may have had more");
+        assert_eq!(since(&lines, 3), Some(events(&[5, 6, 8], 3)));
+        assert_eq!(since(&lines, 7), Some(events(&[8], 6)));
+        assert_eq!(since(&lines, 2), None, "the room may have had more");
     }
 
     #[test]
@@ -148,8 +163,21 @@ mod tests {
         lines.push((SLOT, 1), Deed::Event(EventNo(1)));
         lines.push((SLOT, 2), Deed::Other);
         lines.push((SLOT, 3), Deed::Event(EventNo(3)));
-        assert_eq!(lines.events_since(&at(1)), None);
-        assert_eq!(lines.events_since(&at(2)), Some(events(&[3], 2)));
+        assert_eq!(since(&lines, 1), None);
+        assert_eq!(since(&lines, 2), Some(events(&[3], 2)));
+    }
+
+    #[test]
+    fn receipts_are_known_by_the_commits_they_came_in() {
+        let mut lines = RoomLines::new(at(0));
+        lines.push((SLOT, 2), Deed::Event(EventNo(2)));
+        for commit in [3, 5, 6] {
+            lines.push((SLOT, commit), Deed::Receipt);
+        }
+        lines.push((SLOT, 8), Deed::Event(EventNo(8)));
+        let new = NewLines { receipts: Some((5, 6)), ..events(&[8], 3) };
+        assert_eq!(since(&lines, 3), Some(new));
+        assert_eq!(since(&lines, 8), Some(events(&[], 8)), "nothing is new");
     }
 
     #[test]
@@ -160,9 +188,9 @@ mod tests {
             lines.push((SLOT, commit), Deed::Event(EventNo(commit)));
             rooms.push(RoomNo(commit), (SLOT, commit));
         }
-        assert_eq!(lines.events_since(&at(0)), None);
+        assert_eq!(since(&lines, 0), None);
         assert!(rooms.since(&at(0)).is_none());
-        assert_eq!(lines.events_since(&at(many - 1)), Some(events(&[many], many - 1)));
+        assert_eq!(since(&lines, many - 1), Some(events(&[many], many - 1)));
         let last: Vec<RoomNo> = rooms.since(&at(many - 1)).expect("known").collect();
         assert_eq!(last, [RoomNo(many)]);
     }

@@ -13,7 +13,7 @@ use tracing::instrument;
 use vestibule_accounts::{SessionEnd, session_end};
 use vestibule_push::Unread;
 use vestibule_rooms::Rooms;
-use vestibule_storage::{Read, StorageError, tables::user_data::FILTER_BY_ID};
+use vestibule_storage::{Read, Snapshot, StorageError, tables::user_data::FILTER_BY_ID};
 use vestibule_types::{
     Actor, Environment,
     limits::{
@@ -30,7 +30,7 @@ use crate::{
     members::ShownMembers,
     pass::{self, Query},
     presence,
-    shared::{Shared, Turn},
+    shared::{Lack, ReceiptsKey, Shared, Turn},
     sliding::Sliding,
     tail,
 };
@@ -205,19 +205,32 @@ impl Sync {
         for _ in 0..RENDERINGS_AWAITED_MAX {
             let lacks = match glance(&self.inner, query) {
                 Some(Glanced::Told(response)) => return Ok(*response),
-                Some(Glanced::Lacks(key)) => key,
+                Some(Glanced::Lacks(lack)) => lack,
                 None => break,
             };
-            match self.inner.shared.turn(lacks) {
-                Turn::Own(_rendering) => return self.pass(query.clone()).await,
+            match (self.inner.shared.turn(lacks), lacks) {
+                (Turn::Own(_rendering), Lack::Receipts(key)) => self.render_receipts(key).await?,
+                (Turn::Own(_rendering), Lack::Stretch(_)) => {
+                    return self.pass(query.clone()).await;
+                }
                 // It ends when they are done, whatever became of it.
-                Turn::Others(mut theirs) => while theirs.changed().await.is_ok() {},
+                (Turn::Others(mut theirs), _) => while theirs.changed().await.is_ok() {},
             }
         }
         match glance(&self.inner, query) {
             Some(Glanced::Told(response)) => Ok(*response),
             _ => self.pass(query.clone()).await,
         }
+    }
+
+    /// Renders receipts for everybody who is about to be shown them.
+    async fn render_receipts(&self, key: ReceiptsKey) -> Result<(), StorageError> {
+        let _turn = self.inner.turn(false).await;
+        let read = move |snapshot: &Snapshot<'_>| pass::ephemeral::render_receipts(snapshot, key);
+        if let Some(rendered) = self.inner.rooms.store().read(read).await? {
+            self.inner.shared.put_receipts(key, rendered);
+        }
+        Ok(())
     }
 
     /// One pass, with its future in a box: who waits must not hold it.

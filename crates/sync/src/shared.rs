@@ -1,6 +1,9 @@
-//! Stretches of timelines that were rendered already, for the other members of the room.
+//! Stretches of timelines and receipts that were rendered already, for the other members of the room.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use quick_cache::{Weighter, sync::Cache};
@@ -9,10 +12,10 @@ use tokio::sync::watch;
 use vestibule_push::Fresh;
 use vestibule_types::{
     EventNo, RoomNo,
-    limits::{SHARED_TIMELINES_BYTES_MAX, SHARED_TIMELINES_USUAL},
+    limits::{SHARED_RECEIPTS_BYTES_MAX, SHARED_TIMELINES_BYTES_MAX, SHARED_TIMELINES_USUAL},
 };
 
-use crate::{Timeline, pass::TimelineEvents};
+use crate::{RawEvent, Timeline, pass::TimelineEvents};
 
 /// A stretch of a timeline up to its end, as a filter shows it to somebody who was in the room all
 /// the time. Redactions are events, so a later one makes another key.
@@ -58,7 +61,36 @@ impl SharedTimeline {
     }
 }
 
-/// Weighs stretches by what they take.
+/// The receipts of a room that came in some commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ReceiptsKey {
+    pub(crate) room: RoomNo,
+    /// The first commit.
+    pub(crate) first: u64,
+    /// The last commit.
+    pub(crate) last: u64,
+}
+
+/// Receipts as everybody is shown them who has none among them.
+#[derive(Debug)]
+pub(crate) struct SharedReceipts {
+    pub(crate) room_id: OwnedRoomId,
+    pub(crate) events: Vec<RawEvent>,
+    /// Whose they are, those included that only their readers are shown. `None` where there are so many
+    /// that not all are shown.
+    pub(crate) readers: Option<HashSet<OwnedUserId>>,
+}
+
+/// What somebody lacks to be told what is new from memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Lack {
+    /// A stretch of a timeline.
+    Stretch(Key),
+    /// Receipts.
+    Receipts(ReceiptsKey),
+}
+
+/// Weighs what is kept by what it takes.
 #[derive(Clone, Copy, Debug)]
 struct Bytes;
 
@@ -68,15 +100,25 @@ impl Weighter<Key, Arc<SharedTimeline>> for Bytes {
     }
 }
 
-/// Rendered stretches, and those somebody is about to render.
+impl Weighter<ReceiptsKey, Arc<SharedReceipts>> for Bytes {
+    fn weight(&self, _: &ReceiptsKey, told: &Arc<SharedReceipts>) -> u64 {
+        let events = told.events.iter().map(|event| event.get().len());
+        let readers = told.readers.iter().flatten().map(|user| user.as_str().len() + 64);
+        let bytes = events.chain(readers).sum::<usize>().saturating_add(512);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+}
+
+/// What was rendered, and what somebody is about to render.
 #[derive(Debug)]
 pub(crate) struct Shared {
     rendered: Cache<Key, Arc<SharedTimeline>, Bytes>,
-    /// Dropped with its sender when whoever renders the stretch is done.
-    begun: Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>,
+    receipts: Cache<ReceiptsKey, Arc<SharedReceipts>, Bytes>,
+    /// Dropped with its sender when whoever renders it is done.
+    begun: Arc<Mutex<HashMap<Lack, watch::Receiver<()>>>>,
 }
 
-/// What is to be done about a stretch that is not rendered.
+/// What is to be done about something that is not rendered.
 pub(crate) enum Turn {
     /// Render it; others wait as long as this is held.
     Own(Rendering),
@@ -84,24 +126,28 @@ pub(crate) enum Turn {
     Others(watch::Receiver<()>),
 }
 
-/// A stretch that is being rendered.
+/// Something that is being rendered.
 pub(crate) struct Rendering {
-    key: Key,
-    begun: Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>,
+    lack: Lack,
+    begun: Arc<Mutex<HashMap<Lack, watch::Receiver<()>>>>,
     /// Ends the waiting of others when it is dropped.
     _done: watch::Sender<()>,
 }
 
 impl Drop for Rendering {
     fn drop(&mut self) {
-        self.begun.lock().remove(&self.key);
+        self.begun.lock().remove(&self.lack);
     }
 }
 
 impl Default for Shared {
     fn default() -> Self {
         let (usual, bytes) = (SHARED_TIMELINES_USUAL, SHARED_TIMELINES_BYTES_MAX);
-        Self { rendered: Cache::with_weighter(usual, bytes, Bytes), begun: Arc::default() }
+        Self {
+            rendered: Cache::with_weighter(usual, bytes, Bytes),
+            receipts: Cache::with_weighter(usual, SHARED_RECEIPTS_BYTES_MAX, Bytes),
+            begun: Arc::default(),
+        }
     }
 }
 
@@ -114,14 +160,22 @@ impl Shared {
         self.rendered.insert(key, told);
     }
 
-    /// Whose turn it is to render a stretch. Of many who are woken together only one does.
-    pub(crate) fn turn(&self, key: Key) -> Turn {
+    pub(crate) fn receipts(&self, key: &ReceiptsKey) -> Option<Arc<SharedReceipts>> {
+        self.receipts.get(key)
+    }
+
+    pub(crate) fn put_receipts(&self, key: ReceiptsKey, told: SharedReceipts) {
+        self.receipts.insert(key, Arc::new(told));
+    }
+
+    /// Whose turn it is to render something. Of many who are woken together only one does.
+    pub(crate) fn turn(&self, lack: Lack) -> Turn {
         let mut begun = self.begun.lock();
-        if let Some(theirs) = begun.get(&key) {
+        if let Some(theirs) = begun.get(&lack) {
             return Turn::Others(theirs.clone());
         }
         let (done, waiting) = watch::channel(());
-        begun.insert(key, waiting);
-        Turn::Own(Rendering { key, begun: Arc::clone(&self.begun), _done: done })
+        begun.insert(lack, waiting);
+        Turn::Own(Rendering { lack, begun: Arc::clone(&self.begun), _done: done })
     }
 }

@@ -139,7 +139,7 @@ impl Told {
                 self.happened(*room, place, Deed::Other);
                 self.moved.extend(hub.known_in(*room).into_iter().map(|user| (user, *room)));
             }
-            StoredNews::Receipt { room } => self.happened(*room, place, Deed::Other),
+            StoredNews::Receipt { room } => self.happened(*room, place, Deed::Receipt),
             StoredNews::User { user } => {
                 self.news.users.insert(user.clone());
             }

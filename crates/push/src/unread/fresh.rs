@@ -33,8 +33,10 @@ pub struct Standing<'a> {
     pub own: &'a Own,
     /// The commit since which they have been in the room as they are.
     pub member: u64,
-    /// The last commit in which anything happened in the room before the new messages.
+    /// The last commit in which anything happened in the room before what is new.
     pub before: u64,
+    /// The last commit in which anything happened in it.
+    pub last: u64,
     /// The last commit of the room's slot that was looked at.
     pub at: u64,
 }
@@ -75,32 +77,33 @@ impl Fresh {
 }
 
 impl Unread {
-    /// What a user has not read in a room after new messages, from what was counted before them and
-    /// without reading anything. `None` when that is not known, or does not hold any more.
+    /// What a user has not read in a room after what is new there: messages, and what others did that
+    /// counts for nobody but them. It is worked out from what was counted before and without reading
+    /// anything. `None` when that is not known, or does not hold any more.
     #[must_use]
     pub fn carry_on(
         &self,
         room: RoomNo,
         standing: Standing<'_>,
-        fresh: &Fresh,
+        fresh: Option<&Fresh>,
     ) -> Option<Arc<Tally>> {
-        let Standing { user, own, member, before, at } = standing;
+        let Standing { user, own, member, before, last, at } = standing;
         let known = self.0.tallies.get(&TallyOf { user, room })?;
-        let (first, last) = (fresh.events.first()?.place, fresh.events.last()?.place);
         if known.said != own.said || known.member.commit != member {
             return None;
         }
-        if (last.commit..=at).contains(&known.at) {
+        if (last..=at).contains(&known.at) {
             return Some(known);
         }
-        if !(before..first.commit).contains(&known.at) {
+        if !(before..=at).contains(&known.at) {
+            return None;
+        }
+        let events = fresh.map(|fresh| fresh.events.as_slice()).unwrap_or_default();
+        if own.asks_for_name && known.called.is_none() && !events.is_empty() {
             return None;
         }
         let mut tally = Tally::clone(&known);
-        if own.asks_for_name && tally.called.is_none() {
-            return None;
-        }
-        for event in &fresh.events {
+        for event in events.iter().filter(|event| event.place.commit > known.at) {
             if event.sender == *user {
                 return None;
             }

@@ -47,7 +47,7 @@ impl Rooms {
         let Some(room) = found.await?.flatten() else { return Ok(false) };
         let now = self.inner.env.clock.monotonic();
         let until = types.then(|| now.saturating_add(TYPING_ELSEWHERE));
-        self.inner.typing.set(room, user_id, until);
+        self.inner.typing.set((room, room_id), user_id, until);
         Ok(true)
     }
 

@@ -29,7 +29,7 @@ impl Rooms {
         let ask = self.ask(actor, &deed).await?;
         let (rooms, policy) = (self.clone(), self.inner.policy.current());
         let user = actor.user_id();
-        let room = self
+        let (room, room_id) = self
             .inner
             .store
             .read(move |snapshot| {
@@ -38,12 +38,12 @@ impl Rooms {
                 let decision = decide(&policy, snapshot, Some(&view), (&ask, &deed))?;
                 let permit = decision.permit::<kind::Ephemeral>().map_err(AskError::Denied)?;
                 view.spend_notice(&ask, permit)?;
-                Ok::<_, NoticeError>(room.no)
+                Ok::<_, NoticeError>((room.no, room.room_id))
             })
             .await?;
         let now = self.inner.env.clock.monotonic();
         let until = timeout.map(|timeout| now.saturating_add(timeout.min(TYPING_MAX)));
-        self.inner.typing.set(room, user, until);
+        self.inner.typing.set((room, &room_id), user, until);
         self.acted(actor).await;
         Ok(())
     }

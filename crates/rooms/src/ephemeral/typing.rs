@@ -1,12 +1,13 @@
 //! Who is typing, in memory: it is gone with the process, as typing is.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
     time::Duration,
 };
 
 use parking_lot::Mutex;
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use vestibule_types::{
     RoomNo,
     limits::{TYPING_ROOMS_MAX, TYPING_USERS_MAX},
@@ -20,16 +21,21 @@ pub struct Typing {
     changed: watch::Sender<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     serial: u64,
     rooms: HashMap<RoomNo, Here>,
+    /// The rooms by their last change.
+    by_serial: BTreeMap<u64, RoomNo>,
+    /// Whose notice runs out when, on the monotonic clock.
+    ends: BTreeSet<(Duration, RoomNo, OwnedUserId)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Here {
+    room_id: OwnedRoomId,
     serial: u64,
-    /// Until when, on the monotonic clock.
+    /// Until when.
     users: BTreeMap<OwnedUserId, Duration>,
 }
 
@@ -38,8 +44,72 @@ struct Here {
 pub struct TypingIn {
     /// The room.
     pub room: RoomNo,
+    /// Its identifier.
+    pub room_id: OwnedRoomId,
     /// The users.
     pub users: Vec<OwnedUserId>,
+}
+
+impl Here {
+    fn shown(&self, room: RoomNo) -> TypingIn {
+        let users = self.users.keys().cloned().collect();
+        TypingIn { room, room_id: self.room_id.clone(), users }
+    }
+}
+
+impl State {
+    /// Gives the last change of a room the next number.
+    fn changed(&mut self, room: RoomNo) {
+        let Some(here) = self.rooms.get_mut(&room) else { return };
+        self.serial += 1;
+        self.by_serial.remove(&here.serial);
+        self.by_serial.insert(self.serial, room);
+        here.serial = self.serial;
+    }
+
+    /// Forgets the rooms in which nobody is typing any more.
+    fn forget_silent(&mut self) {
+        let State { rooms, by_serial, .. } = self;
+        rooms.retain(|_, here| {
+            let typing = !here.users.is_empty();
+            if !typing {
+                by_serial.remove(&here.serial);
+            }
+            typing
+        });
+    }
+
+    /// Somebody types until a moment.
+    fn begin(&mut self, (room, room_id): (RoomNo, &RoomId), user: &UserId, until: Duration) {
+        if self.rooms.len() >= TYPING_ROOMS_MAX && !self.rooms.contains_key(&room) {
+            self.forget_silent();
+        }
+        let here = self.rooms.entry(room).or_insert_with(|| Here {
+            room_id: room_id.to_owned(),
+            serial: 0,
+            users: BTreeMap::new(),
+        });
+        if here.users.len() >= TYPING_USERS_MAX && !here.users.contains_key(user) {
+            return;
+        }
+        let before = here.users.insert(user.to_owned(), until);
+        if let Some(before) = before {
+            self.ends.remove(&(before, room, user.to_owned()));
+        }
+        self.ends.insert((until, room, user.to_owned()));
+        if before.is_none() {
+            self.changed(room);
+        }
+    }
+
+    /// Somebody types no longer.
+    fn end(&mut self, room: RoomNo, user: &UserId) {
+        let Some(here) = self.rooms.get_mut(&room) else { return };
+        if let Some(until) = here.users.remove(user) {
+            self.ends.remove(&(until, room, user.to_owned()));
+            self.changed(room);
+        }
+    }
 }
 
 impl Typing {
@@ -47,7 +117,7 @@ impl Typing {
     /// before this one.
     #[must_use]
     pub fn new(serial: u64) -> Self {
-        let state = State { serial, rooms: HashMap::new() };
+        let state = State { serial, ..State::default() };
         Self { state: Mutex::new(state), changed: watch::Sender::new(serial) }
     }
 
@@ -62,15 +132,14 @@ impl Typing {
     #[must_use]
     pub fn since(&self, serial: u64) -> (u64, Vec<TypingIn>) {
         let state = self.state.lock();
-        let rooms = state
-            .rooms
-            .iter()
-            .filter(|(_, here)| here.serial > serial && (serial > 0 || !here.users.is_empty()))
-            .map(|(room, here)| TypingIn {
-                room: *room,
-                users: here.users.keys().cloned().collect(),
-            })
-            .collect();
+        let shown = |room: &RoomNo| state.rooms.get(room).map(|here| here.shown(*room));
+        let rooms = if serial == 0 {
+            let typing = state.rooms.iter().filter(|(_, here)| !here.users.is_empty());
+            typing.map(|(room, here)| here.shown(*room)).collect()
+        } else {
+            let later = (Bound::Excluded(serial), Bound::Unbounded);
+            state.by_serial.range(later).filter_map(|(_, room)| shown(room)).collect()
+        };
         (state.serial, rooms)
     }
 
@@ -82,53 +151,40 @@ impl Typing {
 
     /// Ends the notice of somebody who went out of a room.
     pub fn end(&self, room: RoomNo, user: &UserId) {
-        self.set(room, user, None);
+        self.change(|state| state.end(room, user));
     }
 
     /// When the next notice runs out.
     #[must_use]
     pub fn next_end(&self) -> Option<Duration> {
-        let state = self.state.lock();
-        state.rooms.values().flat_map(|here| here.users.values()).min().copied()
+        self.state.lock().ends.first().map(|(until, ..)| *until)
     }
 
     /// Forgets those whose notice ran out.
     pub fn expire(&self, now: Duration) {
         self.change(|state| {
-            let mut serial = state.serial;
-            for here in state.rooms.values_mut() {
-                let before = here.users.len();
-                here.users.retain(|_, until| *until > now);
-                if here.users.len() != before {
-                    serial += 1;
-                    here.serial = serial;
+            let mut changed = BTreeSet::new();
+            while let Some((until, room, user)) = state.ends.pop_first() {
+                if until > now {
+                    state.ends.insert((until, room, user));
+                    break;
+                }
+                if let Some(here) = state.rooms.get_mut(&room) {
+                    here.users.remove(&user);
+                    changed.insert(room);
                 }
             }
-            state.serial = serial;
+            for room in changed {
+                state.changed(room);
+            }
         });
     }
 
     /// Notes that somebody types until a moment, or no longer.
-    pub(crate) fn set(&self, room: RoomNo, user: &UserId, until: Option<Duration>) {
-        self.change(|state| {
-            if state.rooms.len() >= TYPING_ROOMS_MAX {
-                state.rooms.retain(|_, here| !here.users.is_empty());
-            }
-            let next = state.serial + 1;
-            let here = state.rooms.entry(room).or_default();
-            let changed = match until {
-                Some(_)
-                    if here.users.len() >= TYPING_USERS_MAX && !here.users.contains_key(user) =>
-                {
-                    false
-                }
-                Some(until) => here.users.insert(user.to_owned(), until).is_none(),
-                None => here.users.remove(user).is_some(),
-            };
-            if changed {
-                here.serial = next;
-                state.serial = next;
-            }
+    pub(crate) fn set(&self, room: (RoomNo, &RoomId), user: &UserId, until: Option<Duration>) {
+        self.change(|state| match until {
+            Some(until) => state.begin(room, user, until),
+            None => state.end(room.0, user),
         });
     }
 
@@ -148,11 +204,15 @@ impl Typing {
 
 #[cfg(test)]
 mod tests {
-    use ruma::user_id;
+    use ruma::{room_id, user_id};
 
     use super::*;
 
     const ROOM: RoomNo = RoomNo(3);
+
+    fn begin(typing: &Typing, user: &UserId, seconds: u64) {
+        typing.set((ROOM, room_id!("!room:a")), user, Some(Duration::from_secs(seconds)));
+    }
 
     fn users(typing: &Typing, since: u64) -> Option<Vec<OwnedUserId>> {
         typing.since(since).1.pop().map(|here| here.users)
@@ -162,9 +222,9 @@ mod tests {
     fn a_notice_is_told_once_and_its_end_too() {
         let typing = Typing::new(10);
         let alice = user_id!("@alice:a");
-        typing.set(ROOM, alice, Some(Duration::from_secs(4)));
+        begin(&typing, alice, 4);
         assert_eq!(users(&typing, 10), Some(vec![alice.to_owned()]));
-        typing.set(ROOM, alice, Some(Duration::from_secs(8)));
+        begin(&typing, alice, 8);
         let (serial, _) = typing.since(10);
         assert_eq!(users(&typing, serial), None, "still typing is nothing new");
 
@@ -181,10 +241,10 @@ mod tests {
             .map(|number| UserId::parse(format!("@u{number}:a")).unwrap())
             .collect();
         for user in &users {
-            typing.set(ROOM, user, Some(Duration::from_secs(1)));
+            begin(&typing, user, 1);
         }
         assert!(!typing.is_typing(ROOM, &users[TYPING_USERS_MAX]), "one too many");
-        typing.set(ROOM, &users[0], Some(Duration::from_secs(9)));
+        begin(&typing, &users[0], 9);
         typing.expire(Duration::from_secs(1));
         assert!(typing.is_typing(ROOM, &users[0]));
     }
@@ -194,9 +254,34 @@ mod tests {
         let typing = Typing::new(10);
         let mut changes = typing.watch();
         changes.mark_unchanged();
-        typing.set(ROOM, user_id!("@alice:a"), None);
+        typing.end(ROOM, user_id!("@alice:a"));
         assert!(!changes.has_changed());
-        typing.set(ROOM, user_id!("@alice:a"), Some(Duration::from_secs(1)));
+        begin(&typing, user_id!("@alice:a"), 1);
         assert!(changes.has_changed());
+    }
+
+    #[test]
+    fn rooms_are_told_in_the_order_of_their_last_change_and_silent_ones_are_forgotten_first() {
+        let typing = Typing::new(10);
+        let alice = user_id!("@alice:a");
+        let rooms: Vec<RoomNo> = (0..=TYPING_ROOMS_MAX as u64).map(RoomNo).collect();
+        let (last, others) = rooms.split_last().unwrap();
+        for room in others {
+            let until = Duration::from_secs(room.0 + 1);
+            typing.set((*room, room_id!("!room:a")), alice, Some(until));
+        }
+        typing.expire(Duration::from_secs(1));
+        assert_eq!(typing.next_end(), Some(Duration::from_secs(2)));
+        let (serial, changed) = typing.since(10);
+        assert_eq!(changed.len(), others.len());
+        assert_eq!(changed.last().map(|here| (here.room, here.users.len())), Some((RoomNo(0), 0)));
+        typing.set((*last, room_id!("!room:a")), alice, Some(Duration::from_secs(1)));
+        let told: Vec<RoomNo> = typing.since(serial).1.iter().map(|here| here.room).collect();
+        assert_eq!(told, [*last]);
+        let (rooms, by_serial) = {
+            let state = typing.state.lock();
+            (state.rooms.len(), state.by_serial.len())
+        };
+        assert_eq!((rooms, by_serial), (others.len(), others.len()), "the silent one made room");
     }
 }

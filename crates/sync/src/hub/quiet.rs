@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use ruma::{DeviceId, UserId};
-use vestibule_storage::{Positions, tables::room::StoredMembership};
+use vestibule_rooms::TypingIn;
+use vestibule_storage::{Positions, SlotNo, tables::room::StoredMembership};
 use vestibule_types::{RoomNo, limits::CARRIED_DEVICES_MAX};
 
-use super::{Hub, LiveUser, Member};
-use crate::{glance::Carried, recent::NewEvents};
+use super::{Hub, LiveUser, Member, State};
+use crate::{glance::Carried, recent::NewLines};
 
-/// All that happened to a user: new events in rooms they were in all the time.
+/// All that happened to a user: new events, receipts and typing in rooms they were in all the time.
 #[derive(Debug)]
 pub(crate) struct Quiet {
     /// Up to where.
@@ -20,13 +21,16 @@ pub(crate) struct Quiet {
     pub(crate) rooms: Vec<QuietRoom>,
 }
 
-/// New events in a room.
+/// What is new in a room.
 #[derive(Debug)]
 pub(crate) struct QuietRoom {
     pub(crate) no: RoomNo,
+    pub(crate) slot: SlotNo,
     /// The commit since which the user has been in it as they are.
     pub(crate) member: u64,
-    pub(crate) new: NewEvents,
+    pub(crate) new: NewLines,
+    /// Who is typing, where that changed.
+    pub(crate) typing: Option<TypingIn>,
 }
 
 impl Hub {
@@ -53,12 +57,14 @@ impl Hub {
         user.carried.push((device.to_owned(), Arc::new(carried)));
     }
 
-    /// What happened to a user since a position, if it was nothing but new events in rooms they were
-    /// in all the time, and what their device was told last is known.
+    /// What happened to a user since a position, if it was nothing but new events and receipts in rooms
+    /// they were in all the time, and what their device was told last is known. Of the rooms where
+    /// it changed who is typing, theirs.
     pub(crate) fn quiet(
         &self,
         (user_id, device): (&UserId, &DeviceId),
         since: &Positions,
+        typing: Vec<TypingIn>,
     ) -> Option<Quiet> {
         let state = self.state.read();
         let user = state.user(user_id).filter(|user| user.complete)?;
@@ -72,13 +78,22 @@ impl Hub {
         }
         let mut rooms = Vec::new();
         for no in user.recent.since(since)? {
-            let Member { membership, since: (slot, member) } = *user.rooms.get(&no)?;
-            if member > since.get(slot) {
+            if user.rooms.get(&no)?.membership == StoredMembership::Join {
+                rooms.push(state.quiet_room(user, no, since)?);
+            } else if !user.has_been_as_they_are(no, since) {
                 return None;
             }
-            if membership == StoredMembership::Join {
-                let new = state.listeners.get(&no)?.lines.events_since(since)?;
-                rooms.push(QuietRoom { no, member, new });
+        }
+        for here in typing {
+            let is_in = |it: &Member| it.membership == StoredMembership::Join;
+            if !user.rooms.get(&here.room).is_some_and(is_in) {
+                continue;
+            }
+            if let Some(room) = rooms.iter_mut().find(|room| room.no == here.room) {
+                room.typing = Some(here);
+            } else {
+                let room = state.quiet_room(user, here.room, since)?;
+                rooms.push(QuietRoom { typing: Some(here), ..room });
             }
         }
         Some(Quiet { to: state.tail.clone(), carried: Arc::clone(carried), rooms })
@@ -95,5 +110,24 @@ impl Hub {
             user.rooms.get(room).is_some_and(|it| it.membership == StoredMembership::Join)
         };
         Some(few.rooms.keys().any(|room| is_in(few, room) && is_in(many, room)))
+    }
+}
+
+impl State {
+    /// What is new in a room that a user is in, if they were in it all the time.
+    fn quiet_room(&self, user: &LiveUser, no: RoomNo, since: &Positions) -> Option<QuietRoom> {
+        if !user.has_been_as_they_are(no, since) {
+            return None;
+        }
+        let (slot, member) = user.rooms.get(&no)?.since;
+        let new = self.listeners.get(&no)?.lines.since(since, slot)?;
+        Some(QuietRoom { no, slot, member, new, typing: None })
+    }
+}
+
+impl LiveUser {
+    /// Whether nothing changed since a position about what a user is to a room.
+    fn has_been_as_they_are(&self, no: RoomNo, since: &Positions) -> bool {
+        self.rooms.get(&no).is_some_and(|member| member.since.1 <= since.get(member.since.0))
     }
 }

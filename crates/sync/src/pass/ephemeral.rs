@@ -5,15 +5,21 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 use ruma::OwnedUserId;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use vestibule_rooms::ReceiptKind;
+use vestibule_rooms::{OpenRoom, ReceiptKind};
 use vestibule_storage::{
-    Scan, Stamp, StorageError,
+    Scan, Snapshot, Stamp, StorageError,
     tables::room::{RECEIPT, RECEIPT_BY_POSITION, StoredReceiptKey},
 };
-use vestibule_types::limits::{OWN_RECEIPTS_SEARCHED_MAX, RECEIPTS_SHOWN_MAX};
+use vestibule_types::{
+    RoomNo,
+    limits::{OWN_RECEIPTS_SEARCHED_MAX, RECEIPTS_SHOWN_MAX},
+};
 
 use super::Sight;
-use crate::response::RawEvent;
+use crate::{
+    response::RawEvent,
+    shared::{ReceiptsKey, SharedReceipts},
+};
 
 pub(crate) const TYPING: &str = "m.typing";
 pub(crate) const RECEIPTS: &str = "m.receipt";
@@ -98,37 +104,71 @@ impl Sight<'_> {
         Ok(shown.collect())
     }
 
-    /// The contents of the receipts. One reader has one receipt of a type at an event; if there are
-    /// two, of different threads, they need two contents.
+    /// The contents of the receipts.
     pub(crate) fn receipts(
         &self,
         changed: Vec<StoredReceiptKey>,
     ) -> Result<Vec<Receipts>, StorageError> {
-        let no = self.view.room.no;
-        let keys = changed
-            .iter()
-            .map(|it| (no, it.receipt_type.as_str(), it.thread.as_str(), &it.user_id));
-        let rows = RECEIPT.multi_get(self.pass.snapshot, keys)?;
-        let mut contents: Vec<Receipts> = Vec::new();
-        for (key, row) in changed.into_iter().zip(rows) {
-            let Some(row) = row else { continue };
-            let event_id = row.value.event_id.to_string();
-            let taken = |content: &Receipts| {
-                let of_event = content.get(&event_id).and_then(|it| it.get(&key.receipt_type));
-                of_event.is_some_and(|readers| readers.contains_key(&key.user_id))
-            };
-            let receipt = Receipt { ts: row.value.at, thread_id: key.thread };
-            let at = contents.iter().position(|content| !taken(content)).unwrap_or_else(|| {
-                contents.push(Receipts::new());
-                contents.len() - 1
-            });
-            if let Some(content) = contents.get_mut(at) {
-                let of_event = content.entry(event_id).or_default();
-                of_event.entry(key.receipt_type).or_default().insert(key.user_id, receipt);
-            }
-        }
-        Ok(contents)
+        contents(self.pass.snapshot, self.view.room.no, changed)
     }
+}
+
+/// The contents of receipts. One reader has one receipt of a type at an event; if there are two, of
+/// different threads, they need two contents.
+fn contents(
+    snapshot: &Snapshot<'_>,
+    no: RoomNo,
+    changed: Vec<StoredReceiptKey>,
+) -> Result<Vec<Receipts>, StorageError> {
+    let keys =
+        changed.iter().map(|it| (no, it.receipt_type.as_str(), it.thread.as_str(), &it.user_id));
+    let rows = RECEIPT.multi_get(snapshot, keys)?;
+    let mut contents: Vec<Receipts> = Vec::new();
+    for (key, row) in changed.into_iter().zip(rows) {
+        let Some(row) = row else { continue };
+        let event_id = row.value.event_id.to_string();
+        let taken = |content: &Receipts| {
+            let of_event = content.get(&event_id).and_then(|it| it.get(&key.receipt_type));
+            of_event.is_some_and(|readers| readers.contains_key(&key.user_id))
+        };
+        let receipt = Receipt { ts: row.value.at, thread_id: key.thread };
+        let at = contents.iter().position(|content| !taken(content)).unwrap_or_else(|| {
+            contents.push(Receipts::new());
+            contents.len() - 1
+        });
+        if let Some(content) = contents.get_mut(at) {
+            let of_event = content.entry(event_id).or_default();
+            of_event.entry(key.receipt_type).or_default().insert(key.user_id, receipt);
+        }
+    }
+    Ok(contents)
+}
+
+/// The receipts of some commits as those are shown them who have none among them. `None` for a room that
+/// is not there.
+pub(crate) fn render_receipts(
+    snapshot: &Snapshot<'_>,
+    key: ReceiptsKey,
+) -> Result<Option<SharedReceipts>, StorageError> {
+    let ReceiptsKey { room: no, first, last } = key;
+    let Some(room) = OpenRoom::load_no(snapshot, no)? else { return Ok(None) };
+    let scan = Scan::prefix((no,))
+        .after((no, Stamp::end_of(first.saturating_sub(1))))
+        .before((no, Stamp::end_of(last)))
+        .reverse()
+        .limit(RECEIPTS_SHOWN_MAX);
+    let rows = RECEIPT_BY_POSITION.scan_with(snapshot, scan)?;
+    if rows.len() == RECEIPTS_SHOWN_MAX {
+        let room_id = room.room_id;
+        return Ok(Some(SharedReceipts { room_id, events: Vec::new(), readers: None }));
+    }
+    let readers = rows.iter().map(|(_, receipt)| receipt.user_id.clone()).collect();
+    let private = ReceiptKind::Private.name();
+    let shown = rows.into_iter().map(|(_, receipt)| receipt);
+    let shown = shown.filter(|receipt| receipt.receipt_type != private).collect();
+    let contents = contents(snapshot, no, shown)?;
+    let events = contents.into_iter().filter_map(|content| event(RECEIPTS, content)).collect();
+    Ok(Some(SharedReceipts { room_id: room.room_id, events, readers: Some(readers) }))
 }
 
 /// `{"type": .., "content": ..}`

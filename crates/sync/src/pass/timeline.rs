@@ -101,8 +101,11 @@ impl Sight<'_> {
             }
         }
         if found.begins.is_none() {
-            let end = stretch.until.unwrap_or(Stamp::end_of(self.pass.now_of(self.view.room)));
-            found.begins = Some(before.map_or(just_after(end), |place| just_after(place.stamp)));
+            let end = match stretch.until {
+                Some(until) => just_after(until),
+                None => end_of(self.pass.now_of(self.view.room)),
+            };
+            found.begins = Some(before.map_or(end, |place| just_after(place.stamp)));
         }
         found.list.reverse();
         Ok(found)
@@ -123,6 +126,11 @@ impl Sight<'_> {
         let visible = own == Some(no) || self.viewer.may_see(&self.view, no)?;
         Ok(visible.then_some(event))
     }
+}
+
+/// Where a client that was shown nothing of a room reads on from, which has come to the end of this commit.
+pub(crate) fn end_of(commit: u64) -> TimelinePosition {
+    just_after(Stamp::end_of(commit))
 }
 
 /// The first place behind another.

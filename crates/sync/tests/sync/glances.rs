@@ -75,6 +75,55 @@ async fn a_message_is_read_once_however_many_wait_for_it() {
 }
 
 #[tokio::test]
+async fn receipts_and_typing_are_read_once_however_many_wait_for_them() {
+    let mut costs = Vec::new();
+    for size in [4, 60] {
+        let (house, reads) = counted();
+        let house = Arc::new(house);
+        let (bob, carol) = (house.account("bob").await, house.account("carol").await);
+        let room = house.room(&bob).await;
+        house.join(&carol, &room).await;
+        let mut crowd = crowd(&house, &room, size).await;
+        // What is unread was worked out once.
+        let event = house.say(&bob, &room, "read this").await;
+        settle().await;
+        for (person, last) in &mut crowd {
+            *last = house.sync(person, last.then()).await;
+        }
+        for (reader, kind) in
+            [(Some(&bob), "m.receipt"), (None, "m.typing"), (Some(&carol), "m.receipt")]
+        {
+            let mut waiting = Vec::new();
+            for (person, last) in &crowd {
+                waiting.push(parked(&house, person, last).await);
+            }
+            let before = reads.load(Ordering::Relaxed);
+            match reader {
+                Some(reader) => house.read(reader, &room, &event, ReceiptKind::Public).await,
+                None => {
+                    let command = SetTyping { room_id: room.clone(), timeout: Some(LONG) };
+                    house.rooms.set_typing(&bob, command).await.expect("typing");
+                }
+            }
+            let mut answers = Vec::new();
+            for waiting in waiting {
+                answers.push(woken(waiting).await);
+            }
+            costs.push((size, reads.load(Ordering::Relaxed) - before));
+            for ((_, last), answer) in crowd.iter_mut().zip(answers) {
+                let joined = answer.joined(&room);
+                assert_eq!(joined["ephemeral"]["events"][0]["type"], kind, "{joined}");
+                assert_eq!(joined["unread_notifications"]["notification_count"], 1, "{joined}");
+                *last = answer;
+            }
+        }
+    }
+    let (few, many) = costs.split_at(3);
+    let cost = |of: &[(usize, u64)]| of.iter().map(|(_, cost)| *cost).collect::<Vec<u64>>();
+    assert_eq!(cost(few), cost(many), "few and many");
+}
+
+#[tokio::test]
 async fn whoever_loads_members_lazily_is_shown_a_member_once() {
     let (house, _) = counted();
     let house = Arc::new(house);
@@ -133,7 +182,7 @@ impl Town {
             }
             _ => json!({ "msgtype": "m.text", "body": "talk" }),
         };
-        match self.random.below(60) {
+        match self.random.below(75) {
             0 if is_in && who.user_id() != self.people[0].user_id() => {
                 house.leave(&who, &room).await;
             }
@@ -151,12 +200,12 @@ impl Town {
                 let content = json!({ "ignored_users": ignored });
                 house.keep(&who, None, "m.ignored_user_list", content).await;
             }
-            5 if is_in => {
+            5 | 60..=64 if is_in => {
                 let timeout = (self.random.below(2) == 0).then_some(LONG);
                 let command = SetTyping { room_id: room.clone(), timeout };
                 house.rooms.set_typing(&who, command).await.expect("typing");
             }
-            6 | 7 if is_in => {
+            6 | 7 | 65..=74 if is_in => {
                 let here: Vec<_> = self.said.iter().filter(|(it, _)| *it == room).collect();
                 if !here.is_empty() {
                     let kind = [ReceiptKind::Public, ReceiptKind::Private][here.len() % 2];
@@ -246,7 +295,7 @@ async fn what_is_told_from_memory_is_what_a_pass_would_tell() {
             }
         }
     }
-    assert!(from_memory * 8 >= told, "{from_memory} of {told} were told from memory");
+    assert!(from_memory * 6 >= told, "{from_memory} of {told} were told from memory");
 }
 
 /// Whether an answer would end a wait.

@@ -29,5 +29,8 @@ pub const RENDERINGS_AWAITED_MAX: usize = 2;
 /// Memory for stretches of timelines that several members of a room are about to be shown.
 pub const SHARED_TIMELINES_BYTES_MAX: u64 = 16 * 1_048_576;
 
+/// Memory for receipts that several members of a room are about to be shown.
+pub const SHARED_RECEIPTS_BYTES_MAX: u64 = 4 * 1_048_576;
+
 /// How many of them that is usually.
 pub const SHARED_TIMELINES_USUAL: usize = 8_192;
