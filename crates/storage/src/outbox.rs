@@ -2,7 +2,7 @@
 //! delivered by the federation sender, each once as far as the receiver can tell.
 
 use ruma::{OwnedServerName, ServerName};
-use vestibule_types::limits::EDUS_WAITING_MAX;
+use vestibule_types::limits::{EDUS_EACH_WAITING_MAX, EDUS_NEWEST_WAITING_MAX, EDUS_WAITING_MAX};
 
 use crate::{
     Stamp, Stamped, StorageError, Tx,
@@ -15,7 +15,7 @@ use crate::{
 /// Queues a message for each of these servers and wakes the sender. Where `edu.key` is set, a message
 /// with that key that still waits is replaced: for what only its newest state counts of.
 ///
-/// A server for which too much waits gets nothing more: how many did not is returned.
+/// A server for which too much waits gets nothing more but what has a key: how many did not is returned.
 pub fn queue_edu(
     tx: &mut Tx<'_>,
     servers: impl IntoIterator<Item = OwnedServerName>,
@@ -26,8 +26,10 @@ pub fn queue_edu(
     for server in servers {
         let replaced = forget_key(tx, &server, edu.key.as_deref())?;
         let waiting = EDU_OUT_COUNT.get(&tx.fixed(), (&server,))?;
+        let waiting_max =
+            if edu.key.is_some() { EDUS_NEWEST_WAITING_MAX } else { EDUS_WAITING_MAX };
         // What takes the place of another makes nothing longer.
-        if waiting >= EDUS_WAITING_MAX && !replaced {
+        if waiting >= waiting_max && !replaced {
             full += 1;
             continue;
         }
@@ -46,6 +48,25 @@ pub fn queue_edu(
         STREAM.put(tx, (slot, stamp), &StoredNews::Outbox { servers: queued })?;
     }
     Ok(full)
+}
+
+/// Queues a message of which each counts, and the newest alone does as well if need be: a server for
+/// which little waits gets each of them, and one for which much waits the newest with this key.
+pub fn queue_newest(
+    tx: &mut Tx<'_>,
+    servers: impl IntoIterator<Item = OwnedServerName>,
+    edu: &StoredEdu,
+    key: &str,
+) -> Result<usize, StorageError> {
+    let (mut each, mut newest) = (Vec::new(), Vec::new());
+    for server in servers {
+        let waiting = EDU_OUT_COUNT.get(&tx.fixed(), (&server,))?;
+        let much = waiting >= EDUS_EACH_WAITING_MAX;
+        if much { newest.push(server) } else { each.push(server) }
+    }
+    let full = queue_edu(tx, each, edu)?;
+    let keyed = StoredEdu { key: Some(key.to_owned()), ..edu.clone() };
+    Ok(full + queue_edu(tx, newest, &keyed)?)
 }
 
 fn forget_key(

@@ -9,7 +9,7 @@ use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 use serde_json::{Map, Value, json};
 use vestibule_storage::{
     Read, Scan, SlotNo, Stamp, StorageError,
-    outbox::queue_edu,
+    outbox::queue_newest,
     tables::{
         account::DEVICE_BY_USER,
         device_key::DEVICE_KEY,
@@ -33,6 +33,7 @@ use crate::{
 };
 
 const SIGNING_KEY_UPDATE: &str = "m.signing_key_update";
+
 /// Pieces of news looked at together.
 const NEWS_AT_ONCE: usize = 32;
 
@@ -66,8 +67,9 @@ impl Keys {
                 }
                 DEVICE_LIST_NEWS.delete(tx, (slot.0, stamp))?;
                 let Some(letter) = &letter else { return Ok(()) };
-                // A server for which too much waits misses this, and finds out with the next one.
-                queue_edu(tx, letter.servers.clone(), &letter.edu).map(drop)
+                // A server that misses one of several updates finds out with the next one.
+                let servers = letter.servers.clone();
+                queue_newest(tx, servers, &letter.edu, &letter.key).map(drop)
             });
             queued.await?;
         }
@@ -79,6 +81,8 @@ impl Keys {
 struct Letter {
     servers: BTreeSet<OwnedServerName>,
     edu: StoredEdu,
+    /// Whose and what: of these the newest is enough.
+    key: String,
 }
 
 fn letter(
@@ -104,7 +108,10 @@ fn letter(
     };
     let mut servers: BTreeSet<OwnedServerName> = servers;
     servers.remove(here);
-    Ok(edu.filter(|_| !servers.is_empty()).map(|edu| Letter { servers, edu }))
+    Ok(edu.filter(|_| !servers.is_empty()).map(|edu| {
+        let key = format!("{} {user}", edu.edu_type);
+        Letter { servers, edu, key }
+    }))
 }
 
 /// The servers in the rooms of a user, but for one of the rooms.

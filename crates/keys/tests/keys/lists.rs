@@ -5,8 +5,11 @@ use std::time::Duration;
 use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
 use serde_json::{Value, json};
 use vestibule_keys::{ReceiveUpdateError, RemoteKeysError};
-use vestibule_storage::{StorageError, tables::sender::EDU_OUT};
-use vestibule_types::ClassName;
+use vestibule_storage::{
+    StorageError,
+    tables::sender::{EDU_OUT, EDU_OUT_COUNT},
+};
+use vestibule_types::{ClassName, limits::EDUS_WAITING_MAX};
 
 use crate::support::{CrossSigning, House, Key, Person, RemoteList, raw, value};
 
@@ -265,6 +268,32 @@ async fn waiting(house: &House, server: &str) -> Vec<(String, Value)> {
         })
         .await
         .expect("read")
+}
+
+#[tokio::test]
+async fn a_server_for_which_too_much_waits_still_gets_the_newest_of_each_list() {
+    let (house, bob) = shared(1).await;
+    let slot = house.store.slot_of_user(&bob.user);
+    let full = house.store.write::<_, StorageError, _>(slot, |tx| {
+        let most = i64::try_from(EDUS_WAITING_MAX).expect("small");
+        EDU_OUT_COUNT.add(tx, (ruma::server_name!("far.test"),), most)
+    });
+    full.await.unwrap();
+    house.keys.start();
+    bob.introduce(&house).await;
+    for name in ["one", "two"] {
+        let name = Some(name.to_owned());
+        house.accounts.update_device(&bob.actor, &bob.device, name).await.unwrap();
+    }
+    until(async || {
+        waiting(&house, "far.test").await.last().is_some_and(|(_, edu)| edu["stream_id"] == 3)
+    })
+    .await;
+    let edus = waiting(&house, "far.test").await;
+    let [(kind, newest)] = &edus[..] else { panic!("the newest alone: {edus:?}") };
+    assert_eq!(kind, "m.device_list_update");
+    assert_eq!((&newest["stream_id"], &newest["prev_id"]), (&json!(3), &json!([2])));
+    assert_eq!(newest["device_display_name"], "two");
 }
 
 #[tokio::test]

@@ -5,6 +5,13 @@ use std::time::Duration;
 /// Messages that wait for one other server beside the events of rooms; what comes beyond is dropped.
 pub const EDUS_WAITING_MAX: u64 = 20_000;
 
+/// As many waiting for a server, only the newest of what tells of a user's devices waits with them.
+pub const EDUS_EACH_WAITING_MAX: u64 = 1_000;
+
+/// Messages that wait for one other server together with those of which only the newest counts: these are
+/// not dropped for others. There is one of a kind for a user.
+pub const EDUS_NEWEST_WAITING_MAX: u64 = 500_000;
+
 /// Receipts in one transaction. Several of them make one message, at worst each makes one.
 pub const TRANSACTION_RECEIPTS_MAX: usize = 40;
 
