@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) job_bell: OnceLock<Arc<Notify>>,
     pub(crate) post: OnceLock<Arc<dyn Post>>,
     pub(crate) mail_bell: Notify,
+    /// Rung when guests are to be looked at out of turn.
+    pub(crate) guest_bell: Notify,
 }
 
 /// What [`Accounts`] is made of.
@@ -142,6 +144,7 @@ impl Accounts {
             job_bell: OnceLock::new(),
             post: OnceLock::new(),
             mail_bell: Notify::new(),
+            guest_bell: Notify::new(),
         }))
     }
 

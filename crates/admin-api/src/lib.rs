@@ -11,6 +11,7 @@ mod door;
 mod doors;
 mod federation;
 mod guest_links;
+mod guests;
 mod media;
 mod messages;
 mod newest;
@@ -36,13 +37,13 @@ pub use self::{
     messages::{
         BlockChange, ClassChange, DatabaseAnswer, Deactivation, DenialAnswer, DenialsAnswer,
         DestinationAnswer, DestinationsAnswer, Done, FindingAnswer, FindingsAnswer,
-        GuestLinkAnswer, GuestLinksAnswer, HistoryPurge, LockChange, MediaAnswer, MediaListAnswer,
-        MediaPurge, ModerationAnswer, ModerationsAnswer, NewGuestLink, NewNotice, NewToken,
-        NewUser, NoticeAnswer, OpenRoom, OpenRoomsAnswer, PasswordChange, PolicyAnswer,
-        PurgedAnswer, QuarantineChange, ReloadAnswer, ReportAnswer, ReportsAnswer, RetryAnswer,
-        SigningKeyAnswer, SigningKeysAnswer, SuspensionChange, TokenAnswer, TokensAnswer,
-        UnmanagedRoom, UnmanagedRoomsAnswer, UnpinnedAnswer, UsageLimitReached, UserAnswer,
-        UsersAnswer,
+        GuestLinkAnswer, GuestLinksAnswer, GuestsAnswer, GuestsOff, GuestsSwitch, HistoryPurge,
+        LockChange, MediaAnswer, MediaListAnswer, MediaPurge, ModerationAnswer, ModerationsAnswer,
+        NewGuestLink, NewNotice, NewToken, NewUser, NoticeAnswer, OpenRoom, OpenRoomsAnswer,
+        PasswordChange, PolicyAnswer, PurgedAnswer, QuarantineChange, ReloadAnswer, ReportAnswer,
+        ReportsAnswer, RetryAnswer, SigningKeyAnswer, SigningKeysAnswer, SuspensionChange,
+        TokenAnswer, TokensAnswer, UnmanagedRoom, UnmanagedRoomsAnswer, UnpinnedAnswer,
+        UsageLimitReached, UserAnswer, UsersAnswer,
     },
     services::{AdminServices, Maintenance, MaintenanceError},
 };
@@ -63,6 +64,8 @@ fn routes(doorway: Doorway<AdminRule>) -> Routes<AdminServices, AdminRule> {
         .mount_at(Method::POST, &at("/guest_links"), MODERATOR, guest_links::create::handle)
         .mount_at(Method::GET, &at("/guest_links"), OPERATOR, guest_links::list::handle)
         .mount_at(Method::DELETE, &at("/guest_links/{id}"), MODERATOR, guest_links::revoke::handle)
+        .mount_at(Method::GET, &at("/guests"), OPERATOR, guests::show::handle)
+        .mount_at(Method::PUT, &at("/guests/switch"), OPERATOR, guests::switch::handle)
         .mount_at(Method::GET, &at("/policy/check"), OPERATOR, policy::check::handle)
         .mount_at(Method::GET, &at("/policy/explain"), OPERATOR, policy::explain::handle)
         .mount_at(Method::GET, &at("/policy/rooms"), OPERATOR, policy::rooms::handle)

@@ -143,6 +143,42 @@ pub struct PolicyAnswer {
     pub warnings: Vec<String>,
 }
 
+/// `GET /guests` and `PUT /guests/switch`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GuestsAnswer {
+    /// Whether guests are let in now, where a door is open.
+    pub enabled: bool,
+    /// Whether the configuration lets them in.
+    pub configured: bool,
+    /// How they were switched off, if they were.
+    pub switched_off: Option<GuestsOff>,
+    /// How many have an account.
+    pub live: u64,
+    /// The epoch of the policy in force.
+    pub epoch: u64,
+}
+
+/// How guests were switched off.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GuestsOff {
+    /// Since when, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The admin who did; nobody for the operator at the machine.
+    pub by: Option<String>,
+    /// Whether those that are there have to go.
+    pub evict: bool,
+}
+
+/// `PUT /guests/switch`
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct GuestsSwitch {
+    /// Whether guests are off; otherwise the configuration decides.
+    pub off: bool,
+    /// Whether those that are there have to go.
+    #[serde(default)]
+    pub evict: bool,
+}
+
 /// `GET /policy/rooms`
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OpenRoomsAnswer {

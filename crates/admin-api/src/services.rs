@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ruma::OwnedUserId;
 use vestibule_accounts::Accounts;
 use vestibule_federation::Federation;
 use vestibule_media::Media;
@@ -9,12 +10,20 @@ use vestibule_policy::PolicyHandle;
 use vestibule_rooms::Rooms;
 use vestibule_types::{BoxFuture, Environment};
 
-use crate::DatabaseAnswer;
+use crate::{DatabaseAnswer, GuestsSwitch};
 
 /// What only the server itself can do.
 pub trait Maintenance: Send + Sync + 'static {
     /// Reads the whole database.
     fn check_database(&self) -> BoxFuture<'_, Result<DatabaseAnswer, MaintenanceError>>;
+
+    /// Switches guests off, or back to what the configuration says. `by` is the admin who asks; nobody for
+    /// the operator at the machine.
+    fn switch_guests(
+        &self,
+        switch: GuestsSwitch,
+        by: Option<OwnedUserId>,
+    ) -> BoxFuture<'_, Result<(), MaintenanceError>>;
 
     /// Reads the configuration file again; on success says what is in force now.
     fn reload(&self) -> BoxFuture<'_, Result<String, MaintenanceError>>;

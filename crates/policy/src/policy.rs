@@ -38,6 +38,7 @@ pub struct Policy {
 #[derive(Clone, Debug)]
 pub(crate) struct GuestRules {
     pub(crate) enabled: bool,
+    pub(crate) switched_off: bool,
     pub(crate) when_room_leaves_scope: WhenRoomLeavesScope,
     pub(crate) life: GuestLife,
     pub(crate) caps: CapsConfig,
@@ -204,7 +205,20 @@ impl Policy {
     /// Whether guests are let in at all.
     #[must_use]
     pub fn guests_enabled(&self) -> bool {
+        self.guests.enabled && !self.guests.switched_off
+    }
+
+    /// Whether the configuration lets guests in, whatever the operator's switch says.
+    #[must_use]
+    pub fn guests_configured(&self) -> bool {
         self.guests.enabled
+    }
+
+    /// The same rules with guests switched off by the operator, or not.
+    #[must_use]
+    pub fn with_guests_off(mut self, off: bool) -> Self {
+        self.guests.switched_off = off;
+        self
     }
 
     /// What happens to guests in a room that is no longer open.
@@ -254,7 +268,8 @@ impl Policy {
     }
 
     /// The spaces the server's own user stays in, so that they can be read: those that say so, of
-    /// classes that anybody can have.
+    /// classes that anybody can have. It stays while guests are switched off: a space may not be
+    /// open to it a second time.
     pub fn followed_spaces(&self) -> impl Iterator<Item = &SpaceRule> {
         let live = |class: &&Class| self.guests.enabled || !class.name.is_guest();
         let scopes = self.classes.values().filter(live).filter_map(Class::scope);

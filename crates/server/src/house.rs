@@ -32,6 +32,7 @@ use vestibule_types::{
 };
 
 use crate::{
+    guests_switch::as_switched,
     identity::{next_policy_epoch, policy_epoch, signing_key},
     mail::Smtp,
     reaching,
@@ -100,7 +101,8 @@ impl House {
             .context("cannot use the database")?;
         let signing_key = Arc::new(signing_key(&store, environment).await?);
         let (epoch, transport) = purpose.begin(&config, environment, &store).await?;
-        let policy = PolicyHandle::new(policy.at_epoch(epoch));
+        let policy = as_switched(&store, policy.at_epoch(epoch)).await?;
+        let policy = PolicyHandle::new(policy);
         let ground = Ground {
             config: &config,
             environment,

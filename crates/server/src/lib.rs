@@ -8,6 +8,7 @@
 
 pub mod cli;
 pub mod environment;
+mod guests_switch;
 mod health;
 mod house;
 mod identity;

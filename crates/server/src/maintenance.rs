@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use vestibule_admin_api::{DatabaseAnswer, Maintenance, MaintenanceError};
-use vestibule_storage::{Problem, StorageError, Store, check};
-use vestibule_types::BoxFuture;
+use ruma::OwnedUserId;
+use vestibule_admin_api::{DatabaseAnswer, GuestsSwitch, Maintenance, MaintenanceError};
+use vestibule_storage::{Problem, StorageError, Store, check, tables::policy::StoredGuestsOff};
+use vestibule_types::{BoxFuture, Environment};
 
 use crate::reload::Reloadable;
 
@@ -12,6 +13,7 @@ use crate::reload::Reloadable;
 pub(crate) struct Caretaker {
     pub(crate) store: Store,
     pub(crate) reloadable: Arc<Reloadable>,
+    pub(crate) environment: Environment,
 }
 
 impl Maintenance for Caretaker {
@@ -24,6 +26,27 @@ impl Maintenance for Caretaker {
                 problems_found: report.damaged,
                 problems: report.problems.iter().map(told).collect(),
             })
+        })
+    }
+
+    fn switch_guests(
+        &self,
+        switch: GuestsSwitch,
+        by: Option<OwnedUserId>,
+    ) -> BoxFuture<'_, Result<(), MaintenanceError>> {
+        Box::pin(async move {
+            if switch.evict && !switch.off {
+                let text = "guests are put out by switching them off, not on".to_owned();
+                return Err(MaintenanceError::Refused(text));
+            }
+            let off = switch.off.then(|| StoredGuestsOff {
+                at: self.environment.now_ms(),
+                by: by.map(|it| it.to_string()),
+                evict: switch.evict,
+            });
+            tracing::info!(off = switch.off, evict = switch.evict, "guests were switched");
+            let done = self.reloadable.switch_guests(off).await;
+            done.map_err(|cause| MaintenanceError::Failed(Box::new(cause)))
         })
     }
 

@@ -10,6 +10,7 @@ use std::{
 use anyhow::bail;
 use ruma::ServerName;
 use tokio::sync::Notify;
+use vestibule_accounts::Accounts;
 use vestibule_config::{Config, LoadError, Loaded, load};
 use vestibule_federation::Federation;
 use vestibule_http::Certificates;
@@ -17,6 +18,7 @@ use vestibule_policy::PolicyHandle;
 use vestibule_storage::Store;
 
 use crate::{
+    guests_switch::as_switched,
     identity::{next_policy_epoch, policy_epoch},
     reaching,
     telemetry::{self, LogLevel},
@@ -55,6 +57,7 @@ pub(crate) struct Reloadable {
     pub(crate) reload: Option<Reload>,
     pub(crate) store: Store,
     pub(crate) policy: PolicyHandle,
+    pub(crate) accounts: Accounts,
     pub(crate) federation: Federation,
     pub(crate) certificates: parking_lot::Mutex<Vec<Arc<Certificates>>>,
     /// What the server was started with.
@@ -78,12 +81,13 @@ impl Reloadable {
         let certificates = self.certificates.lock().clone();
         let certificates = certificates.into_iter().map(|old| Ok((old.load()?, old)));
         let certificates = certificates.collect::<anyhow::Result<Vec<_>>>()?;
+        let policy = as_switched(&self.store, loaded.policy).await?;
 
         // Who sees the new epoch before the swap finds the policy that belongs to it.
         let next = policy_epoch(&self.store).await?.saturating_add(1);
-        self.policy.announce(loaded.policy.clone().at_epoch(next));
+        self.policy.announce(policy.clone().at_epoch(next));
         let epoch = next_policy_epoch(&self.store).await?;
-        self.policy.swap(loaded.policy.at_epoch(epoch));
+        self.policy.swap(policy.at_epoch(epoch));
         note_epoch(epoch);
         self.swapped.notify_one();
         let remote = self.federation.remote();

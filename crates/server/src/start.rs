@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
 use vestibule_accounts::RegistrationMode;
 use vestibule_admin_api::{AdminServices, remote_doorway};
 use vestibule_config::Loaded;
@@ -92,6 +93,7 @@ async fn assemble(
         reload,
         store: house.store.clone(),
         policy: house.policy.clone(),
+        accounts: house.accounts.clone(),
         federation: house.federation.clone(),
         certificates: parking_lot::Mutex::default(),
         config: config.clone(),
@@ -109,17 +111,12 @@ async fn assemble(
         ),
         local: vestibule_admin_api::local_router(services),
         health: health::router(house.store.clone()),
-        metrics: Arc::new(PolicyMetrics {
-            policy: house.policy.clone(),
-            accounts: house.accounts.clone(),
-            rooms: house.rooms.clone(),
-            sweeps: sweeps.clone(),
-            environment: environment.clone(),
-            recorder: recorder.clone(),
-            published: parking_lot::Mutex::default(),
-        }),
+        metrics: Arc::new(policy_metrics(&house, (&sweeps, &recorder))),
     };
     note_epoch(house.policy.current().epoch());
+    if house.accounts.guests_off().await?.is_some() {
+        tracing::warn!("guests are switched off; `vestibule guests on` lets them in again");
+    }
     let bound = Bound::bind(&config, &surfaces, &environment).await?;
     reloadable.certificates.lock().clone_from(&bound.certificates);
     let addresses = bound.addresses.clone();
@@ -237,6 +234,7 @@ pub(crate) async fn offline(loaded: Loaded) -> anyhow::Result<Offline> {
         reload: None,
         store: house.store.clone(),
         policy: house.policy.clone(),
+        accounts: house.accounts.clone(),
         federation: house.federation.clone(),
         certificates: parking_lot::Mutex::default(),
         config,
@@ -261,8 +259,23 @@ impl Offline {
     }
 }
 
+fn policy_metrics(
+    house: &House,
+    (sweeps, recorder): (&Arc<Sweeps>, &PrometheusHandle),
+) -> PolicyMetrics {
+    PolicyMetrics {
+        policy: house.policy.clone(),
+        accounts: house.accounts.clone(),
+        rooms: house.rooms.clone(),
+        sweeps: sweeps.clone(),
+        environment: house.environment.clone(),
+        recorder: recorder.clone(),
+        published: parking_lot::Mutex::default(),
+    }
+}
+
 fn admin_services(house: &House, reloadable: Arc<Reloadable>) -> AdminServices {
-    let store = house.store.clone();
+    let (store, environment) = (house.store.clone(), house.environment.clone());
     AdminServices {
         accounts: house.accounts.clone(),
         rooms: house.rooms.clone(),
@@ -270,6 +283,6 @@ fn admin_services(house: &House, reloadable: Arc<Reloadable>) -> AdminServices {
         federation: house.federation.clone(),
         policy: house.policy.clone(),
         environment: house.environment.clone(),
-        maintenance: Arc::new(Caretaker { store, reloadable }),
+        maintenance: Arc::new(Caretaker { store, reloadable, environment }),
     }
 }

@@ -101,7 +101,11 @@ pub(crate) fn start_ending_guests(
                 }
             };
             let pause = next.saturating_sub(now).clamp(PAUSE_MS, EVERY_MS);
-            clock.sleep(Duration::from_millis(pause)).await;
+            tokio::select! {
+                biased;
+                () = clock.sleep(Duration::from_millis(pause)) => {}
+                () = accounts.guests_to_look_at() => {}
+            }
         }
     };
     until_stopped("guests", environment, work);

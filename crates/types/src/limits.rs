@@ -300,6 +300,9 @@ pub const AUDIT_DENIALS_MAX: usize = 10_000;
 /// Classes whose decisions are counted by name; those beyond share one count.
 pub const CLASSES_COUNTED_MAX: usize = 256;
 
+/// How long after a guest could not be ended it is tried again, in milliseconds.
+pub const GUEST_AGAIN_MS: u64 = 60_000;
+
 /// Overdue jobs that are looked at for how late the sweep is.
 pub const SCOPE_JOBS_LOOKED_AT: usize = 1_000;
 

@@ -4,13 +4,14 @@ use ruma::OwnedUserId;
 use tracing::{info, instrument, warn};
 use vestibule_policy::GuestLife;
 use vestibule_storage::{Scan, StorageError, tables::account::GUEST_BY_ID};
-use vestibule_types::limits::GUESTS_PER_LOOK;
+use vestibule_types::limits::{GUEST_AGAIN_MS, GUESTS_PER_LOOK};
 
 use crate::{Accounts, facts};
 
 impl Accounts {
     /// Ends the guests whose time is over by the policy in force, so that their places are free again:
-    /// they leave their rooms, and are erased or deactivated. Returns when to look again, in milliseconds
+    /// they leave their rooms, and are erased or deactivated. Where the operator put all of them out, it is
+    /// over for everybody. Returns when to look again, in milliseconds
     /// since the Unix epoch: when the next one is due, or whoever comes now could be.
     #[instrument(name = "accounts.registration.expire_guests", skip_all)]
     pub async fn expire_guests(&self) -> Result<u64, StorageError> {
@@ -20,8 +21,11 @@ impl Accounts {
         let (mut after, mut ended) = (None, 0_u64);
         loop {
             let guests = self.guests_after(after).await?;
+            // Read after the page: whoever came in since the switch was lifted is not in it.
+            let everybody = self.guests_off().await?.is_some_and(|off| off.evict);
             for guest in &guests {
-                let Some(due) = self.end_of(guest, life).await? else { continue };
+                let due = if everybody { Some(0) } else { self.end_of(guest, life).await? };
+                let Some(due) = due else { continue };
                 if due > self.0.now_ms() {
                     next = next.min(due);
                     continue;
@@ -30,6 +34,7 @@ impl Accounts {
                     Ok(was) => ended = ended.saturating_add(u64::from(was)),
                     // The others' time is over all the same.
                     Err(error) => {
+                        next = next.min(self.0.now_ms().saturating_add(GUEST_AGAIN_MS));
                         let error = &error as &dyn std::error::Error;
                         warn!(error, %guest, "a guest could not be ended");
                     }

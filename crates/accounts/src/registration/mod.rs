@@ -5,6 +5,7 @@ mod create;
 mod expire_guests;
 mod guest;
 mod guest_tally;
+mod guests_switch;
 mod live_guests;
 mod register;
 mod shared_secret;

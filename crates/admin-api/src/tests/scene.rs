@@ -25,7 +25,8 @@ use vestibule_testkit::{
 use vestibule_types::{Actor, BoxFuture, ClassName, Secret};
 
 use crate::{
-    AdminRule, AdminServices, DatabaseAnswer, Maintenance, MaintenanceError, remote_doorway, routes,
+    AdminRule, AdminServices, DatabaseAnswer, GuestsSwitch, Maintenance, MaintenanceError,
+    remote_doorway, routes,
 };
 
 pub(super) type Route = RouteEntry<AdminRule>;
@@ -68,6 +69,14 @@ impl Maintenance for Sound {
     fn check_database(&self) -> BoxFuture<'_, Result<DatabaseAnswer, MaintenanceError>> {
         let answer = DatabaseAnswer { rows: 1, problems_found: 0, problems: Vec::new() };
         Box::pin(async { Ok(answer) })
+    }
+
+    fn switch_guests(
+        &self,
+        _switch: GuestsSwitch,
+        _by: Option<OwnedUserId>,
+    ) -> BoxFuture<'_, Result<(), MaintenanceError>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<String, MaintenanceError>> {
@@ -243,6 +252,7 @@ impl Scene {
             "purge" | "purge_history" => json!({ "older_than_ms": 1_000 }),
             "quarantine" => json!({ "quarantined": true }),
             "block" => json!({ "blocked": true }),
+            "switch" => json!({ "off": true }),
             _ => json!({}),
         }
     }

@@ -77,6 +77,7 @@ pub fn compile(
         last_admin_guard: lint.last_admin_guard(&config.rooms),
         guests: GuestRules {
             enabled: config.guests.enabled,
+            switched_off: false,
             when_room_leaves_scope: lint.leaves_scope(&config.guests.when_room_leaves_scope),
             life: lint.life(&config.guests.life),
             caps: lint.caps(&config.guests),

@@ -50,7 +50,16 @@ impl Case<'_> {
             return;
         }
         let at = (LAYER, "guests_enabled");
-        if self.policy.guests.enabled {
+        let guests = &self.policy.guests;
+        if guests.switched_off {
+            let evidence = "switched off with `vestibule guests off`";
+            let what = if guests.enabled {
+                "`vestibule guests on`"
+            } else {
+                "`vestibule guests on`, and [guests] enabled = true"
+            };
+            trail.refuse(at, Reason::GuestsDisabled, evidence, what);
+        } else if guests.enabled {
             trail.pass(LAYER, at.1, "guests.enabled = true");
         } else {
             let what = "[guests] enabled = true";

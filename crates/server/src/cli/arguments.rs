@@ -40,6 +40,9 @@ pub(super) enum Command {
     /// Guest links: secrets that open one room to so many guests.
     #[command(subcommand)]
     GuestLink(GuestLinkCommand),
+    /// Switch guests off and on.
+    #[command(subcommand)]
+    Guests(GuestsCommand),
     /// Vouch for an alias that somebody else made.
     #[command(subcommand)]
     Alias(AliasCommand),
@@ -211,6 +214,20 @@ pub(super) enum SpaceCommand {
         /// The room id of the child.
         child: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GuestsCommand {
+    /// Let no guest in or speak from now on, also after a restart.
+    Off {
+        /// Also put out everybody who is there, and end them.
+        #[arg(long)]
+        evict: bool,
+    },
+    /// Let the configuration decide again.
+    On,
+    /// Say whether guests are let in, and how many there are.
+    Status,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,7 @@ mod db;
 mod door;
 mod federation;
 mod guest_link;
+mod guests;
 mod keys;
 mod media;
 mod notice;
@@ -40,6 +41,7 @@ pub fn run() -> ExitCode {
         Command::Notice(command) => notice::run(&file, command),
         Command::Token(command) => token::run(&file, &command),
         Command::GuestLink(command) => guest_link::run(&file, command),
+        Command::Guests(command) => guests::run(&file, &command),
         Command::Alias(command) => door::alias(&file, &command),
         Command::Space(command) => door::space(&file, &command),
         Command::Policy(command) => policy::run(&file, &command),

@@ -151,3 +151,21 @@ fn the_server_speaks_to_one_user_or_to_all_of_them() {
     let both = bench.run("notice send --to alice --all hello");
     assert!(!both.ok, "{both:?}");
 }
+
+#[test]
+fn guests_are_switched_off_and_on_while_no_server_runs() {
+    let bench = Bench::new();
+    bench.write("[guests]\nenabled = true\n[aliases]\ncreate = \"moderator\"\n");
+    let open = bench.run("guests status");
+    assert!(open.ok && open.out.contains("where a door is open"), "{open:?}");
+    let off = bench.run("guests off --evict");
+    assert!(off.ok && off.out.contains("by operator, and those inside are put out"), "{off:?}");
+    assert!(bench.run("guests status").out.contains("switched off since"));
+    let checked = bench.run("policy check");
+    assert!(checked.ok && checked.err.contains("`vestibule guests on`"), "{checked:?}");
+    let on = bench.run("guests on");
+    assert!(on.ok && on.out.contains("where a door is open"), "{on:?}");
+    assert!(!bench.run("policy check").err.contains("guests on"));
+    bench.write("[guests]\nenabled = false\n");
+    assert!(bench.run("guests on").out.contains("guests.enabled = false"));
+}

@@ -206,3 +206,158 @@ async fn an_invitation_that_keeps_a_room_from_being_made_is_kept_and_paced() {
     let rows = denials(&server).await.len();
     assert!((1..=31).contains(&rows), "{rows} rows");
 }
+
+async fn switch(server: &TestServer, to: Value) -> Value {
+    server.operator("PUT", "/guests/switch", &to).await.ok()
+}
+
+async fn membership(of: &Person, room: &str, user: &str) -> Value {
+    of.state(room, "m.room.member", user).await.ok()["membership"].clone()
+}
+
+async fn until_left(of: &Person, room: &str, user: &str) {
+    let left = async {
+        while membership(of, room, user).await != "leave" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), left).await.unwrap();
+}
+
+#[tokio::test]
+async fn guests_that_are_switched_off_come_in_nowhere_until_they_are_switched_on() {
+    let server = Blueprint::default().with_guests().on_disk().start().await;
+    let moderator = server.person("mod", "moderator").await;
+    let (tea, cake) = (
+        moderator.create_guest_room(Some("tea")).await,
+        moderator.create_guest_room(Some("cake")).await,
+    );
+    let guest = server.guest().await;
+    guest.join("#tea:localhost").await.ok();
+    let before = server.operator("GET", "/guests", &Value::Null).await.ok();
+    assert_eq!((&before["enabled"], &before["live"]), (&json!(true), &json!(1)));
+
+    let off = switch(&server, json!({ "off": true })).await;
+    assert_eq!((&off["enabled"], &off["configured"]), (&json!(false), &json!(true)));
+    assert_eq!(off["switched_off"]["evict"], false);
+    assert_eq!(off["epoch"].as_u64(), before["epoch"].as_u64().map(|it| it + 1));
+    assert_eq!(guest.join("#cake:localhost").await.reason(), Some("guests_disabled"));
+    assert_eq!(guest.try_say(&tea, "hello").await.reason(), Some("guests_disabled"));
+    let register = "/_matrix/client/v3/register?kind=guest";
+    let nobody = server.http().post(register, &json!({})).await;
+    assert_eq!(nobody.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN"));
+    // Members notice nothing, and a guest that was inside stays inside.
+    moderator.say(&tea, "a quiet day").await;
+    assert_eq!(membership(&moderator, &tea, &guest.user_id).await, "join");
+    let explain = format!(
+        "/policy/explain?user={}&action=join&room={}",
+        segment(&guest.user_id),
+        segment(&cake)
+    );
+    let why = server.operator("GET", &explain, &Value::Null).await.ok();
+    assert_eq!(why["allowed"], false);
+    assert!(why["text"].as_str().unwrap().contains("`vestibule guests on`"), "{}", why["text"]);
+    let doubts = server.operator("GET", "/policy/check", &Value::Null).await.ok();
+    assert!(doubts["warnings"].to_string().contains("switched off"), "{doubts}");
+
+    // Neither a reload nor a restart lifts it.
+    server.running().reload().await.unwrap();
+    assert_eq!(guest.join("#cake:localhost").await.reason(), Some("guests_disabled"));
+    let server = server.restart().await;
+    let still = server.operator("GET", "/guests", &Value::Null).await.ok();
+    assert_eq!((&still["enabled"], &still["live"]), (&json!(false), &json!(1)));
+    assert_eq!(server.http().post(register, &json!({})).await.status, 403);
+
+    let on = switch(&server, json!({ "off": false })).await;
+    assert_eq!((&on["enabled"], &on["switched_off"]), (&json!(true), &Value::Null));
+    server.guest().await.join("#cake:localhost").await.ok();
+}
+
+#[tokio::test]
+async fn guests_that_are_put_out_leave_and_hear_of_their_end() {
+    for slots in [1, 3] {
+        let server = Blueprint::default().with_guests().slots(slots).start().await;
+        let moderator = server.person("mod", "moderator").await;
+        let room = moderator.create_guest_room(Some("tea")).await;
+        let mut guests = Vec::new();
+        for _ in 0..3 {
+            let guest = server.guest().await;
+            guest.join("#tea:localhost").await.ok();
+            guests.push(guest);
+        }
+        let parked = &guests[0];
+        let since = parked.sync("").await["next_batch"].as_str().unwrap().to_owned();
+        let path = format!("{V3}/sync?timeout=30000&since={since}");
+        let waiting = async { parked.http().get(&path).await };
+        let putting_out = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            switch(&server, json!({ "off": true, "evict": true })).await
+        };
+        let started = tokio::time::Instant::now();
+        let (answer, off) = tokio::join!(waiting, putting_out);
+        assert!(started.elapsed() < Duration::from_secs(15));
+        assert_eq!(off["switched_off"]["evict"], true);
+        // It may have heard of a neighbour's leave first.
+        if answer.status == 200 {
+            let again = async {
+                while parked.http().get(&format!("{V3}/sync")).await.status == 200 {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), again).await.unwrap();
+        } else {
+            assert_eq!(answer.refusal(), (401, "M_UNKNOWN_TOKEN"));
+        }
+        for guest in &guests {
+            until_left(&moderator, &room, &guest.user_id).await;
+            let whoami = guest.http().get(&format!("{V3}/account/whoami")).await;
+            assert_eq!(whoami.refusal(), (401, "M_UNKNOWN_TOKEN"));
+        }
+        assert_eq!(server.operator("GET", "/guests", &Value::Null).await.ok()["live"], 0);
+    }
+}
+
+#[tokio::test]
+async fn putting_guests_out_goes_on_after_a_restart() {
+    let server = Blueprint::default().with_guests().on_disk().start().await;
+    let moderator = server.person("mod", "moderator").await;
+    let room = moderator.create_guest_room(Some("tea")).await;
+    let mut guests = Vec::new();
+    for _ in 0..3 {
+        let guest = server.guest().await;
+        guest.join("#tea:localhost").await.ok();
+        guests.push(guest.user_id.clone());
+    }
+    switch(&server, json!({ "off": true, "evict": true })).await;
+    // Stopped in the middle, wherever that is.
+    let server = server.restart().await;
+    let moderator = server.login("mod").await;
+    for guest in &guests {
+        until_left(&moderator, &room, guest).await;
+    }
+    assert_eq!(server.operator("GET", "/guests", &Value::Null).await.ok()["live"], 0);
+}
+
+#[tokio::test]
+async fn only_admins_and_the_operator_switch_guests() {
+    let server = Blueprint::default().with_guests().start().await;
+    let path = "/_vestibule/admin/v1/guests";
+    let put = format!("{path}/switch");
+    let off = json!({ "off": true });
+    assert_eq!(server.http().get(path).await.refusal(), (401, "M_MISSING_TOKEN"));
+    assert_eq!(server.http().put(&put, &off).await.refusal(), (401, "M_MISSING_TOKEN"));
+    let guest = server.guest().await;
+    for (name, class) in [("member", "member"), ("mod", "moderator")] {
+        let person = server.person(name, class).await;
+        assert_eq!(person.http().get(path).await.refusal(), (403, "M_FORBIDDEN"));
+        assert_eq!(person.http().put(&put, &off).await.refusal(), (403, "M_FORBIDDEN"));
+    }
+    assert_eq!(guest.http().put(&put, &off).await.status, 403);
+    let admin = server.person("admin", "admin").await;
+    let told = admin.http().put(&put, &off).await.ok();
+    assert_eq!(told["switched_off"]["by"], admin.user_id);
+    let both = json!({ "off": false, "evict": true });
+    assert_eq!(admin.http().put(&put, &both).await.status, 400);
+    assert_eq!(admin.http().put(&put, &json!({ "of": true })).await.status, 400);
+    assert_eq!(admin.http().get(path).await.ok()["enabled"], false);
+}
