@@ -98,12 +98,11 @@ async fn receipts_and_typing_are_read_once_however_many_wait_for_them() {
                 waiting.push(parked(&house, person, last).await);
             }
             let before = reads.load(Ordering::Relaxed);
-            match reader {
-                Some(reader) => house.read(reader, &room, &event, ReceiptKind::Public).await,
-                None => {
-                    let command = SetTyping { room_id: room.clone(), timeout: Some(LONG) };
-                    house.rooms.set_typing(&bob, command).await.expect("typing");
-                }
+            if let Some(reader) = reader {
+                house.read(reader, &room, &event, ReceiptKind::Public).await;
+            } else {
+                let command = SetTyping { room_id: room.clone(), timeout: Some(LONG) };
+                house.rooms.set_typing(&bob, command).await.expect("typing");
             }
             let mut answers = Vec::new();
             for waiting in waiting {
