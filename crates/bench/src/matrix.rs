@@ -95,11 +95,18 @@ impl Api {
     }
 
     /// Sends one message.
-    pub async fn message(&mut self, room: &str, transaction: &str) -> Result<()> {
+    pub async fn message(&mut self, room: &str, transaction: &str) -> Result<String> {
         let path = message_path(room, transaction);
-        self.json("PUT", &path, &json!({ "msgtype": "m.text", "body": transaction }))
-            .await
-            .map(drop)
+        let body = json!({ "msgtype": "m.text", "body": transaction });
+        let answer = self.json("PUT", &path, &body).await?;
+        text(&answer, "event_id")
+    }
+
+    /// Says that everything up to an event was read.
+    pub async fn receipt(&mut self, room: &str, event: &str) -> Result<()> {
+        let (room, event) = (segment(room), segment(event));
+        let path = format!("/_matrix/client/v3/rooms/{room}/receipt/m.read/{event}");
+        self.json("POST", &path, &json!({})).await.map(drop)
     }
 
     /// Syncs; the answer's bytes and the token that leads on are handed to `see`.

@@ -28,7 +28,8 @@ const PARK_MS: u32 = 120_000;
 /// Messages that wake everybody, in one sample of the ratio, which is their median.
 const WAKES: usize = 3;
 
-/// One restarted server per sample: all users sync once, rest, park, rest, and wake by one message.
+/// One restarted server per sample: all users sync once, rest, park, rest, and wake by one message, and later
+/// by one receipt.
 pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let home = Home::fresh(&bench.folder, Durability::Fsync)?;
     let (server, _) = Server::start(&bench.launch, &home).await?;
@@ -38,6 +39,7 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (mut each_kib, mut wake_ms, mut before_mb) = (Vec::new(), Vec::new(), Vec::new());
     let (mut bare_ms, mut ratios) = (Vec::new(), Vec::new());
     let (mut server_cpu, mut broadcast_cpu) = (Vec::new(), Vec::new());
+    let (mut receipt_ms, mut receipt_cpu) = (Vec::new(), Vec::new());
     for round in 0..bench.scale.rounds {
         let (server, _) = Server::start(&bench.launch, &home).await?;
         let sample = sample(bench, &server, &crowd, round).await?;
@@ -48,6 +50,8 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
         ratios.push(sample.wakes.took_ms / bare.took_ms);
         wake_ms.push(sample.wakes.took_ms);
         server_cpu.push(sample.wakes.cpu_us);
+        receipt_ms.push(sample.receipts.took_ms);
+        receipt_cpu.push(sample.receipts.cpu_us);
         bare_ms.push(bare.took_ms);
         broadcast_cpu.push(bare.cpu_us);
     }
@@ -62,6 +66,8 @@ pub async fn measure(bench: &Bench) -> Result<Vec<Row>> {
         .with("wake_ms", rounded(median(&wake_ms)))
         .with("broadcast_ms", rounded(median(&bare_ms)))
         .with("server_us_per_poll", rounded(median(&server_cpu)))
+        .with("receipt_ms", rounded(median(&receipt_ms)))
+        .with("receipt_us_per_poll", rounded(median(&receipt_cpu)))
         .with("broadcast_us_per_poll", rounded(median(&broadcast_cpu)));
     Ok(vec![memory, wake])
 }
@@ -76,6 +82,8 @@ struct Crowd {
 struct Sample {
     each_kib: f64,
     wakes: Wakes,
+    /// By receipts instead of messages.
+    receipts: Wakes,
     before_mb: f64,
     answer_bytes: usize,
 }
@@ -127,26 +135,69 @@ async fn sample(bench: &Bench, server: &Server, crowd: &Crowd, round: usize) -> 
     let after = process::resident_bytes(server.pid())?;
 
     let mut writer = Api::of(server.address, &crowd.owner).await?;
-    let (mut wakes_ms, mut answer_bytes, mut cpu_s) = (Vec::new(), 0, 0.0);
+    let (mut messages, mut receipts, mut said) = (Tally::default(), Tally::default(), Vec::new());
     for wake in 0..WAKES {
         still_parked(&mut parked)?;
-        let cpu = process::cpu_seconds(server.pid())?;
-        let sent = clock::now();
-        writer.message(&crowd.room, &format!("wake{round}-{wake}")).await?;
-        let woken = all_woken(parked, sent).await?;
-        cpu_s += process::cpu_seconds(server.pid())? - cpu;
-        wakes_ms.push(woken.took_ms);
-        answer_bytes = woken.answer_bytes;
-        parked = park(woken.waiting);
+        let begun = Begun::now(server)?;
+        said.push(writer.message(&crowd.room, &format!("wake{round}-{wake}")).await?);
+        parked = park(messages.add(server, begun, parked).await?);
         pause(bench.scale.settle / 3).await;
     }
-    let polls = figure(u64::try_from(crowd.users.len())?);
+    for event in &said {
+        still_parked(&mut parked)?;
+        let begun = Begun::now(server)?;
+        writer.receipt(&crowd.room, event).await?;
+        parked = park(receipts.add(server, begun, parked).await?);
+        pause(bench.scale.settle / 3).await;
+    }
+    let polls = crowd.users.len();
     Ok(Sample {
-        each_kib: (figure(after) - figure(before)) / 1_024.0 / polls,
-        wakes: Wakes::of(&wakes_ms, cpu_s, crowd.users.len())?,
+        each_kib: (figure(after) - figure(before)) / 1_024.0 / figure(u64::try_from(polls)?),
+        answer_bytes: messages.answer_bytes,
+        wakes: messages.wakes(polls)?,
+        receipts: receipts.wakes(polls)?,
         before_mb: figure(before) / 1e6,
-        answer_bytes,
     })
+}
+
+/// When something was done, and what the server had used until then.
+struct Begun {
+    at: std::time::Instant,
+    cpu_s: f64,
+}
+
+impl Begun {
+    fn now(server: &Server) -> Result<Self> {
+        Ok(Self { cpu_s: process::cpu_seconds(server.pid())?, at: clock::now() })
+    }
+}
+
+/// What several wakes took.
+#[derive(Default)]
+struct Tally {
+    took_ms: Vec<f64>,
+    cpu_s: f64,
+    answer_bytes: usize,
+}
+
+impl Tally {
+    /// Waits until everybody has an answer. Returns who may wait again.
+    async fn add(
+        &mut self,
+        server: &Server,
+        begun: Begun,
+        parked: JoinSet<Result<Answered>>,
+    ) -> Result<Vec<(Api, String)>> {
+        let woken = all_woken(parked, begun.at).await?;
+        self.cpu_s += process::cpu_seconds(server.pid())? - begun.cpu_s;
+        self.took_ms.push(woken.took_ms);
+        self.answer_bytes = woken.answer_bytes;
+        Ok(woken.waiting)
+    }
+
+    fn wakes(&self, polls: usize) -> Result<Wakes> {
+        Wakes::of(&self.took_ms, self.cpu_s, polls)
+    }
 }
 
 /// The same polls at a server that only broadcasts; until the last one has its answer.
