@@ -76,7 +76,8 @@ pub use self::{
     uia::{Attempt, Challenge, Failure, FallbackMail, FallbackStage, Proof, Stage, UiaError},
     user_data::{
         AccountDataItem, ChangePushRuleError, CreateFilterError, PutAccountData, PutPushRule,
-        SetAccountDataError, SetTagError, follow_room, push_rules_content, tag_notice_room,
+        SetAccountDataError, SetTagError, follow_room, push_rules_content, renew_filter,
+        tag_notice_room,
     },
     username::{GUEST_PREFIX, SYSTEM_LOCALPART, UsernameError},
 };

@@ -8,6 +8,7 @@
 
 mod dehydrated;
 mod filter;
+mod filters;
 mod glance;
 mod hub;
 mod members;

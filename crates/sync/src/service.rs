@@ -1,30 +1,21 @@
 //! The service: one pass, and waiting for the next.
 
-use std::{
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
-use moka::sync::Cache;
-use ruma::{OwnedUserId, api::client::filter::FilterDefinition};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::instrument;
 use vestibule_accounts::{SessionEnd, session_end};
 use vestibule_push::Unread;
 use vestibule_rooms::Rooms;
-use vestibule_storage::{Read, Snapshot, StorageError, tables::user_data::FILTER_BY_ID};
+use vestibule_storage::{Read, Snapshot, StorageError};
 use vestibule_types::{
     Actor, Environment,
-    limits::{
-        FILTERS_READY_MAX, RENDERINGS_AWAITED_MAX, SYNC_PASSES_MAX, SYNC_WAIT_MAX,
-        SYNC_WHOLE_PASSES_MAX,
-    },
+    limits::{RENDERINGS_AWAITED_MAX, SYNC_PASSES_MAX, SYNC_WAIT_MAX, SYNC_WHOLE_PASSES_MAX},
 };
 
 use crate::{
     DeviceLists, SyncError, SyncRequest, SyncResponse, SyncToken,
-    filter::SyncFilter,
+    filters::Filters,
     glance::{Glanced, glance},
     hub::Hub,
     members::ShownMembers,
@@ -62,7 +53,7 @@ pub(crate) struct Inner {
     /// Turns for looking for news, and for showing everything.
     turns: [Semaphore; 2],
     pub(crate) environment: Environment,
-    filters: Cache<(OwnedUserId, String), Arc<SyncFilter>>,
+    pub(crate) filters: Filters,
 }
 
 impl fmt::Debug for Sync {
@@ -103,7 +94,7 @@ impl Sync {
                 sliding: Sliding::default(),
                 turns: [SYNC_PASSES_MAX, SYNC_WHOLE_PASSES_MAX].map(Semaphore::new),
                 environment: parts.environment,
-                filters: Cache::new(FILTERS_READY_MAX),
+                filters: Filters::default(),
             }),
         }
     }
@@ -259,34 +250,6 @@ impl Sync {
         let token = SyncToken::parse(text, store.slots()).ok_or(SyncError::BadToken)?;
         Ok(Some(token))
     }
-
-    /// The filter of a request: written out, or by its name.
-    async fn filter(
-        &self,
-        actor: &Actor,
-        written: Option<String>,
-    ) -> Result<Arc<SyncFilter>, SyncError> {
-        let Some(written) = written.filter(|written| !written.is_empty()) else {
-            return Ok(Arc::default());
-        };
-        let key = (actor.user_id().to_owned(), written);
-        if let Some(known) = self.inner.filters.get(&key) {
-            return Ok(known);
-        }
-        let filter = if key.1.starts_with('{') {
-            parse(&key.1)?
-        } else {
-            let (user, name) = key.clone();
-            let read = self.inner.rooms.store().read::<_, SyncError, _>(move |snapshot| {
-                Ok(FILTER_BY_ID.get(snapshot, (&user, name.as_str()))?)
-            });
-            parse(&read.await?.ok_or(SyncError::UnknownFilter)?.json)?
-        };
-        let filter = Arc::new(filter);
-        // A stored filter is named after its content, so what a name stands for never changes.
-        self.inner.filters.insert(key, Arc::clone(&filter));
-        Ok(filter)
-    }
 }
 
 /// Refuses who was logged out or locked since they asked: nobody waits on for a session that ended.
@@ -298,12 +261,4 @@ pub(crate) fn stands<E: From<SessionEnd> + From<StorageError>>(
         Some(end) => Err(end.into()),
         None => Ok(()),
     }
-}
-
-fn parse(json: &str) -> Result<SyncFilter, SyncError> {
-    let definition: FilterDefinition =
-        serde_json::from_str(json).map_err(|error| SyncError::BadFilter(error.to_string()))?;
-    let mut hasher = DefaultHasher::new();
-    json.hash(&mut hasher);
-    Ok(SyncFilter::new(definition, hasher.finish()))
 }

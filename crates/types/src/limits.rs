@@ -187,8 +187,11 @@ pub const TAG_BYTES_MAX: usize = 255;
 /// One filter.
 pub const FILTER_BYTES_MAX: usize = 65_536;
 
-/// Filters one user may keep; the oldest makes room for the next.
+/// Filters one user may keep; the one that was not used for longest makes room for the next.
 pub const FILTERS_PER_USER_MAX: usize = 200;
+
+/// After this time a filter that is used is noted as in use again, in milliseconds: one day.
+pub const FILTER_RENEWED_AFTER_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// Push rules a user may add.
 pub const PUSH_RULES_MAX: usize = 1_000;

@@ -47,7 +47,7 @@ impl Accounts {
         let digest = Sha256::digest(json.as_bytes());
         let mut filter_id = URL_SAFE_NO_PAD.encode(digest);
         filter_id.truncate(16);
-        let (id, row) = (filter_id.clone(), StoredFilter { json, created_at: self.0.now_ms() });
+        let (id, row) = (filter_id.clone(), StoredFilter { json, renewed_at: self.0.now_ms() });
         self.0.write(actor.user_id(), move |tx| store(tx, &user_id, &id, &row)).await?;
         Ok(filter_id)
     }
@@ -72,6 +72,17 @@ impl Accounts {
     }
 }
 
+/// Notes that a stored filter is in use, so that others make room before it. One that is gone stays so.
+pub fn renew_filter(
+    tx: &mut Tx<'_>,
+    (user_id, filter_id): (&UserId, &str),
+    now: u64,
+) -> Result<(), StorageError> {
+    let Some(mut row) = FILTER_BY_ID.get(tx, (user_id, filter_id))? else { return Ok(()) };
+    row.renewed_at = row.renewed_at.max(now);
+    FILTER_BY_ID.put(tx, (user_id, filter_id), &row)
+}
+
 fn store(
     tx: &mut Tx<'_>,
     user_id: &UserId,
@@ -86,7 +97,7 @@ fn store(
     USER_DATA_GUARD.put(tx, (user_id,), &items)?;
     let filters = FILTER_BY_ID.scan(tx, (user_id,), limits::FILTERS_PER_USER_MAX)?;
     if filters.len() >= limits::FILTERS_PER_USER_MAX {
-        let oldest = filters.into_iter().min_by_key(|(_, filter)| filter.created_at);
+        let oldest = filters.into_iter().min_by_key(|(_, filter)| filter.renewed_at);
         if let Some(((_, oldest), _)) = oldest {
             FILTER_BY_ID.delete(tx, (user_id, oldest.as_str()))?;
         }

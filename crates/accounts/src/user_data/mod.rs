@@ -8,7 +8,7 @@ mod tag;
 
 pub use self::{
     account_data::{AccountDataItem, PutAccountData, SetAccountDataError},
-    filter::CreateFilterError,
+    filter::{CreateFilterError, renew_filter},
     push_rule::{ChangePushRuleError, PutPushRule, content as push_rules_content},
     successor::follow_room,
     tag::{SetTagError, tag_notice_room},

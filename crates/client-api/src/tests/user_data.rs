@@ -2,6 +2,7 @@
 
 use http::Method;
 use serde_json::json;
+use vestibule_types::limits;
 
 use super::*;
 
@@ -65,6 +66,38 @@ async fn tags_are_put_listed_and_removed() {
     assert_eq!(server.get(&tags, &alice).await, (200, json!({ "tags": { "u.work": info } })));
     assert_eq!(server.delete(&work, &alice, json!({})).await.0, 200);
     assert_eq!(server.get(&tags, &alice).await, (200, json!({ "tags": {} })));
+}
+
+#[tokio::test]
+async fn a_filter_in_use_stays_and_one_that_is_not_makes_room() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let path = user(&alice, "filter");
+    let store = async |limit: usize| {
+        let filter = json!({ "room": { "timeline": { "limit": limit } } });
+        let (status, body) = server.post(&path, &alice, filter).await;
+        assert_eq!(status, 200, "{body}");
+        body["filter_id"].as_str().unwrap().to_owned()
+    };
+    let used = store(1).await;
+    server.time.clock.advance(Duration::from_millis(1));
+    let unused = store(2).await;
+    let sync = format!("/_matrix/client/v3/sync?filter={used}&timeout=0");
+    let before = server.store.positions();
+    for _ in 0..2 {
+        server.fetch(&alice, &sync).await;
+    }
+    assert_eq!(server.store.positions(), before, "using it writes nothing each time");
+    server.time.clock.advance(Duration::from_hours(25));
+    for _ in 0..2 {
+        server.fetch(&alice, &sync).await;
+    }
+    // One place is taken by the filter in use.
+    for limit in 3..=limits::FILTERS_PER_USER_MAX + 1 {
+        store(limit).await;
+    }
+    assert_eq!(server.get(&format!("{path}/{used}"), &alice).await.0, 200);
+    assert_eq!(server.get(&format!("{path}/{unused}"), &alice).await.0, 404);
 }
 
 #[tokio::test]

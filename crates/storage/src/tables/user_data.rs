@@ -29,8 +29,8 @@ value!(StoredUserChange, 1);
 pub struct StoredFilter {
     /// The JSON object.
     pub json: String,
-    /// When it was stored, in milliseconds since the Unix epoch.
-    pub created_at: u64,
+    /// When it was stored or last renewed because it is in use, in milliseconds since the Unix epoch.
+    pub renewed_at: u64,
 }
 value!(StoredFilter, 1);
 
