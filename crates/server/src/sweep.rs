@@ -111,7 +111,7 @@ pub(crate) fn start_ending_guests(
     until_stopped("guests", environment, work);
 }
 
-/// Removes devices that nobody uses, until the server stops. Not at once when it starts: a machine whose clock
+/// Removes devices and filters that nobody uses, until the server stops. Not at once when it starts: a machine whose clock
 /// is wrong at first has time to learn the hour before anything is taken for old.
 pub(crate) fn start_ending_devices(accounts: Accounts, environment: &Environment) {
     let clock = environment.clock.clone();
@@ -120,6 +120,9 @@ pub(crate) fn start_ending_devices(accounts: Accounts, environment: &Environment
             clock.sleep(Duration::from_millis(EVERY_MS)).await;
             if let Err(cause) = accounts.expire_devices().await {
                 error!(cause = &cause as &dyn Error, "devices nobody uses could not be removed");
+            }
+            if let Err(cause) = accounts.expire_filters().await {
+                error!(cause = &cause as &dyn Error, "filters nobody uses could not be removed");
             }
         }
     };

@@ -190,6 +190,9 @@ pub const FILTER_BYTES_MAX: usize = 65_536;
 /// Filters one user may keep; the one that was not used for longest makes room for the next.
 pub const FILTERS_PER_USER_MAX: usize = 200;
 
+/// Filters read at a time when those that nobody uses are looked for.
+pub const FILTERS_PER_LOOK: usize = 100;
+
 /// After this time a filter that is used is noted as in use again, in milliseconds: one day.
 pub const FILTER_RENEWED_AFTER_MS: u64 = 24 * 60 * 60 * 1_000;
 

@@ -1,7 +1,8 @@
-//! Devices that nobody uses.
+//! Devices and filters that nobody uses.
 
 use std::time::Duration;
 
+use serde_json::json;
 use vestibule_storage::{
     Scan,
     tables::{
@@ -11,7 +12,7 @@ use vestibule_storage::{
 };
 
 use super::*;
-use crate::{RefreshError, device::dehydrated};
+use crate::{RefreshError, device::dehydrated, renew_filter};
 
 const DAY: Duration = Duration::from_hours(24);
 const LIFE: Duration = Duration::from_hours(30 * 24);
@@ -103,6 +104,35 @@ async fn a_dehydrated_device_waits_for_its_owner() {
     let devices = house.accounts.devices(&user).await.unwrap();
     let ids: Vec<_> = devices.into_iter().map(|device| device.device_id).collect();
     assert_eq!(ids, ["ASLEEP"]);
+}
+
+#[tokio::test]
+async fn filters_that_are_used_now_and_then_stay_and_others_go() {
+    let house = house_that_forgets(1);
+    let alice = house.person("alice").await;
+    let mut ids = Vec::new();
+    for limit in [1, 2] {
+        let filter = json!({ "room": { "timeline": { "limit": limit } } });
+        let filter = filter.as_object().cloned().unwrap();
+        let user = alice.user_id().to_owned();
+        ids.push(house.accounts.create_filter(&alice, user, filter).await.unwrap());
+    }
+    let kept = async |id: &str| {
+        house.accounts.filter(&alice, alice.user_id(), id).await.unwrap().is_some()
+    };
+    house.time.clock.advance(LIFE);
+    assert_eq!(
+        house.accounts.expire_filters().await.unwrap(),
+        0,
+        "one may have been used yesterday"
+    );
+    let (user, used, now) = (alice.user_id().to_owned(), ids[1].clone(), house.accounts.0.now_ms());
+    let renew =
+        house.accounts.0.write(alice.user_id(), move |tx| renew_filter(tx, (&user, &used), now));
+    renew.await.unwrap();
+    house.time.clock.advance(DAY);
+    assert_eq!(house.accounts.expire_filters().await.unwrap(), 1);
+    assert_eq!((kept(&ids[0]).await, kept(&ids[1]).await), (false, true));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tracing::instrument;
 use vestibule_storage::{
-    StorageError, Tx,
+    Scan, Snapshot, StorageError, Tx,
     tables::user_data::{FILTER_BY_ID, StoredFilter, USER_DATA_GUARD},
 };
 use vestibule_types::{Actor, limits};
@@ -70,6 +70,54 @@ impl Accounts {
             .await?;
         Ok(row.map(|row| row.json))
     }
+}
+
+impl Accounts {
+    /// Removes the filters that no client used for as long as devices are kept that nobody uses
+    /// (`limits.device_idle_life`): whoever knew their names is logged out by now. Returns how many.
+    #[instrument(name = "accounts.user_data.expire_filters", skip_all)]
+    pub async fn expire_filters(&self) -> Result<u64, StorageError> {
+        let Some(life) = self.0.config.sessions.device_idle_life else { return Ok(0) };
+        let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+        // One in use is not renewed at every use.
+        let life = life.saturating_add(limits::FILTER_RENEWED_AFTER_MS);
+        let before = self.0.now_ms().saturating_sub(life);
+        let (mut after, mut removed) = (None, 0_u64);
+        loop {
+            let scan = Scan::prefix(()).limit(limits::FILTERS_PER_LOOK);
+            let scan = match after.take() {
+                Some(after) => scan.after(after),
+                None => scan,
+            };
+            let page = move |read: &Snapshot<'_>| FILTER_BY_ID.scan_with(read, scan);
+            let rows = self.0.store.read(page).await?;
+            if rows.len() == limits::FILTERS_PER_LOOK {
+                after = rows.last().map(|(key, _)| key.clone());
+            }
+            for (key, _) in rows.into_iter().filter(|(_, row)| row.renewed_at <= before) {
+                let user = key.0.clone();
+                let expire = move |tx: &mut Tx<'_>| expire(tx, (&key.0, &key.1), before);
+                removed = removed.saturating_add(u64::from(self.0.write(&user, expire).await?));
+            }
+            if after.is_none() {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+/// Removes a filter unless it was used meanwhile. Says whether it did.
+fn expire(
+    tx: &mut Tx<'_>,
+    (user_id, filter_id): (&UserId, &str),
+    before: u64,
+) -> Result<bool, StorageError> {
+    let row = FILTER_BY_ID.get(tx, (user_id, filter_id))?;
+    let unused = row.is_some_and(|row| row.renewed_at <= before);
+    if unused {
+        FILTER_BY_ID.delete(tx, (user_id, filter_id))?;
+    }
+    Ok(unused)
 }
 
 /// Notes that a stored filter is in use, so that others make room before it. One that is gone stays so.

@@ -18,8 +18,8 @@ section! {
         /// How long an access token lives when the client asked for a refresh token.
         pub access_token_life: Period = Period::hours(24);
         /// How long a device is kept that nobody uses: then it is logged out, as its owner could do, and its
-        /// tokens, keys and waiting messages are gone. At least a day; "0s" keeps devices for ever. A
-        /// dehydrated device stays.
+        /// tokens, keys and waiting messages are gone, and so are filters that no client used as long. At least
+        /// a day; "0s" keeps all of it for ever. A dehydrated device stays.
         pub device_idle_life: Period = Period::days(365);
         /// How long requests may take to end when the server is asked to stop.
         pub shutdown_grace: Period = Period::seconds(10);
