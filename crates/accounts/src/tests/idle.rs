@@ -126,9 +126,10 @@ async fn filters_that_are_used_now_and_then_stay_and_others_go() {
         0,
         "one may have been used yesterday"
     );
-    let (user, used, now) = (alice.user_id().to_owned(), ids[1].clone(), house.accounts.0.now_ms());
+    let (owner, used, now) =
+        (alice.user_id().to_owned(), ids[1].clone(), house.accounts.0.now_ms());
     let renew =
-        house.accounts.0.write(alice.user_id(), move |tx| renew_filter(tx, (&user, &used), now));
+        house.accounts.0.write(alice.user_id(), move |tx| renew_filter(tx, (&owner, &used), now));
     renew.await.unwrap();
     house.time.clock.advance(DAY);
     assert_eq!(house.accounts.expire_filters().await.unwrap(), 1);
