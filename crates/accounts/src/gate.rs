@@ -93,6 +93,8 @@ impl Accounts {
             rate: RateFact::NotCharged,
         };
         let decision = prepared.decide(&subject);
+        let request = Request::new(&subject, prepared.act.action(), prepared.now, ip);
+        self.0.policy.record(&Facts::default(), &request, &decision);
         prepared.rate = self.0.ledger.settle(&decision, ip).await?;
         Ok(prepared)
     }

@@ -68,6 +68,7 @@ fn routes(doorway: Doorway<AdminRule>) -> Routes<AdminServices, AdminRule> {
         .mount_at(Method::PUT, &at("/guests/switch"), OPERATOR, guests::switch::handle)
         .mount_at(Method::GET, &at("/policy/check"), OPERATOR, policy::check::handle)
         .mount_at(Method::GET, &at("/policy/explain"), OPERATOR, policy::explain::handle)
+        .mount_at(Method::GET, &at("/policy/recorded"), OPERATOR, policy::recorded::handle)
         .mount_at(Method::GET, &at("/policy/rooms"), OPERATOR, policy::rooms::handle)
         .mount_at(Method::GET, &at("/policy/unmanaged"), OPERATOR, policy::unmanaged::handle)
         .mount_at(Method::GET, &at("/policy/denials"), OPERATOR, policy::denials::handle)

@@ -48,6 +48,7 @@ impl Media {
         let now = parts.environment.now();
         let request = Request::new(&subject, action, now, actor.address());
         let decision = parts.policy.current().decide(&Facts::default(), &request);
+        parts.policy.record(&Facts::default(), &request, &decision);
         match self.inner.ledger.settle(&decision, actor.address()).await? {
             RateFact::Exhausted { retry_after_ms } => Err(Denial::limited(retry_after_ms).into()),
             RateFact::NotCharged | RateFact::Charged => Ok(()),
@@ -68,6 +69,8 @@ impl Media {
             rate: RateFact::NotCharged,
         };
         let decision = asked.decide(&subject);
+        let request = Request::new(&subject, Action::Upload, asked.now, asked.address);
+        parts.policy.record(&Facts::default(), &request, &decision);
         asked.rate = self.inner.ledger.settle(&decision, actor.address()).await?;
         if let RateFact::Exhausted { retry_after_ms } = asked.rate {
             return Err(Denial::limited(retry_after_ms).into());

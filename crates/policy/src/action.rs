@@ -12,7 +12,7 @@ use vestibule_types::ClassName;
 use crate::Ability;
 
 /// A local account, as its row says it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// Who it is.
     pub user_id: OwnedUserId,
@@ -90,7 +90,8 @@ impl<'a> Request<'a> {
 }
 
 /// What kind of room is to be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RoomKind {
     /// `is_direct` was set.
     Dm,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ruma::{OwnedUserId, UserId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vestibule_types::ClassName;
 
 use crate::{Charge, Denial, Object, Permit, PermitKind, Reason};
@@ -60,7 +60,7 @@ pub struct TraceStep {
 }
 
 /// The answer in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Go ahead.

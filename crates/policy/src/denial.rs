@@ -132,6 +132,21 @@ reasons! {
     PermitStale = "permit_stale", "The rules changed meanwhile; try again";
 }
 
+impl Reason {
+    /// Whether it says only that something is not known.
+    #[must_use]
+    pub const fn is_ignorance(self) -> bool {
+        matches!(
+            self,
+            Self::FactsMissing
+                | Self::ScopeUnknown
+                | Self::NeverUnknown
+                | Self::GuestAccessUnknown
+                | Self::CapUnknown
+        )
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

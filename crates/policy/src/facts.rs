@@ -11,18 +11,20 @@ use vestibule_types::ClassName;
 
 /// The facts of one question. [`crate::Policy::scoped_subjects`] tells for whom to gather the facts
 /// that cost reads; for everybody else a room's identity and whether it is blocked are enough.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// The room the action is about. Required for every room-bound act of a scoped class.
     pub room: Option<RoomFacts>,
     /// The row of the alias the action is about, if there is one.
     pub alias: Option<AliasFact>,
     /// Where the aliases in the policy's lists point and pointed. Required for scoped classes when
-    /// the lists hold aliases.
+    /// the lists hold aliases. Kept beside the facts where these are data, because many share them.
+    #[serde(skip)]
     pub pins: Option<Arc<Pins>>,
     /// Counts behind the caps.
     pub counts: Counts,
-    /// Whether the rate was charged.
+    /// Whether the rate was charged. It says nothing of another moment.
+    #[serde(skip)]
     pub rate: RateFact,
     /// Whether subject and target are both in a room that is in the subject's scope.
     pub shares_room: Option<bool>,
@@ -41,7 +43,7 @@ impl Facts {
 }
 
 /// What is known of a room.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomFacts {
     /// Which room.
     pub room_id: OwnedRoomId,
@@ -106,7 +108,7 @@ pub enum Residency {
 }
 
 /// A row of our own alias table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AliasFact {
     /// The alias.
     pub alias: OwnedRoomAliasId,
@@ -134,7 +136,7 @@ pub enum AliasOrigin {
 }
 
 /// A redeemed guest link.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantFact {
     /// The one room it is for.
     pub room_id: OwnedRoomId,
@@ -143,7 +145,7 @@ pub struct GrantFact {
 }
 
 /// What the walk of one space found about a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceFact {
     /// The pinned space.
     pub space: OwnedRoomId,
@@ -152,7 +154,7 @@ pub struct SpaceFact {
 }
 
 /// Whether a room belongs to a space.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SpaceFinding {
     /// Curated edges lead to the room, along these spaces.
     Inside {
@@ -171,7 +173,7 @@ pub enum SpaceFinding {
 }
 
 /// Counts behind the caps; `None` counts as full for the classes that are capped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Rooms the subject is joined to.
     pub rooms_joined: Option<u64>,
@@ -238,6 +240,12 @@ impl Pins {
     #[must_use]
     pub fn listed(&self, alias: &ruma::RoomAliasId) -> Option<&RoomId> {
         self.listed.get(alias).map(|room| &**room)
+    }
+
+    /// Whether a room is known for the alias.
+    #[must_use]
+    pub fn know(&self, alias: &ruma::RoomAliasId) -> bool {
+        self.listed.contains_key(alias) || self.never.contains_key(alias)
     }
 
     /// Whether a forbidden alias points, or ever pointed, to the room.

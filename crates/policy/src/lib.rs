@@ -23,6 +23,7 @@ mod names;
 mod permit;
 mod policy;
 mod rate;
+mod record;
 mod requests;
 mod skeleton;
 mod space;
@@ -53,6 +54,7 @@ pub use self::{
     permit::{Permit, PermitKind, PermitMismatch, Spent, kind},
     policy::{GuestLife, Policy, PolicyHandle, WhenRoomLeavesScope},
     rate::{Bucket, RATE_COUNT_MAX, Rate, RateKey, RatePer},
+    record::{Act, Flip, Invited, Outcomes, Recorded, Recording, Simulation, Tried},
     space::{ChildEdge, Children, EdgeJudgement, Setter, SpaceChildren, SpaceRule, SpaceWalk},
     tally::{CALL, Opener, Told, Word},
 };

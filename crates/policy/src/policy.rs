@@ -9,8 +9,9 @@ use ruma::{MilliSecondsSinceUnixEpoch, OwnedServerName, RoomAliasId, ServerName}
 use vestibule_types::ClassName;
 
 use crate::{
-    Action, AliasRules, CapsConfig, Class, Decision, Invitee, LastAdminGuard, Opener, RateFact,
-    Request, Rung, Scope, SpaceRule, Standing, Subject, Told, names::NameGuard, tally::Tally,
+    Action, AliasRules, CapsConfig, Class, Decision, Facts, Invitee, LastAdminGuard, Opener,
+    RateFact, Recording, Request, Rung, Scope, SpaceRule, Standing, Subject, Told,
+    names::NameGuard, record::Records, tally::Tally,
 };
 
 /// The rules this server runs with. [`crate::compile`] makes it, [`Policy::decide`] asks it.
@@ -214,6 +215,12 @@ impl Policy {
         self.guests.enabled
     }
 
+    /// Whether the operator switched guests off.
+    #[must_use]
+    pub fn guests_switched_off(&self) -> bool {
+        self.guests.switched_off
+    }
+
     /// The same rules with guests switched off by the operator, or not.
     #[must_use]
     pub fn with_guests_off(mut self, off: bool) -> Self {
@@ -290,6 +297,7 @@ impl Policy {
 pub struct PolicyHandle {
     in_force: Arc<RwLock<InForce>>,
     tally: Arc<Tally>,
+    records: Arc<Records>,
 }
 
 #[derive(Debug)]
@@ -303,7 +311,11 @@ impl PolicyHandle {
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         let in_force = InForce { current: Arc::new(policy), announced: None };
-        Self { in_force: Arc::new(RwLock::new(in_force)), tally: Arc::default() }
+        Self {
+            in_force: Arc::new(RwLock::new(in_force)),
+            tally: Arc::default(),
+            records: Arc::default(),
+        }
     }
 
     /// The policy in force now. Take it once per request.
@@ -351,6 +363,24 @@ impl PolicyHandle {
     /// Counts an answer that is not a decision, or of which nothing else is known.
     pub fn count_told(&self, told: &Told) {
         self.tally.count(told, self.current().class(&told.class).is_some());
+    }
+
+    /// Whether the next decision about an action is one to record: every one, but a sample of what people
+    /// do all the time.
+    #[must_use]
+    pub fn samples(&self, action: &str) -> bool {
+        self.records.samples(action)
+    }
+
+    /// Records a decision with its facts, so that another policy can be tried on it.
+    pub fn record(&self, facts: &Facts, request: &Request<'_>, decision: &Decision) {
+        self.records.keep(&self.current(), facts, request, decision);
+    }
+
+    /// The decisions of late, with what the policy in force says to them.
+    #[must_use]
+    pub fn recording(&self) -> Recording {
+        self.records.recording(&self.current())
     }
 
     /// How often what was said, since the start of this process.

@@ -12,8 +12,8 @@ use ruma::{
 pub use vestibule_accounts::Refusal as AskError;
 use vestibule_accounts::{SYSTEM_LOCALPART, spend};
 use vestibule_policy::{
-    AccountState, Action, Class, Decision, Invitee, Object, Obligation, Permit, PermitKind, Policy,
-    RateFact, RateKey, Request, RoomKind, Spent, Subject, Told, Word,
+    AccountState, Action, Class, Decision, Facts, Invitee, Object, Obligation, Permit, PermitKind,
+    Policy, RateFact, RateKey, Request, RoomKind, Spent, Subject, Told, Word,
 };
 use vestibule_storage::{Read, StorageError, tables::policy::POLICY_EPOCH};
 use vestibule_types::{Actor, ClassName};
@@ -230,11 +230,12 @@ impl Rooms {
         // Everything else is found out here as well.
         let hot = matches!(deed, Deed::SendEvent(..));
         let policy = self.inner.policy.current();
-        if hot && !policy.observes() && !is_rated(&policy, actor.class()) {
+        let recorded = self.inner.policy.samples(deed.action(None).name());
+        if hot && !recorded && !policy.observes() && !is_rated(&policy, actor.class()) {
             let later = Some(Arc::default());
             return Ok(Ask { rate: RateFact::Charged, later, ..ask });
         }
-        let decision = self.decide_now(ask.clone(), deed.clone()).await?;
+        let decision = self.decide_before(ask.clone(), deed.clone(), recorded).await?;
         let rate = self.inner.ledger.settle(&decision, ask.address).await?;
         Ok(Ask { rate, ..ask })
     }
@@ -255,6 +256,16 @@ impl Rooms {
 
     /// Decides outside of any write, on the newest snapshot.
     pub(crate) async fn decide_now(&self, ask: Ask, deed: Deed) -> Result<Decision, StorageError> {
+        self.decide_before(ask, deed, false).await
+    }
+
+    /// The same, and records the decision if it is to be.
+    async fn decide_before(
+        &self,
+        ask: Ask,
+        deed: Deed,
+        recorded: bool,
+    ) -> Result<Decision, StorageError> {
         let (rooms, policy) = (self.clone(), self.inner.policy.current());
         self.inner
             .store
@@ -265,7 +276,13 @@ impl Rooms {
                 };
                 let room = room.or_else(|| deed.somewhere_else());
                 let view = room.as_ref().map(|room| RoomView::new(&rooms, snapshot, room));
-                decide(&policy, snapshot, view.as_ref(), (&ask, &deed))
+                let subject = subject(snapshot, &ask.user_id)?;
+                let question = (&subject, &ask, &deed);
+                weigh(&policy, snapshot, view.as_ref(), question, |facts, request, decision| {
+                    if recorded {
+                        rooms.inner.policy.record(facts, request, decision);
+                    }
+                })
             })
             .await
     }
@@ -339,7 +356,18 @@ pub(crate) fn decide_for<R: Read, V: Read>(
     policy: &Policy,
     reader: &R,
     view: Option<&RoomView<'_, V>>,
+    question: (&Subject, &Ask, &Deed),
+) -> Result<Decision, StorageError> {
+    weigh(policy, reader, view, question, |_, _, _| {})
+}
+
+/// The same, for whoever wants to see what it was decided from.
+fn weigh<R: Read, V: Read>(
+    policy: &Policy,
+    reader: &R,
+    view: Option<&RoomView<'_, V>>,
     (subject, ask, deed): (&Subject, &Ask, &Deed),
+    see: impl FnOnce(&Facts, &Request<'_>, &Decision),
 ) -> Result<Decision, StorageError> {
     let target = match deed {
         Deed::Invite(_, user) if user.server_name() == ask.user_id.server_name() => {
@@ -355,7 +383,9 @@ pub(crate) fn decide_for<R: Read, V: Read>(
     };
     let request = Request::new(subject, action, ask.now, ask.address);
     let facts = facts::gather(policy, reader, view, (ask, deed, &request))?;
-    Ok(policy.decide(&facts, &request))
+    let decision = policy.decide(&facts, &request);
+    see(&facts, &request, &decision);
+    Ok(decision)
 }
 
 /// A local account as the policy sees it. One without a row has no class that may do anything, but for the

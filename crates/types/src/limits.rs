@@ -309,6 +309,18 @@ pub const CLASSES_COUNTED_MAX: usize = 256;
 /// How long after a guest could not be ended it is tried again, in milliseconds.
 pub const GUEST_AGAIN_MS: u64 = 60_000;
 
+/// Decisions of one action that are recorded, of the allowed and of the refused ones each; the oldest make room.
+pub const RECORDED_OF_ACTION_MAX: usize = 64;
+
+/// Of what people do all the time, one decision in so many is recorded.
+pub const RECORDED_EVERY: u64 = 64;
+
+/// Aliases of a room beyond which decisions about it are not recorded.
+pub const RECORDED_ALIASES_MAX: usize = 64;
+
+/// Length of a display name or an event type, in bytes, beyond which a decision is not recorded.
+pub const RECORDED_TEXT_BYTES_MAX: usize = 512;
+
 /// Overdue jobs that are looked at for how late the sweep is.
 pub const SCOPE_JOBS_LOOKED_AT: usize = 1_000;
 

@@ -125,7 +125,9 @@ impl Accounts {
         let request = Request::new(&subject, action, self.0.environment.now(), peer);
         let mut facts = Facts { shares_room, ..Facts::default() };
         let policy = self.0.policy.current();
-        facts.rate = self.0.ledger.settle(&policy.decide(&facts, &request), peer).await?;
+        let decision = policy.decide(&facts, &request);
+        self.0.policy.record(&facts, &request, &decision);
+        facts.rate = self.0.ledger.settle(&decision, peer).await?;
         if let RateFact::Exhausted { retry_after_ms } = facts.rate {
             return Err(Denial::limited(retry_after_ms).into());
         }

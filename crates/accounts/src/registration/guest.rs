@@ -123,7 +123,12 @@ impl NewGuest {
             Subject::new(self.account.user_id.clone(), self.account.class.clone(), created_at);
         let now = created_at.unwrap_or_else(gate::start_of_time);
         let request = Request::new(&subject, Action::RegisterGuest, now, Some(self.peer));
-        self.policy.current().decide(facts, &request)
+        let decision = self.policy.current().decide(facts, &request);
+        // Once for each request: before its rate is charged, and outside of the write.
+        if self.rate == RateFact::NotCharged {
+            self.policy.record(facts, &request, &decision);
+        }
+        decision
     }
 
     fn write(&self, tx: &mut Tx<'_>) -> Result<(), RegisterGuestError> {

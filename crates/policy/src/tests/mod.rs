@@ -9,6 +9,7 @@ mod manual;
 mod people;
 mod permits;
 mod properties;
+mod simulation;
 mod space;
 
 use std::sync::Arc;

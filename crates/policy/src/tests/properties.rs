@@ -7,8 +7,8 @@ use ruma::OwnedRoomAliasId;
 
 use super::*;
 use crate::{
-    AccountState, Class, GrantFact, GuestsConfig, Invitee, Outcome, PermitKind, Residency,
-    RoomKind, SpaceConfig, SpaceFact, SpaceFinding, Texts, kind,
+    AccountState, Class, GrantFact, GuestsConfig, Invitee, Outcome, PermitKind, PolicyHandle,
+    Recording, Residency, RoomKind, SpaceConfig, SpaceFact, SpaceFinding, Texts, kind,
 };
 
 const ALIASES: [&str; 5] = [
@@ -475,6 +475,29 @@ proptest! {
             let both = (unknown.is_allowed(), known.is_allowed());
             prop_assert!(both != (true, false), "{action} without {forget}\n{}", unknown.explain());
         }
+    }
+
+    #[test]
+    fn a_policy_tried_on_what_it_decided_flips_nothing(
+        config in any_config(), facts in any_facts(), subject in any_subject(), target in any_subject()
+    ) {
+        let handle = PolicyHandle::new(build(&config));
+        let policy = handle.current();
+        let user = UserId::parse("@zoe:far.test").unwrap();
+        let (room, alias, class) = (room_id(), alias(0), ClassName::new("webchat"));
+        let actions = every_action(&room, &user, &alias, (&target, &class));
+        for action in &actions {
+            let request = Request::new(&subject, *action, at(NOW), None);
+            handle.record(&facts, &request, &policy.decide(&facts, &request));
+        }
+        let recording = handle.recording();
+        let json = serde_json::to_string(&recording).unwrap();
+        let sent: Recording = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(&sent.decisions, &recording.decisions);
+        let told = policy.simulate(&sent, 5);
+        prop_assert_eq!((told.tried, told.flips, told.untold), (actions.len(), 0, 0));
+        let off = PolicyHandle::new(build(&config).with_guests_off(true));
+        prop_assert!(off.recording().guests_off);
     }
 
     #[test]

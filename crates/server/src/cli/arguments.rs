@@ -296,6 +296,18 @@ pub(super) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Try another policy on what was decided of late, and show what would flip. Changes nothing.
+    Simulate {
+        /// The configuration file with the other policy.
+        #[arg(value_name = "NEW.toml")]
+        new: PathBuf,
+        /// How many examples of what would flip.
+        #[arg(long, default_value_t = 10)]
+        examples: usize,
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// List the newest refusals.
     Denials {
         /// How many.

@@ -20,6 +20,7 @@ mod policy;
 mod reports;
 mod room;
 mod serve;
+mod simulate;
 mod token;
 mod user;
 

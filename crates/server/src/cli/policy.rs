@@ -12,6 +12,7 @@ use super::{
     arguments::PolicyCommand,
     ask::{Question, ask},
     output::{complain, say, table},
+    simulate,
 };
 use crate::store::database_path;
 
@@ -33,6 +34,9 @@ pub(super) fn run(file: &Path, command: &PolicyCommand) -> anyhow::Result<ExitCo
                 say(text.unwrap_or_default());
             }
             Ok(ExitCode::SUCCESS)
+        }
+        PolicyCommand::Simulate { new, examples, json } => {
+            simulate::run(file, new, (*examples, *json))
         }
         PolicyCommand::Denials { limit } => denials(file, *limit),
         PolicyCommand::Rooms { class } => {

@@ -131,3 +131,83 @@ async fn files_are_listed_withheld_released_and_purged() {
     }
     drop(served);
 }
+
+/// The guests of this configuration come in by an alias.
+const BY_ALIAS: &str = "[guests]\nenabled = true\n[aliases]\ncreate = \"moderator\"\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_policy_is_tried_on_what_was_decided_and_nothing_changes() {
+    let bench = Bench::new();
+    let new = bench.config().with_file_name("new.toml");
+    let try_on = |guests: &str| {
+        bench.write(guests);
+        std::fs::rename(bench.config(), &new).unwrap();
+        bench.write(BY_ALIAS);
+    };
+    try_on(BY_ALIAS);
+    let simulate = format!("policy simulate {}", new.display());
+    let nothing = bench.run(&simulate);
+    assert!(nothing.ok && nothing.out.contains("nothing is recorded"), "{nothing:?}");
+
+    assert!(bench.run_with("user create alice --class admin", "secret password\n").ok);
+    let served = bench.serve();
+    let http = HttpClient::to(([127, 0, 0, 1], bench.port).into());
+    let login = json!({
+        "type": "m.login.password", "password": "secret password",
+        "identifier": { "type": "m.id.user", "user": "alice" },
+    });
+    let login = http.post("/_matrix/client/v3/login", &login).await.ok();
+    let alice = http.with_token(login["access_token"].as_str().unwrap());
+    let admits = json!({
+        "type": "m.room.guest_access", "state_key": "", "content": { "guest_access": "can_join" },
+    });
+    let room = json!({
+        "preset": "public_chat", "room_alias_name": "tea", "initial_state": [admits],
+    });
+    let room = alice.post("/_matrix/client/v3/createRoom", &room).await.ok();
+    let room = room["room_id"].as_str().unwrap();
+    let guest = http.post("/_matrix/client/v3/register?kind=guest", &json!({})).await.ok();
+    let guest = http.with_token(guest["access_token"].as_str().unwrap());
+    guest.post("/_matrix/client/v3/join/%23tea:localhost", &json!({})).await.ok();
+    let said = json!({ "msgtype": "m.text", "body": "a secret nobody is to read" });
+    let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/1");
+    guest.put(&path, &said).await.ok();
+
+    // The same policy flips nothing.
+    let same = bench.run(&simulate);
+    assert!(same.ok && same.out.contains(": 0 would flip"), "{same:?}");
+    assert!(same.out.contains("guest") && same.out.contains("join"), "{same:?}");
+
+    // One that closes the alias flips the join, and what was said inside.
+    try_on(
+        "[guests]\nenabled = true\nalias = \"#none:localhost\"\n[aliases]\ncreate = \"moderator\"\n",
+    );
+    let closed = bench.run(&simulate);
+    assert!(closed.ok, "{closed:?}");
+    assert!(closed.out.contains("allow -> deny: out_of_scope"), "{closed:?}");
+    assert!(closed.out.contains("would be allowed by: an alias #none:localhost"), "{closed:?}");
+    let json = bench.run(&format!("{simulate} --json --examples 1"));
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert!(json["flips"].as_u64().unwrap() >= 2, "{json}");
+    assert_eq!(json["examples"].as_array().unwrap().len(), 1);
+    let join = json["outcomes"].as_array().unwrap().iter().find(|it| it["action"] == "join");
+    let join = join.unwrap();
+    assert_eq!((&join["class"], &join["now"]), (&json!("guest"), &json!("allow")));
+    assert_eq!((&join["then"], &join["count"]), (&json!("deny: out_of_scope"), &json!(1)));
+
+    // A file with mistakes is told as the check tells it, and the running policy never changed.
+    try_on("[guests]\nenabled = true\n");
+    std::fs::copy(&new, bench.config()).unwrap();
+    let checked = bench.run("policy check");
+    bench.write(BY_ALIAS);
+    let refused = bench.run(&simulate);
+    assert!(!refused.ok && refused.err == checked.err, "{refused:?} {checked:?}");
+    try_on(BY_ALIAS);
+    std::fs::write(&new, std::fs::read_to_string(&new).unwrap().replace("localhost", "b.example"))
+        .unwrap();
+    let other = bench.run(&simulate);
+    assert!(!other.ok && other.err.contains("server.name"), "{other:?}");
+    let epoch = bench.run("guests status");
+    assert!(epoch.out.contains("policy epoch 1"), "{epoch:?}");
+    drop(served);
+}

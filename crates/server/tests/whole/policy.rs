@@ -361,3 +361,30 @@ async fn only_admins_and_the_operator_switch_guests() {
     assert_eq!(admin.http().put(&put, &json!({ "of": true })).await.status, 400);
     assert_eq!(admin.http().get(path).await.ok()["enabled"], false);
 }
+
+#[tokio::test]
+async fn what_is_recorded_is_for_admins_and_holds_no_message_and_no_whole_address() {
+    let server = Blueprint::default().with_guests().start().await;
+    let moderator = server.person("mod", "moderator").await;
+    let room = moderator.create_guest_room(Some("tea")).await;
+    let guest = server.guest().await;
+    guest.join("#tea:localhost").await.ok();
+    guest.say(&room, "a secret nobody is to read").await;
+    let path = "/_vestibule/admin/v1/policy/recorded";
+    assert_eq!(guest.http().get(path).await.refusal(), (403, "M_FORBIDDEN"));
+    assert_eq!(moderator.http().get(path).await.refusal(), (403, "M_FORBIDDEN"));
+    let admin = server.person("admin", "admin").await;
+    let told = admin.http().get(path).await.ok();
+    assert_eq!(told["guests_off"], false);
+    let of_guest = |it: &&Value| it["subject"]["user_id"] == guest.user_id.as_str();
+    let decisions = told["decisions"].as_array().unwrap();
+    let acts: Vec<&Value> = decisions.iter().filter(of_guest).map(|it| &it["act"]).collect();
+    assert!(acts.iter().any(|act| act["join"]["room"] == room.as_str()), "{acts:?}");
+    assert!(acts.iter().any(|act| act["send_event"]["event_type"] == "m.room.message"), "{acts:?}");
+    let text = told.to_string();
+    assert!(text.contains("127.0.0.0") && !text.contains("127.0.0.1"));
+    assert!(!text.contains("a secret"));
+    // A switch that the file does not know of is told beside it.
+    switch(&server, json!({ "off": true })).await;
+    assert_eq!(admin.http().get(path).await.ok()["guests_off"], true);
+}
