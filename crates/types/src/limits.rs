@@ -409,6 +409,9 @@ pub const HIERARCHY_DEPTH_MAX: u64 = 100;
 /// Events looked at to find the one nearest to a moment. A room with more is first searched by halves.
 pub const MOMENT_SCAN_MAX: usize = 500;
 
+/// Events looked at on the other side of a moment as well, because clocks disagree a little.
+pub const MOMENT_LEAD: usize = 100;
+
 /// Events in the snapshot of one room.
 pub const ROOM_SNAPSHOT_EVENTS: usize = 20;
 

@@ -1,5 +1,10 @@
 //! Finding one's way in a room: by time, and by a snapshot.
 
+use vestibule_storage::{
+    Scan, Stamp, StorageError,
+    tables::room::{EVENT_BY_ID, StoredEventNo, StoredEventPlace, TIMELINE},
+};
+
 use super::{rooms::each, *};
 
 #[tokio::test]
@@ -30,6 +35,47 @@ async fn the_event_nearest_to_a_moment_is_found_in_either_direction() {
     let later = server.get(&at(second_at + 1, "f"), &alice).await;
     assert_eq!(error(later), code(404, "M_NOT_FOUND"));
     assert_eq!(error(server.get(&at(first_at, "f"), &carol).await), code(403, "M_FORBIDDEN"));
+}
+
+#[tokio::test]
+async fn a_moment_is_found_amid_much_history_that_was_fetched_at_once() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let mut said = Vec::new();
+    for _ in 0..3 {
+        server.time.clock.advance(Duration::from_secs(100));
+        let at = server.time.environment.now_ms();
+        let event: ruma::OwnedEventId =
+            server.says(&alice, &room, Value::Null).await.try_into().unwrap();
+        said.push((event, at));
+    }
+    // As if most of the room's history had been fetched: it lies between two commits.
+    let ids: Vec<_> = said.iter().map(|(event, _)| event.clone()).collect();
+    let slot = server.store.slot_of_room(<&ruma::RoomId>::try_from(room.as_str()).unwrap());
+    let fetched = server.store.write::<_, StorageError, _>(slot, move |tx| {
+        let places: Vec<StoredEventPlace> =
+            ids.iter().map(|id| EVENT_BY_ID.get(tx, (id,)).unwrap().unwrap()).collect();
+        let newest = TIMELINE.scan_with(tx, Scan::prefix((places[0].room,)).reverse().limit(1))?;
+        let ((_, side, newest), _) = &newest[0];
+        for index in 0..30_000_u16 {
+            let place = &places[usize::from(index / 15_000) + usize::from(index / 29_000)];
+            let at = Stamp { commit: newest.commit - 1, index };
+            TIMELINE.put(tx, (place.room, *side, at), &StoredEventNo(place.event))?;
+        }
+        Ok(())
+    });
+    fetched.await.unwrap();
+    for (ts, way, expected) in [
+        (said[0].1 + 1, "f", &said[1]),
+        (said[1].1 + 1, "b", &said[1]),
+        (said[1].1 - 1, "b", &said[0]),
+    ] {
+        let path = format!("/_matrix/client/v1/rooms/{room}/timestamp_to_event?ts={ts}&dir={way}");
+        let found = server.fetch(&alice, &path).await;
+        let expected = json!({ "event_id": expected.0, "origin_server_ts": expected.1 });
+        assert_eq!(found, expected, "{ts}{way}");
+    }
 }
 
 #[tokio::test]

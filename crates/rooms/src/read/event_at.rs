@@ -4,7 +4,7 @@ use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId};
 use vestibule_storage::{Read, Stamp, StorageError};
 use vestibule_types::{
     Actor, EventNo,
-    limits::{HISTORY_FETCHES_MAX, HISTORY_SCAN_MAX, MOMENT_SCAN_MAX},
+    limits::{HISTORY_FETCHES_MAX, HISTORY_SCAN_MAX, MOMENT_LEAD, MOMENT_SCAN_MAX},
 };
 
 use super::{
@@ -208,19 +208,19 @@ impl<R: Read> RoomView<'_, R> {
     ) -> Result<Vec<(TimelinePosition, EventNo)>, StorageError> {
         let mut rows = self.timeline_back(None, None, MOMENT_SCAN_MAX)?;
         if rows.len() == MOMENT_SCAN_MAX {
-            let passing = self.passes(moment)?;
+            // A little from either side: clocks disagree a little.
+            let passing = Some(behind(self.passes(moment)?));
+            let mut late = self.timeline_forward(passing, None, MOMENT_SCAN_MAX)?;
+            let first = late.first().map(|(position, _)| *position);
+            let mut early = self.timeline_back(first, None, MOMENT_SCAN_MAX)?;
             rows = match direction {
-                // The commit before it may end with events of the moment.
                 Direction::Forward => {
-                    let from = after(passing.saturating_sub(1));
-                    self.timeline_forward(Some(from), None, MOMENT_SCAN_MAX)?
+                    early.truncate(MOMENT_LEAD);
+                    early.into_iter().rev().chain(late).collect()
                 }
-                // What lies right behind the passage may bear the moment itself.
                 Direction::Backward => {
-                    let mut rows = self.timeline_forward(Some(after(passing)), None, 1)?;
-                    let last = rows.first().map_or(after(passing), |(position, _)| *position);
-                    rows.extend(self.timeline_back(Some(last), None, MOMENT_SCAN_MAX)?);
-                    rows
+                    late.truncate(MOMENT_LEAD);
+                    late.into_iter().rev().chain(early).collect()
                 }
             };
         } else if direction == Direction::Forward {
@@ -241,15 +241,15 @@ impl<R: Read> RoomView<'_, R> {
         }
     }
 
-    /// The commit behind which clocks have reached a moment, as far as they agree with the order of
-    /// the live timeline.
+    /// The place behind which clocks have reached a moment, as far as they agree with the order of the
+    /// timeline. History that was fetched lies between two commits, however much of it there is.
     fn passes(&self, moment: MilliSecondsSinceUnixEpoch) -> Result<u64, StorageError> {
         let newest = self.timeline_back(None, None, 1)?;
-        let mut late = newest.first().map_or(0, |(position, _)| position.stamp.commit);
+        let mut late = newest.first().map_or(0, |(position, _)| place(position.stamp));
         let mut early = 0;
         while early < late {
             let middle = early + (late - early) / 2;
-            let next = self.timeline_forward(Some(after(middle)), None, 1)?;
+            let next = self.timeline_forward(Some(behind(middle)), None, 1)?;
             let event = match next.first() {
                 Some((_, no)) => self.event(*no)?,
                 None => None,
@@ -264,7 +264,13 @@ impl<R: Read> RoomView<'_, R> {
     }
 }
 
-/// The place behind everything of a commit.
-fn after(commit: u64) -> TimelinePosition {
-    TimelinePosition { side: LIVE, stamp: Stamp::end_of(commit) }
+/// A stamp as a number of the same order.
+fn place(stamp: Stamp) -> u64 {
+    (stamp.commit << u16::BITS) | u64::from(stamp.index)
+}
+
+/// The position of a place: what comes after it is behind it.
+fn behind(place: u64) -> TimelinePosition {
+    let index = u16::try_from(place & u64::from(u16::MAX)).unwrap_or(u16::MAX);
+    TimelinePosition { side: LIVE, stamp: Stamp { commit: place >> u16::BITS, index } }
 }
