@@ -20,7 +20,7 @@ use ruma::api::{auth_scheme, federation::authentication::ServerSignatures};
 use tracing::{Span, field};
 use vestibule_types::{Actor, BoxFuture};
 
-use crate::{ClientAddress, MatrixError};
+use crate::{ClientAddress, MatrixError, entrance::label};
 
 /// What a client showed to prove who it is.
 #[derive(Clone, Copy)]
@@ -219,17 +219,25 @@ struct Mounted {
     method: &'static str,
     /// How long its requests take, looked up with the first of them.
     seconds: OnceLock<Histogram>,
+    /// The same of requests for the head alone, which reach it where it answers GET.
+    seconds_of_heads: OnceLock<Histogram>,
 }
 
 impl Endpoint {
     pub(crate) fn new(path: &str, method: &'static str) -> Self {
-        Self(Arc::new(Mounted { path: path.into(), method, seconds: OnceLock::new() }))
+        let (seconds, seconds_of_heads) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Mounted { path: path.into(), method, seconds, seconds_of_heads }))
     }
 
-    /// How long its requests take.
-    pub(crate) fn seconds(&self) -> &Histogram {
-        let Mounted { path, method, seconds } = &*self.0;
-        seconds.get_or_init(|| request_seconds(path, method))
+    /// How long its requests take, of which this one has the given method.
+    pub(crate) fn seconds(&self, method: &str) -> &Histogram {
+        let Mounted { path, method: mounted, seconds, seconds_of_heads } = &*self.0;
+        let head = label(&Method::HEAD);
+        if method == head {
+            seconds_of_heads.get_or_init(|| request_seconds(path, head))
+        } else {
+            seconds.get_or_init(|| request_seconds(path, mounted))
+        }
     }
 }
 

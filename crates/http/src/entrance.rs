@@ -136,7 +136,7 @@ impl Ledger {
         span.record("status", status.as_u16());
         span.in_scope(|| debug!(milliseconds = took.as_secs_f64() * 1000.0, "answered"));
         match response.extensions_mut().remove::<Endpoint>() {
-            Some(endpoint) => endpoint.seconds().record(took),
+            Some(endpoint) => endpoint.seconds(method).record(took),
             None => request_seconds("none", method).record(took),
         }
         self.count(status);

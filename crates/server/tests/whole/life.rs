@@ -99,6 +99,24 @@ async fn a_listener_answers_only_what_it_serves() {
 }
 
 #[tokio::test]
+async fn requests_for_the_head_alone_are_counted_as_such() {
+    let server = TestServer::start().await;
+    let (http, path) = (server.http(), "/_matrix/client/versions");
+    for method in ["HEAD", "BREW"] {
+        http.request(method.parse().unwrap(), path, None).await;
+    }
+    let told = http.get("/metrics").await.ok();
+    let counts: Vec<&str> =
+        told.as_str().unwrap().lines().filter(|it| it.contains("_count{")).collect();
+    let has = |endpoint: &str, method: &str| {
+        let labels = [format!("endpoint=\"{endpoint}\""), format!("method=\"{method}\"")];
+        counts.iter().any(|line| labels.iter().all(|label| line.contains(label)))
+    };
+    assert!(has(path, "HEAD"), "{counts:?}");
+    assert!(has("none", "other") && !has(path, "BREW"), "{counts:?}");
+}
+
+#[tokio::test]
 async fn work_that_a_request_left_behind_is_done_and_its_row_is_gone() {
     let server = TestServer::start().await;
     let (alice, bob) = (server.register("alice").await, server.register("bob").await);
