@@ -220,7 +220,7 @@ impl Ledger {
 
     async fn write(&self, row: StoredDenial) {
         let at = self.environment.now_ms();
-        let written = self.store.write(SlotNo(0), move |tx| keep(tx, at, &row)).await;
+        let written = self.store.write_apart(SlotNo(0), move |tx| keep(tx, at, &row)).await;
         if let Err(error) = written {
             tracing::warn!(%error, "a refusal could not be written to the audit ring");
         }

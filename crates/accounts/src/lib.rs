@@ -68,8 +68,8 @@ pub use self::{
     },
     service::{Accounts, AccountsParts, Acquaintance, system_user_of},
     session::{
-        LogIn, LogInError, LogInProof, LoginToken, Named, NewSession, RefreshError, Refreshed,
-        RequestLoginTokenError, Resolved, SessionEnd, Sighting, session_end,
+        LogIn, LogInError, LogInProof, LoginToken, Named, NewGuest, NewSession, RefreshError,
+        Refreshed, RequestLoginTokenError, Resolved, SessionEnd, Sighting, session_end,
     },
     throttle::Rate,
     token::TokenKind,

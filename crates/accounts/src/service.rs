@@ -10,10 +10,13 @@ use std::{
 
 use parking_lot::Mutex;
 use ruma::{OwnedUserId, ServerName, UserId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 use vestibule_policy::{PolicyHandle, RateBuckets};
-use vestibule_storage::{Executor, StorageError, Store, Tx};
-use vestibule_types::{BoxFuture, Environment};
+use vestibule_storage::{
+    Executor, StorageError, Store, Tx,
+    tables::{account::TokenDigest, guest_token::StoredGuestTokenKey},
+};
+use vestibule_types::{BoxFuture, Environment, limits};
 
 use crate::{
     Ledger, Post, ProfilesElsewhere, config::AccountsConfig, password::Passwords, seen::Sightings,
@@ -45,6 +48,10 @@ pub(crate) struct Inner {
     pub(crate) mail_bell: Notify,
     /// Rung when guests are to be looked at out of turn.
     pub(crate) guest_bell: Notify,
+    /// What guest tokens are signed with, once it was read.
+    pub(crate) guest_key: OnceLock<StoredGuestTokenKey>,
+    /// Unused guest tokens as they are logged out, for requests of theirs that are under way.
+    pub(crate) guest_logouts: broadcast::Sender<TokenDigest>,
 }
 
 /// What [`Accounts`] is made of.
@@ -145,6 +152,8 @@ impl Accounts {
             post: OnceLock::new(),
             mail_bell: Notify::new(),
             guest_bell: Notify::new(),
+            guest_key: OnceLock::new(),
+            guest_logouts: broadcast::Sender::new(limits::GUEST_LOGOUTS_HEARD_MAX),
         }))
     }
 

@@ -8,7 +8,7 @@ use vestibule_types::{Environment, Secret, limits};
 /// Begins every access token with a session in the database.
 const STORED: &str = "vst_";
 /// Begins every guest token that has no row yet.
-const GUEST: &str = "vsg_";
+pub(crate) const GUEST: &str = "vsg_";
 /// Begins every refresh token.
 const REFRESH: &str = "vsr_";
 
@@ -81,9 +81,12 @@ pub(crate) fn digest(token: &str) -> TokenDigest {
     TokenDigest(Sha256::digest(token.as_bytes()).into())
 }
 
+/// Characters of a device identifier that the server picks.
+pub(crate) const DEVICE_ID_BYTES: usize = 10;
+
 /// A fresh device identifier.
 pub(crate) fn mint_device_id(environment: &Environment) -> ruma::OwnedDeviceId {
-    environment.random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", 10).into()
+    environment.random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", DEVICE_ID_BYTES).into()
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use axum::extract::Request;
 use http::{HeaderValue, StatusCode, header::AUTHORIZATION};
 use ruma::{OwnedUserId, api::error::ErrorKind};
 use vestibule_accounts::{Accounts, Resolved, Sighting};
-use vestibule_http::{Authenticator, Doorway, Gate, MatrixError, Presented, Visit, internal};
+use vestibule_http::{
+    Authenticator, Doorway, Gate, MatrixError, Presented, Recognised, Visit, internal,
+};
 use vestibule_policy::{Denial, Reason};
 use vestibule_types::{Actor, BoxFuture, ClassName, Credential};
 
@@ -50,18 +52,18 @@ impl Authenticator<AdminRule> for Remote {
     fn authenticate<'a>(
         &'a self,
         presented: Presented<'a, AdminRule>,
-    ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>> {
+    ) -> BoxFuture<'a, Result<Option<Recognised>, MatrixError>> {
         Box::pin(async move {
             let seen =
                 Sighting { address: Some(presented.address), user_agent: presented.user_agent };
             let resolved = self.0.resolve(presented.token, seen).await;
             match resolved.map_err(|cause| internal(&cause))? {
-                Resolved::Active(actor) => Ok(Some(actor)),
+                Resolved::Active(actor) => Ok(Some(actor.into())),
                 Resolved::Expired => Err(MatrixError::unknown_token(true)),
                 // Their tokens are good again afterwards.
                 Resolved::Suspended(_) => Err(kept_out(Reason::AccountSuspended)),
                 Resolved::Locked(_) => Err(kept_out(Reason::AccountLocked)),
-                Resolved::Unknown => Ok(None),
+                Resolved::Unknown | Resolved::Arriving(..) => Ok(None),
             }
         })
     }
@@ -90,8 +92,8 @@ impl Authenticator<AdminRule> for Local {
     fn authenticate<'a>(
         &'a self,
         _presented: Presented<'a, AdminRule>,
-    ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>> {
+    ) -> BoxFuture<'a, Result<Option<Recognised>, MatrixError>> {
         let actor = Actor::new(self.0.clone(), None, ClassName::admin(), Credential::Operator);
-        Box::pin(async move { Ok(Some(actor)) })
+        Box::pin(async move { Ok(Some(actor.into())) })
     }
 }

@@ -8,7 +8,12 @@ use vestibule_http::{MatrixError, internal, unavailable};
 /// Storage failed: 503 when trying again may help, else a blank 500.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn storage(cause: StorageError) -> MatrixError {
-    if cause.may_pass() { unavailable(&cause) } else { internal(&cause) }
+    match cause {
+        // Whoever is kept out is told so in place of this.
+        StorageError::NotLetIn => MatrixError::guest_forbidden(cause.to_string()),
+        cause if cause.may_pass() => unavailable(&cause),
+        cause => internal(&cause),
+    }
 }
 
 /// Too many passwords are being hashed.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
+use axum::{extract::FromRef, response::IntoResponse};
 use ruma::{RoomVersionId, api::client::discovery::discover_support::Contact, serde::Base64};
-use vestibule_accounts::{Accounts, Resolved, Sighting};
-use vestibule_http::{Authenticator, Gate, MatrixError, Presented, Visit};
+use vestibule_accounts::{Accounts, NewGuest, Resolved, Sighting};
+use vestibule_http::{
+    Authenticator, Escort, Gate, MatrixError, Presented, Recognised, Visit,
+};
 use vestibule_keys::Keys;
 use vestibule_media::Media;
 use vestibule_policy::{AccountState, CallRefusal, EndpointRule, PolicyHandle, Subject};
@@ -179,20 +181,37 @@ impl TokenAuthenticator {
         actor: Actor,
         state: AccountState,
         rule: EndpointRule,
-    ) -> Result<Option<Actor>, MatrixError> {
+    ) -> Result<Option<Recognised>, MatrixError> {
         let class = actor.ruling_class().clone();
         let mut subject = Subject::new(actor.user_id().to_owned(), class, None);
         subject.state = state;
         self.policy.current().admit(&subject, rule)?;
-        Ok(Some(actor))
+        Ok(Some(actor.into()))
     }
+}
+
+/// Answers the requests of a guest without rows as theirs.
+fn escort(guest: NewGuest) -> Escort {
+    Escort::new(move |work| {
+        let guest = guest.clone();
+        Box::pin(async move {
+            let Some(answer) = guest.act(work).await else {
+                return MatrixError::unknown_token(false).into_response();
+            };
+            // An act that was kept back for want of rows could not know why.
+            match guest.refusal().filter(|_| answer.status().is_server_error()) {
+                Some(denial) => MatrixError::from(denial).into_response(),
+                None => answer,
+            }
+        })
+    })
 }
 
 impl Authenticator<EndpointRule> for TokenAuthenticator {
     fn authenticate<'a>(
         &'a self,
         presented: Presented<'a, EndpointRule>,
-    ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>> {
+    ) -> BoxFuture<'a, Result<Option<Recognised>, MatrixError>> {
         Box::pin(async move {
             let seen =
                 Sighting { address: Some(presented.address), user_agent: presented.user_agent };
@@ -200,7 +219,10 @@ impl Authenticator<EndpointRule> for TokenAuthenticator {
             match resolved.map_err(failure::storage)? {
                 Resolved::Unknown => Ok(None),
                 Resolved::Expired => Err(MatrixError::unknown_token(true)),
-                Resolved::Active(actor) => Ok(Some(actor)),
+                Resolved::Active(actor) => Ok(Some(actor.into())),
+                Resolved::Arriving(actor, guest) => {
+                    Ok(Some(Recognised { actor, escort: Some(escort(guest)) }))
+                }
                 Resolved::Suspended(actor) => {
                     self.admit(actor, AccountState::Suspended, presented.rule)
                 }

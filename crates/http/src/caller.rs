@@ -41,6 +41,41 @@ impl<R: fmt::Debug> fmt::Debug for Presented<'_, R> {
     }
 }
 
+/// Whom an authenticator recognised.
+#[derive(Clone, Debug)]
+pub struct Recognised {
+    /// Who it is.
+    pub actor: Actor,
+    /// What their requests are answered inside of, where that is anything.
+    pub escort: Option<Escort>,
+}
+
+impl From<Actor> for Recognised {
+    fn from(actor: Actor) -> Self {
+        Self { actor, escort: None }
+    }
+}
+
+/// What answering a request runs inside of.
+#[derive(Clone)]
+pub struct Escort(Arc<dyn Fn(Answering) -> Answering + Send + Sync>);
+
+/// A handler at work.
+type Answering = BoxFuture<'static, Response>;
+
+impl Escort {
+    /// Goes with the work, and may answer in its place.
+    pub fn new(with: impl Fn(Answering) -> Answering + Send + Sync + 'static) -> Self {
+        Self(Arc::new(with))
+    }
+}
+
+impl fmt::Debug for Escort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Escort(..)")
+    }
+}
+
 /// How tokens are looked up. It is implemented over the account service, so that this crate
 /// knows no service and no service knows HTTP.
 pub trait Authenticator<R>: Send + Sync {
@@ -48,7 +83,7 @@ pub trait Authenticator<R>: Send + Sync {
     fn authenticate<'a>(
         &'a self,
         presented: Presented<'a, R>,
-    ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>>;
+    ) -> BoxFuture<'a, Result<Option<Recognised>, MatrixError>>;
 }
 
 /// Somebody at the door of an endpoint.
@@ -263,7 +298,10 @@ where
     request.extensions_mut().insert(Towards(threshold.endpoint.clone()));
     let mut response = match threshold.guard.welcome(threshold.rule, threshold.login, request).await
     {
-        Ok(request) => next.run(request).await,
+        Ok(mut request) => match request.extensions_mut().remove::<Escort>() {
+            Some(Escort(with)) => with(Box::pin(next.run(request))).await,
+            None => next.run(request).await,
+        },
         Err(error) => error.into_response(),
     };
     response.extensions_mut().insert(threshold.endpoint);
@@ -288,9 +326,13 @@ impl<R: Copy + Send + Sync + 'static> Guard<R> for Doorway<R> {
             let towards = request.extensions().get::<Towards>();
             let endpoint = towards.map_or("", |Towards(endpoint)| &*endpoint.0.path);
             let method = request.method();
-            let visit = Visit { caller: caller.as_ref(), rule, address, limited, endpoint, method };
+            let actor = caller.as_ref().map(|caller| &caller.actor);
+            let visit = Visit { caller: actor, rule, address, limited, endpoint, method };
             self.gate.admit(&visit)?;
-            if let Some(actor) = caller {
+            if let Some(Recognised { actor, escort }) = caller {
+                if let Some(escort) = escort {
+                    request.extensions_mut().insert(escort);
+                }
                 request.extensions_mut().insert(Caller(actor));
             }
             Ok(request)
@@ -305,7 +347,7 @@ impl<R: Copy> Doorway<R> {
         token: Result<Option<String>, MatrixError>,
         address: IpAddr,
         user_agent: Option<&str>,
-    ) -> Result<Option<Actor>, MatrixError> {
+    ) -> Result<Option<Recognised>, MatrixError> {
         let token = match (token, login) {
             (Ok(Some(token)), _) => token,
             (Ok(None), Login::Required) => return Err(MatrixError::missing_token()),
@@ -316,7 +358,7 @@ impl<R: Copy> Doorway<R> {
         };
         let presented = Presented { token: &token, rule, address, user_agent };
         match (self.authenticator.authenticate(presented).await, login) {
-            (Ok(Some(actor)), _) => Ok(Some(actor)),
+            (Ok(Some(caller)), _) => Ok(Some(caller)),
             (Ok(None), Login::Ignored) => Ok(None),
             (Err(error), Login::Ignored) if error.status().is_client_error() => Ok(None),
             (Ok(None), _) => Err(MatrixError::unknown_token(false)),

@@ -22,8 +22,8 @@ pub use self::{
     address::{ClientAddress, Peer, TrustedProxies},
     body::{ReadBody, read_signed_body},
     caller::{
-        Authenticator, Caller, Doorway, Gate, Guard, Login, LoginScheme, MaybeCaller, Presented,
-        Visit,
+        Authenticator, Caller, Doorway, Escort, Gate, Guard, Login, LoginScheme, MaybeCaller,
+        Presented, Recognised, Visit,
     },
     entrance::Entrance,
     error::{MatrixError, internal, unavailable},

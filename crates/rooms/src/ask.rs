@@ -10,7 +10,7 @@ use ruma::{
     RoomId, UserId,
 };
 pub use vestibule_accounts::Refusal as AskError;
-use vestibule_accounts::{SYSTEM_LOCALPART, spend};
+use vestibule_accounts::{GUEST_PREFIX, SYSTEM_LOCALPART, spend};
 use vestibule_policy::{
     AccountState, Action, Class, Decision, Facts, Invitee, Object, Obligation, Permit, PermitKind,
     Policy, RateFact, RateKey, Request, RoomKind, Spent, Subject, Told, Word,
@@ -371,7 +371,7 @@ fn weigh<R: Read, V: Read>(
 ) -> Result<Decision, StorageError> {
     let target = match deed {
         Deed::Invite(_, user) if user.server_name() == ask.user_id.server_name() => {
-            vestibule_accounts::facts::subject(reader, user)?
+            vestibule_accounts::facts::subject(reader, user)?.or_else(|| unwritten_guest(user))
         }
         _ => None,
     };
@@ -400,6 +400,12 @@ pub(crate) fn subject(reader: &impl Read, user_id: &UserId) -> Result<Subject, S
         nobody.state = AccountState::Deactivated;
         nobody
     }))
+}
+
+/// Who a local user without a row is, whose name only guests are given: a guest who did nothing yet.
+fn unwritten_guest(user_id: &UserId) -> Option<Subject> {
+    let is_guest = user_id.localpart().starts_with(GUEST_PREFIX);
+    is_guest.then(|| Subject::new(user_id.to_owned(), ClassName::guest(), None))
 }
 
 /// The suffix a permit obliges to put behind the display name.

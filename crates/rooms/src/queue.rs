@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, RoomId};
 use tokio::sync::oneshot;
-use vestibule_storage::{Committed, StorageError, Tx};
+use vestibule_storage::{Committed, Newcomer, StorageError, Tx, newcomer};
 use vestibule_types::limits::{ROOM_BATCH_MAX, ROOM_QUEUE_MAX};
 
 use crate::{RoomTx, Rooms};
@@ -24,6 +24,8 @@ trait Job: Send {
 
 struct Ticket<T, E, F> {
     work: F,
+    /// Whose work it is, if they have no rows yet.
+    newcomer: Option<Arc<dyn Newcomer>>,
     outcome: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<(T, u64), E>>,
 }
@@ -36,7 +38,7 @@ where
 {
     fn run(&mut self, room: &mut RoomTx<'_, '_>) {
         let before = room.savepoint();
-        let outcome = (self.work)(room);
+        let outcome = room.act(self.newcomer.as_ref(), &mut self.work);
         if outcome.is_err() {
             room.rollback_to(before);
         }
@@ -84,7 +86,7 @@ impl Rooms {
         E: From<StorageError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let ticket = Box::new(Ticket { work, outcome: None, reply });
+        let ticket = Box::new(Ticket { work, newcomer: newcomer(), outcome: None, reply });
         self.enqueue(room_id, vec![ticket])?;
         answer.await.unwrap_or_else(|_| Err(StorageError::Closed.into()))
     }
@@ -104,7 +106,7 @@ impl Rooms {
         let (mut jobs, mut answers) = (Vec::<Box<dyn Job>>::new(), Vec::with_capacity(works.len()));
         for work in works {
             let (reply, answer) = oneshot::channel();
-            jobs.push(Box::new(Ticket { work, outcome: None, reply }));
+            jobs.push(Box::new(Ticket { work, newcomer: newcomer(), outcome: None, reply }));
             answers.push(answer);
         }
         if let Err(failed) = self.enqueue(room_id, jobs) {

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use ruma::{OwnedRoomId, RoomId};
 use vestibule_events::RoomVersion;
 use vestibule_storage::{
-    Fixed, Savepoint, Stamp, Stamped, StorageError, Tx,
+    Fixed, Newcomer, Savepoint, Stamp, Stamped, StorageError, Tx,
     tables::{
         directory::SCOPE_GUARD,
         room::{
@@ -126,6 +126,17 @@ impl<'a, 'tx> RoomTx<'a, 'tx> {
         self.room = before.room;
         self.made.truncate(before.made);
         self.changed = before.changed;
+    }
+
+    /// Runs a piece of work as an act of a newcomer, if it is one's.
+    pub(crate) fn act<T, E: From<StorageError>>(
+        &mut self,
+        newcomer: Option<&Arc<dyn Newcomer>>,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.tx.begin_act(newcomer)?;
+        let outcome = work(self);
+        self.tx.end_act(outcome)
     }
 
     /// The room, which must exist.

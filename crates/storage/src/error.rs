@@ -32,6 +32,9 @@ pub enum StorageError {
     /// The write lost against others too often.
     #[error("the write lost against others too often")]
     Contended,
+    /// Somebody without rows may not have any now; they know why. Nothing was written.
+    #[error("somebody new was not let in")]
+    NotLetIn,
     /// A batch broke a bound: too many stamps, or a key or value that is too long.
     #[error("the batch is too large: {what}")]
     TooLarge {
@@ -55,7 +58,7 @@ impl StorageError {
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::Closed | Self::Contended => true,
+            Self::Unavailable { .. } | Self::Closed | Self::Contended | Self::NotLetIn => true,
             Self::Corrupt { .. } | Self::Engine { .. } | Self::TooLarge { .. } => false,
         }
     }

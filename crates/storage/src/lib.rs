@@ -22,6 +22,7 @@ mod key_ids;
 mod key_parts;
 mod lately;
 mod memory;
+mod newcomer;
 pub mod outbox;
 mod overlay;
 mod read;
@@ -43,6 +44,7 @@ pub use self::{
     key::{AsKey, AsPart, AsPrefix, EncodeBuf, Key, KeyPart},
     lately::{Lately, LogLine},
     memory::MemoryEngine,
+    newcomer::{Draft, Newcomer, arriving, carried, newcomer},
     read::{Fixed, Read, Snapshot},
     registry::TableInfo,
     scan::Scan,

@@ -78,6 +78,26 @@ impl Overlay {
         self.undo.len()
     }
 
+    /// Whether anything was staged since a mark and not undone.
+    pub(crate) fn is_changed_since(&self, mark: usize) -> bool {
+        self.undo.len() > mark
+    }
+
+    /// The keys and values staged since a mark.
+    pub(crate) fn changed_since(&self, mark: usize) -> impl Iterator<Item = &[u8]> {
+        let keys = self.undo.iter().skip(mark).filter_map(|undo| match undo {
+            Undo::Key(key, _) => Some(key),
+            Undo::Range => None,
+        });
+        keys.flat_map(|key| {
+            let value = self.points.get(key).and_then(|staged| match &staged.write {
+                Write::Put { value, .. } => Some(value.as_slice()),
+                Write::Delete | Write::Add(_) => None,
+            });
+            [Some(key.as_slice()), value].into_iter().flatten()
+        })
+    }
+
     pub(crate) fn undo_to(&mut self, mark: usize) {
         while self.undo.len() > mark {
             match self.undo.pop() {

@@ -1,6 +1,7 @@
 //! The store: closures in, commits out.
 
 use std::{
+    cell::Cell,
     fmt,
     sync::{Arc, atomic::AtomicU64},
 };
@@ -11,10 +12,11 @@ use tokio::sync::oneshot;
 use vestibule_types::watch;
 
 use crate::{
-    Engine, Executor, Positions, SlotNo, Snapshot, StorageError, Tx,
+    Engine, EngineSnapshot, Executor, Positions, SlotNo, Snapshot, StorageError, Tx,
     commit::{CommitThread, Committer, Outcome, Request, Shared},
     flight::{Flights, Handle},
     lately::{Board, Lately, LogLine},
+    newcomer::{Amid, Newcomer, newcomer},
     stamp::{slot_of_room, slot_of_user},
     writing::{Reply, Writing},
 };
@@ -166,7 +168,23 @@ impl Store {
     /// The closure runs again when something it read was written in between; after a few runs it
     /// runs where nothing can come in between. An `Err` of the closure, and a run that staged
     /// nothing, commit nothing. When the future is dropped, the write may or may not happen.
-    pub async fn write<T, E, F>(&self, slot: SlotNo, f: F) -> Result<Committed<T>, E>
+    ///
+    /// What a [`Newcomer`]'s request writes is an act of theirs: it makes their rows too.
+    pub async fn write<T, E, F>(&self, slot: SlotNo, mut f: F) -> Result<Committed<T>, E>
+    where
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        match newcomer() {
+            Some(who) => self.write_apart(slot, move |tx| tx.act(Some(&who), &mut f)).await,
+            None => self.write_apart(slot, f).await,
+        }
+    }
+
+    /// As [`Store::write`], for what the server notes for itself while it answers: it is nobody's act, and
+    /// gives a newcomer no rows.
+    pub async fn write_apart<T, E, F>(&self, slot: SlotNo, f: F) -> Result<Committed<T>, E>
     where
         F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -208,10 +226,10 @@ impl Store {
         E: From<StorageError> + Send + 'static,
     {
         let (answer, heard) = oneshot::channel();
-        let inner = Arc::clone(&self.inner);
+        let (inner, who) = (Arc::clone(&self.inner), newcomer());
         self.inner.execute(move || {
             let result = match inner.engine.snapshot() {
-                Ok(snapshot) => f(&Snapshot::new(&*snapshot, inner.slots)),
+                Ok(snapshot) => inner.look(&*snapshot, who.as_deref(), f),
                 Err(error) => Err(error.into()),
             };
             // Whoever asked may have gone away.
@@ -228,11 +246,26 @@ impl Store {
         look: impl FnOnce(&Snapshot<'_>) -> Result<T, StorageError>,
     ) -> Result<Option<T>, StorageError> {
         let snapshot = self.inner.engine.memory_snapshot()?;
-        match look(&Snapshot::new(&*snapshot, self.inner.slots)) {
+        match self.inner.look(&*snapshot, newcomer().as_deref(), look) {
             Ok(seen) => Ok(Some(seen)),
             Err(_) if snapshot.missed() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the newcomer whose request this is could have rows now: fails as their first act would.
+    /// For acts that begin elsewhere before they are written here.
+    pub async fn could_arrive(&self) -> Result<(), StorageError> {
+        let Some(who) = newcomer() else { return Ok(()) };
+        let rehearse = move |tx: &mut Tx<'_>| {
+            if who.is_new(&*tx)? {
+                let before = tx.savepoint();
+                tx.settle(&*who)?;
+                tx.rollback_to(before);
+            }
+            Ok::<_, StorageError>(())
+        };
+        self.write_apart(SlotNo(0), rehearse).await.map(drop)
     }
 
     /// The last published commit of each slot.
@@ -302,6 +335,22 @@ impl Inner {
         let flight = self.flights.begin();
         let job = move || flight.run(job);
         self.executor.execute(Box::new(job)).map_err(StorageError::unavailable)
+    }
+
+    /// Looks at a moment of the engine, with the rows in it that a newcomer would have.
+    fn look<T, E: From<StorageError>>(
+        &self,
+        base: &dyn EngineSnapshot,
+        who: Option<&dyn Newcomer>,
+        look: impl FnOnce(&Snapshot<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let stored = Snapshot::new(base, self.slots);
+        let Some(who) = who else { return look(&stored) };
+        if !who.is_new(&stored)? {
+            return look(&stored);
+        }
+        let seen = Cell::new(false);
+        look(&Snapshot::new(&Amid { base, draft: who.rows(), seen: &seen }, self.slots))
     }
 
     pub(crate) fn submit(&self, request: Request) {

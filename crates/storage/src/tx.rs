@@ -1,6 +1,10 @@
 //! A write in the making: reads that become assertions, staged changes, savepoints.
 
-use std::{cell::RefCell, ops::ControlFlow};
+use std::{
+    cell::{Cell, RefCell},
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -9,6 +13,7 @@ use crate::{
     Visit,
     commit::{Asserts, Batch},
     key::StampOffsets,
+    newcomer::{Acting, Amid, Draft, Newcomer},
     overlay::{Known, Overlay, Staged, Write},
 };
 
@@ -22,6 +27,7 @@ pub struct Tx<'a> {
     overlay: Overlay,
     asserts: RefCell<Asserts>,
     stamps: u32,
+    acting: Option<Acting>,
 }
 
 /// A moment of a [`Tx`] to go back to.
@@ -33,7 +39,87 @@ pub struct Savepoint {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(snapshot: &'a dyn EngineSnapshot, slot: SlotNo) -> Self {
-        Self { snapshot, slot, overlay: Overlay::default(), asserts: RefCell::default(), stamps: 0 }
+        let (overlay, asserts) = (Overlay::default(), RefCell::default());
+        Self { snapshot, slot, overlay, asserts, stamps: 0, acting: None }
+    }
+
+    /// Runs part of the write as an act of a newcomer, if there is one: they see the rows they would have,
+    /// and have them when the act is kept. After an `Err` the caller drops or undoes what was staged.
+    pub fn act<T, E: From<StorageError>>(
+        &mut self,
+        newcomer: Option<&Arc<dyn Newcomer>>,
+        act: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.begin_act(newcomer)?;
+        let outcome = act(self);
+        self.end_act(outcome)
+    }
+
+    /// The beginning of [`Tx::act`], for acts that are not one closure.
+    pub fn begin_act(
+        &mut self,
+        newcomer: Option<&Arc<dyn Newcomer>>,
+    ) -> Result<(), StorageError> {
+        self.acting = None;
+        if let Some(newcomer) = newcomer
+            && newcomer.is_new(&*self)?
+        {
+            let (newcomer, mark) = (Arc::clone(newcomer), self.overlay.mark());
+            self.acting = Some(Acting { newcomer, mark, seen: Cell::new(false) });
+        }
+        Ok(())
+    }
+
+    /// The end of [`Tx::act`].
+    pub fn end_act<T, E: From<StorageError>>(
+        &mut self,
+        outcome: Result<T, E>,
+    ) -> Result<T, E> {
+        let acting = self.acting.take();
+        let value = outcome?;
+        if let Some(Acting { newcomer, mark, seen }) = acting {
+            let named = |bytes: &[u8]| newcomer.is_named_in(bytes);
+            if self.overlay.is_changed_since(mark)
+                && (seen.get() || self.overlay.changed_since(mark).any(named))
+            {
+                self.settle(&*newcomer)?;
+            }
+        }
+        Ok(value)
+    }
+
+    /// Whether somebody acts who has no rows yet. What only notes how a client reads is not worth rows.
+    #[must_use]
+    pub fn is_newcomers(&self) -> bool {
+        self.acting.is_some()
+    }
+
+    /// Stages the rows of a newcomer, but for those their act changed already, and counts them in.
+    pub(crate) fn settle(&mut self, newcomer: &dyn Newcomer) -> Result<(), StorageError> {
+        for (key, staged) in newcomer.rows().rows() {
+            if !self.overlay.known(key).is_row() {
+                self.overlay.stage(key.clone(), staged.clone());
+            }
+        }
+        newcomer.arrive(self)
+    }
+
+    pub(crate) fn into_draft(self) -> Result<Overlay, StorageError> {
+        if self.stamps == 0 && Draft::is_of_rows(&self.overlay) {
+            Ok(self.overlay)
+        } else {
+            Err(StorageError::engine("a draft holds more than rows"))
+        }
+    }
+
+    /// What lies under this batch.
+    fn below<T>(&self, look: impl FnOnce(&dyn EngineSnapshot) -> T) -> T {
+        match &self.acting {
+            Some(Acting { newcomer, seen, .. }) => {
+                look(&Amid { base: self.snapshot, draft: newcomer.rows(), seen })
+            }
+            None => look(self.snapshot),
+        }
     }
 
     /// The slot this batch commits to.
@@ -121,7 +207,7 @@ impl<'a> Tx<'a> {
 
     /// A row, given what the overlay says about its key.
     fn resolve(&self, key: &[u8], known: Known) -> Result<Option<Bytes>, StorageError> {
-        let below = if known.is_row() { None } else { self.snapshot.get(key)? };
+        let below = if known.is_row() { None } else { self.below(|it| it.get(key))? };
         Ok(known.over(below))
     }
 
@@ -138,12 +224,12 @@ impl<'a> Tx<'a> {
         known: Vec<Known>,
     ) -> Result<Vec<Option<Bytes>>, StorageError> {
         if !known.iter().any(Known::is_row) {
-            let below = self.snapshot.multi_get(keys)?.into_iter().zip(known);
+            let below = self.below(|it| it.multi_get(keys))?.into_iter().zip(known);
             return Ok(below.map(|(row, known)| known.over(row)).collect());
         }
         let wanted = keys.iter().zip(&known).filter(|(_, known)| !known.is_row());
         let wanted: Vec<Vec<u8>> = wanted.map(|(key, _)| key.clone()).collect();
-        let mut below = self.snapshot.multi_get(&wanted)?.into_iter();
+        let mut below = self.below(|it| it.multi_get(&wanted))?.into_iter();
         let rows = known.into_iter().map(|known| {
             let row = if known.is_row() { None } else { below.next().flatten() };
             known.over(row)
@@ -180,9 +266,11 @@ impl Read for Tx<'_> {
         }
         let mut walk = self.overlay.walk(range);
         let mut flow = ControlFlow::Continue(());
-        self.snapshot.scan(range, &mut |key, value| {
-            flow = walk.below(key, value, visit);
-            flow
+        self.below(|it| {
+            it.scan(range, &mut |key, value| {
+                flow = walk.below(key, value, visit);
+                flow
+            })
         })?;
         if flow.is_continue() {
             let _: ControlFlow<()> = walk.rest(visit);

@@ -31,6 +31,7 @@ pub struct Actor {
     credential: Credential,
     session: Option<[u8; 32]>,
     address: Option<IpAddr>,
+    ends_at: Option<u64>,
 }
 
 impl Actor {
@@ -42,7 +43,16 @@ impl Actor {
         class: ClassName,
         credential: Credential,
     ) -> Self {
-        Self { user_id, device_id, class, ruled_by: None, credential, session: None, address: None }
+        Self {
+            user_id,
+            device_id,
+            class,
+            ruled_by: None,
+            credential,
+            session: None,
+            address: None,
+            ends_at: None,
+        }
     }
 
     /// The same caller, coming from this address (as established behind trusted proxies).
@@ -57,6 +67,20 @@ impl Actor {
     pub fn in_session(mut self, digest: [u8; 32]) -> Self {
         self.session = Some(digest);
         self
+    }
+
+    /// The same caller, whose credential says when it ends, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn ending_at(mut self, ends_at: u64) -> Self {
+        self.ends_at = Some(ends_at);
+        self
+    }
+
+    /// When the credential says it ends, in milliseconds since the Unix epoch; `None` where that is for
+    /// rows to say.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<u64> {
+        self.ends_at
     }
 
     /// The digest of the access token that was shown; `None` where none was.

@@ -277,6 +277,22 @@ pub const CHECK_PROBLEMS_MAX: usize = 100;
 /// Guests looked at to count those of a room; a cap above this cannot be told from it.
 pub const GUESTS_PER_ROOM_MAX: usize = 10_000;
 
+/// Bytes of a device's name that a guest's token carries.
+pub const GUEST_DEVICE_NAME_BYTES_MAX: usize = 256;
+
+/// Unused guest tokens that were logged out and are remembered one by one; beyond, those that end first
+/// are refused together with all that end before them.
+pub const REFUSED_GUEST_TOKENS_MAX: u64 = 10_000;
+
+/// Refused guest tokens that ended and are forgotten with one that is added.
+pub const REFUSED_GUEST_TOKENS_FORGOTTEN: usize = 16;
+
+/// How far in the future a guest token may have been signed, in milliseconds: clocks are set back a little.
+pub const GUEST_TOKEN_AHEAD_MS_MAX: u64 = 300_000;
+
+/// Logouts of unused guest tokens that requests under way may lag behind before they look for themselves.
+pub const GUEST_LOGOUTS_HEARD_MAX: usize = 256;
+
 /// Guests looked at with one read when those whose time is over are looked for.
 pub const GUESTS_PER_LOOK: usize = 500;
 /// Devices read at a time when those that nobody uses are looked for.

@@ -1,23 +1,21 @@
 //! `POST /register?kind=guest`.
 //!
-//! A guest is a stored account with a stored session. The policy decides whether one more may come
-//! in, from counts read in the same transaction.
+//! A guest is a signed token and nothing else, until they do something that is kept: then their rows
+//! are written with it, and only then they count (see [`NewGuest`](crate::NewGuest)).
 
 use std::net::IpAddr;
 
 use ruma::OwnedUserId;
 use tracing::instrument;
-use vestibule_policy::{Action, Denial, Facts, PolicyHandle, RateFact, Request, Subject, kind};
-use vestibule_storage::{StorageError, Tx};
+use vestibule_policy::{Action, Counts, Denial, Facts, Request, Subject};
+use vestibule_storage::StorageError;
 use vestibule_types::ClassName;
 
-use super::{NewAccount, Registered, guest_tally};
+use super::Registered;
 use crate::{
-    Accounts,
-    account::class_suffix,
-    facts,
-    gate::{self, Refusal},
-    session::{self, Minted},
+    Accounts, NewSession, facts, gate,
+    session::{GuestToken, NAME_ALPHABET, NAME_BYTES},
+    token,
     username::GUEST_PREFIX,
 };
 
@@ -33,114 +31,73 @@ pub struct RegisterGuest {
 /// Why a guest was not let in.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterGuestError {
-    /// The policy does not want one more guest, now or from there.
+    /// The policy does not want guests.
     #[error(transparent)]
     Denied(#[from] Denial),
-    /// The guest could not be stored.
-    #[error("could not store the guest")]
+    /// The key that signs tokens could not be had.
+    #[error("could not sign the guest's token")]
     Storage(#[from] StorageError),
 }
 
-impl From<Refusal> for RegisterGuestError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Denied(denial) => Self::Denied(denial),
-            Refusal::Storage(error) => Self::Storage(error),
-        }
-    }
-}
-
-#[derive(Clone)]
-struct NewGuest {
-    account: NewAccount,
-    session: Minted,
-    device_name: Option<String>,
-    policy: PolicyHandle,
-    rate: RateFact,
-    prefixes: Vec<Vec<u8>>,
-    peer: IpAddr,
-}
-
 impl Accounts {
-    /// Makes a guest. The server picks its name and its device.
+    /// Makes a guest, without writing anything. The server picks its name and its device.
     #[instrument(name = "accounts.registration.register_guest", skip_all)]
     pub async fn register_guest(
         &self,
         command: RegisterGuest,
     ) -> Result<Registered, RegisterGuestError> {
         let environment = &self.0.environment;
-        let random = environment.random_text(b"abcdefghijklmnopqrstuvwxyz234567", 16);
+        let random = environment.random_text(NAME_ALPHABET, NAME_BYTES);
         let server_name = self.server_name();
         let user_id = OwnedUserId::try_from(format!("@{GUEST_PREFIX}{random}:{server_name}"))
             .map_err(StorageError::engine)?;
-        let class = ClassName::guest();
-        let policy = self.0.policy.current();
-        let mut guest = NewGuest {
-            account: NewAccount {
-                user_id: user_id.clone(),
-                name_suffix: class_suffix(&policy, &class).map(ToOwned::to_owned),
-                class,
-                password: None,
-                displayname: None,
-                now: self.0.now_ms(),
-            },
-            session: self.mint(None, false),
+        let issued_at = self.0.now_ms();
+        self.want_guests(&user_id, issued_at, command.peer)?;
+        let life = self.0.policy.current().guest_life().never_joined_ms;
+        let device_id = token::mint_device_id(environment);
+        let token = GuestToken {
+            user_id: user_id.clone(),
+            device_id: device_id.clone(),
             device_name: command.initial_device_display_name,
-            prefixes: guest_tally::prefixes_of(Some(command.peer)),
-            policy: self.0.policy.clone(),
-            rate: RateFact::NotCharged,
-            peer: command.peer,
+            issued_at,
+            ends_at: issued_at.saturating_add(life),
         };
-        let question = guest.clone();
-        let decision = self
-            .0
-            .store
-            .read(move |read| {
-                let facts = question.facts(read)?;
-                Ok::<_, StorageError>(question.decide(&facts))
-            })
-            .await?;
-        if let Some(denial) = decision.denial() {
-            self.0.ledger.refuse_stranger(&decision, guest.peer).await;
-            return Err(denial.into());
-        }
-        guest.rate = self.0.ledger.charge(&decision, Some(guest.peer)).await;
-        let session = guest.session.clone();
-        self.0.write(&user_id, move |tx| guest.write(tx)).await?;
-        Ok(Registered { user_id: user_id.clone(), session: Some(session.into_session(user_id)) })
-    }
-}
-
-impl NewGuest {
-    fn facts(&self, read: &impl vestibule_storage::Read) -> Result<Facts, StorageError> {
-        let counts = guest_tally::counts(read, &self.prefixes, self.account.now)?;
-        Ok(Facts { counts, rate: self.rate, ..Facts::default() })
+        let signed = token.sign(&self.guest_key().await?);
+        let access_token = signed.ok_or_else(|| StorageError::engine("no name for a guest"))?;
+        let session = NewSession {
+            user_id: user_id.clone(),
+            device_id,
+            access_token,
+            refresh_token: None,
+            expires_in: None,
+        };
+        Ok(Registered { user_id, session: Some(session) })
     }
 
-    fn decide(&self, facts: &Facts) -> vestibule_policy::Decision {
-        let created_at = facts::timestamp(self.account.now);
-        let subject =
-            Subject::new(self.account.user_id.clone(), self.account.class.clone(), created_at);
+    /// Whether the policy wants guests at all. How many there are is looked at when one arrives.
+    fn want_guests(
+        &self,
+        user_id: &OwnedUserId,
+        now: u64,
+        peer: IpAddr,
+    ) -> Result<(), RegisterGuestError> {
+        let created_at = facts::timestamp(now);
+        let subject = Subject::new(user_id.clone(), ClassName::guest(), created_at);
         let now = created_at.unwrap_or_else(gate::start_of_time);
-        let request = Request::new(&subject, Action::RegisterGuest, now, Some(self.peer));
-        let decision = self.policy.current().decide(facts, &request);
-        // Once for each request: before its rate is charged, and outside of the write.
-        if self.rate == RateFact::NotCharged {
-            self.policy.record(facts, &request, &decision);
-        }
-        decision
-    }
-
-    fn write(&self, tx: &mut Tx<'_>) -> Result<(), RegisterGuestError> {
-        let facts = self.facts(tx)?;
-        let permit = self.decide(&facts).permit::<kind::RegisterGuest>()?;
-        gate::spend(tx, permit, &self.account.user_id, &vestibule_policy::Object::Own)?;
-        if !self.account.write(tx)? {
-            // Eighty random bits met a name that was given out: not in this universe.
-            return Err(StorageError::Contended.into());
-        }
-        guest_tally::take(tx, &self.account.user_id, &self.prefixes, self.account.now)?;
-        session::open(tx, &self.account.user_id, &self.session, self.device_name.as_deref())?;
+        let request = Request::new(&subject, Action::RegisterGuest, now, Some(peer));
+        let none = Some(0);
+        let counts = Counts {
+            live_guests: none,
+            new_guests_in_minute: none,
+            live_from_address: none,
+            live_from_network: none,
+            day_from_address: none,
+            day_from_network: none,
+            ..Counts::default()
+        };
+        let facts = Facts { counts, ..Facts::default() };
+        let decision = self.0.policy.current().decide(&facts, &request);
+        self.charge(&decision, user_id)?;
         Ok(())
     }
 }

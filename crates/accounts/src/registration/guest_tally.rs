@@ -1,5 +1,5 @@
 //! Counting guests, exactly: every count a cap is decided from is read in the transaction that
-//! makes the guest, so two guests that arrive together cannot both take the last place.
+//! writes the guest's rows, so two guests that arrive together cannot both take the last place.
 
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ const PAST_ROWS_PER_GUEST: usize = 16;
 
 /// The prefixes an address is counted under: an IPv4 address; the /64 and the /48 of an IPv6
 /// address. None for the server's own work.
-pub(super) fn prefixes_of(address: Option<IpAddr>) -> Vec<Vec<u8>> {
+pub(crate) fn prefixes_of(address: Option<IpAddr>) -> Vec<Vec<u8>> {
     match address.map(|address| address.to_canonical()) {
         None => Vec::new(),
         Some(IpAddr::V4(ip)) => vec![ip.octets().to_vec()],
@@ -32,7 +32,7 @@ pub(super) fn prefixes_of(address: Option<IpAddr>) -> Vec<Vec<u8>> {
 }
 
 /// What the policy wants to know before it lets a guest in.
-pub(super) fn counts(
+pub(crate) fn counts(
     read: &impl Read,
     prefixes: &[Vec<u8>],
     now: u64,
@@ -60,7 +60,7 @@ pub(super) fn counts(
 }
 
 /// Counts a new guest.
-pub(super) fn take(
+pub(crate) fn take(
     tx: &mut Tx<'_>,
     user_id: &UserId,
     prefixes: &[Vec<u8>],

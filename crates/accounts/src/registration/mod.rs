@@ -4,7 +4,7 @@ mod available;
 mod create;
 mod expire_guests;
 mod guest;
-mod guest_tally;
+pub(crate) mod guest_tally;
 mod guests_switch;
 mod live_guests;
 mod register;

@@ -8,7 +8,7 @@ use vestibule_storage::{
 
 use super::{NewAccount, Register, RegisterError, guest_tally};
 use crate::{
-    Accounts, Resolved, Sighting,
+    Accounts, NewGuest, Resolved, Sighting,
     job::{self, ProfileFanOut},
     profile::rename_for_class,
     registration::put_account,
@@ -22,6 +22,8 @@ pub(super) struct Upgrade {
     pub(super) user_id: OwnedUserId,
     now: u64,
     old_suffix: Option<String>,
+    /// The guest, where it had no rows yet.
+    arriving: Option<NewGuest>,
 }
 
 impl Accounts {
@@ -32,8 +34,10 @@ impl Accounts {
     ) -> Result<Option<Upgrade>, RegisterError> {
         let Some(token) = &command.guest_access_token else { return Ok(None) };
         let seen = Sighting { address: Some(command.peer), user_agent: None };
-        let Resolved::Active(actor) = self.resolve(token.expose(), seen).await? else {
-            return Err(RegisterError::GuestToken);
+        let (actor, arriving) = match self.resolve(token.expose(), seen).await? {
+            Resolved::Active(actor) => (actor, None),
+            Resolved::Arriving(actor, guest) => (actor, Some(guest)),
+            _ => return Err(RegisterError::GuestToken),
         };
         if !actor.is_guest() {
             return Err(RegisterError::GuestToken);
@@ -46,6 +50,7 @@ impl Accounts {
             user_id: actor.user_id().to_owned(),
             now: self.0.now_ms(),
             old_suffix: self.name_suffix(actor.class()),
+            arriving,
         }))
     }
 }
@@ -54,6 +59,13 @@ impl Upgrade {
     /// Turns the guest's row into that of an account, ends the guest's session and gives its place
     /// in the counts back.
     pub(super) fn write(&self, tx: &mut Tx<'_>, new: &NewAccount) -> Result<(), RegisterError> {
+        if let Some(arriving) = &self.arriving
+            && arriving.is_new(tx)?
+        {
+            // It never was one of the guests that are counted, and its token ends with the row.
+            let written = new.write(tx)?;
+            return if written { Ok(()) } else { Err(RegisterError::GuestToken) };
+        }
         let guest = ACCOUNT_BY_ID.get(tx, (&*self.user_id,))?.filter(is_live_guest);
         let guest = guest.ok_or(RegisterError::GuestToken)?;
         let account = StoredAccount {

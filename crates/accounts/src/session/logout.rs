@@ -15,6 +15,9 @@ impl Accounts {
     /// itself.
     #[instrument(name = "accounts.session.log_out", skip_all)]
     pub async fn log_out(&self, actor: &Actor) -> Result<(), StorageError> {
+        if self.log_out_unused(actor).await? {
+            return Ok(());
+        }
         let Some(device_id) = actor.device_id().map(ToOwned::to_owned) else { return Ok(()) };
         let user = actor.user_id().to_owned();
         if self.was_guest(&user).await? {
@@ -25,7 +28,11 @@ impl Accounts {
 
     /// Ends every session of an account and forgets its devices; of a guest, the guest itself.
     #[instrument(name = "accounts.session.log_out_all", skip_all)]
-    pub async fn log_out_all(&self, user_id: &UserId) -> Result<(), StorageError> {
+    pub async fn log_out_all(&self, actor: &Actor) -> Result<(), StorageError> {
+        if self.log_out_unused(actor).await? {
+            return Ok(());
+        }
+        let user_id = actor.user_id();
         let user = user_id.to_owned();
         if self.was_guest(&user).await? {
             return Ok(());

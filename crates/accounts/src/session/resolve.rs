@@ -13,7 +13,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{Actor, Credential};
 
-use super::{open::touch, refresh::confirm};
+use super::{NewGuest, open::touch, refresh::confirm};
 use crate::{Accounts, TokenKind, facts, gate::start_of_time, token};
 
 /// Whose token it is, and whether that helps.
@@ -23,6 +23,8 @@ pub enum Resolved {
     Unknown,
     /// Its time is over; the client may refresh it or log in again and keep its device.
     Expired,
+    /// A guest's who has no rows: what they do is done through [`NewGuest::act`].
+    Arriving(Actor, NewGuest),
     /// Somebody's who may use their account.
     Active(Actor),
     /// Somebody's whose account is suspended: the policy leaves them the specification's list.
@@ -46,13 +48,14 @@ impl Accounts {
     pub async fn resolve(&self, token: &str, seen: Sighting<'_>) -> Result<Resolved, StorageError> {
         match TokenKind::of(token) {
             Some(TokenKind::Stored) => self.resolve_stored(token, seen).await,
-            // No guest token without a row was ever signed, and the others open nothing.
-            Some(TokenKind::Guest | TokenKind::Refresh | TokenKind::Openid | TokenKind::Login)
-            | None => Ok(Resolved::Unknown),
+            Some(TokenKind::Guest) => self.resolve_guest(token, seen).await,
+            Some(TokenKind::Refresh | TokenKind::Openid | TokenKind::Login) | None => {
+                Ok(Resolved::Unknown)
+            }
         }
     }
 
-    async fn resolve_stored(
+    pub(super) async fn resolve_stored(
         &self,
         token: &str,
         seen: Sighting<'_>,

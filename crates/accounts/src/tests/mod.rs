@@ -9,6 +9,7 @@ mod profiles;
 mod registration;
 mod sessions;
 mod states;
+mod unwritten;
 mod user_data;
 
 use std::{
@@ -17,15 +18,16 @@ use std::{
 };
 
 use ruma::{OwnedUserId, ServerName, UserId, server_name};
-use vestibule_policy::{ClassConfig, PolicyConfig, PolicyHandle, RateBuckets, compile};
+use vestibule_policy::{ClassConfig, Denial, PolicyConfig, PolicyHandle, RateBuckets, compile};
 use vestibule_storage::{InlineExecutor, StorageError, Store, jobs};
 use vestibule_testkit::{TestEnvironment, environment, memory_store};
 use vestibule_types::{Actor, BoxFuture, ClassName, Secret};
 
 use crate::{
-    Accounts, AccountsConfig, AccountsParts, Acquaintance, Assigner, Attempt, CreateAccount, LogIn,
-    LogInProof, Named, NewSession, Proof, Register, RegisterError, Registered, RegistrationMode,
-    Resolved, Restrain, RestrainError, Restraint, Sighting, UiaError,
+    Accounts, AccountsConfig, AccountsParts, Acquaintance, Assigner, Attempt, CreateAccount,
+    CreateFilterError, LogIn, LogInProof, Named, NewGuest, NewSession, Proof, Register,
+    RegisterError, Registered, RegistrationMode, Resolved, Restrain, RestrainError, Restraint,
+    Sighting, UiaError,
 };
 
 /// Somewhere on the internet.
@@ -96,8 +98,15 @@ pub(crate) fn house_with(
     policy: impl FnOnce(&mut PolicyConfig),
     accounts: impl FnOnce(&mut AccountsConfig),
 ) -> House {
-    let time = environment(7);
-    let store = memory_store(slots);
+    house_over(memory_store(slots), environment(7), (policy, accounts))
+}
+
+/// The same over a store that was used before.
+pub(crate) fn house_over(
+    store: Store,
+    time: TestEnvironment,
+    (policy, accounts): (impl FnOnce(&mut PolicyConfig), impl FnOnce(&mut AccountsConfig)),
+) -> House {
     let server_name = server_name!("a.example");
     let mut rules = policy_config();
     policy(&mut rules);
@@ -159,6 +168,35 @@ pub(crate) fn with_password(user: &str, password: &str) -> LogInProof {
     LogInProof::Password { user: Named::User(user.to_owned()), password: secret(password) }
 }
 
+async fn resolve_from(accounts: &Accounts, token: &Secret, peer: IpAddr) -> Resolved {
+    let seen = Sighting { address: Some(peer), user_agent: Some("test") };
+    accounts.resolve(token.expose(), seen).await.unwrap()
+}
+
+async fn arriving(accounts: &Accounts, guest: &Registered, peer: IpAddr) -> (Actor, NewGuest) {
+    let token = &guest.session.as_ref().unwrap().access_token;
+    match resolve_from(accounts, token, peer).await {
+        Resolved::Arriving(actor, arriving) => (actor, arriving),
+        other => panic!("not a guest without rows: {other:?}"),
+    }
+}
+
+/// The guest stores a filter, as its first act. Says why not, if the policy refuses.
+pub(crate) async fn first_act(
+    accounts: &Accounts,
+    guest: &Registered,
+    peer: IpAddr,
+) -> Result<(), Denial> {
+    let (actor, arriving) = arriving(accounts, guest, peer).await;
+    let stored = accounts.create_filter(&actor, guest.user_id.clone(), serde_json::Map::new());
+    let done = arriving.act(stored).await.expect("nobody logged out");
+    match (done, arriving.refusal()) {
+        (Ok(_), None) => Ok(()),
+        (Err(CreateFilterError::Storage(StorageError::NotLetIn)), Some(denial)) => Err(denial),
+        other => panic!("neither kept nor refused: {other:?}"),
+    }
+}
+
 impl House {
     pub(crate) async fn register(&self, username: &str) -> NewSession {
         let registered = self.accounts.register(registration(username)).await.unwrap();
@@ -181,23 +219,46 @@ impl House {
         self.accounts.create_account(command).await.unwrap()
     }
 
+    /// A guest who did something, so that it has rows.
     pub(crate) async fn guest(&self) -> Registered {
         self.guest_from(PEER).await.unwrap()
     }
 
+    /// The same, from an address; or why it may do nothing.
     pub(crate) async fn guest_from(
         &self,
         peer: IpAddr,
     ) -> Result<Registered, crate::RegisterGuestError> {
-        let command = crate::RegisterGuest { initial_device_display_name: None, peer };
+        let guest = self.unwritten_guest_from(peer).await?;
+        first_act(&self.accounts, &guest, peer).await?;
+        Ok(guest)
+    }
+
+    /// A guest who has a token and nothing else.
+    pub(crate) async fn unwritten_guest(&self) -> Registered {
+        self.unwritten_guest_from(PEER).await.unwrap()
+    }
+
+    async fn unwritten_guest_from(
+        &self,
+        peer: IpAddr,
+    ) -> Result<Registered, crate::RegisterGuestError> {
+        let name = Some("browser".to_owned());
+        let command = crate::RegisterGuest { initial_device_display_name: name, peer };
         self.accounts.register_guest(command).await
     }
 
     pub(crate) async fn resolve(&self, token: &Secret) -> Resolved {
-        self.accounts
-            .resolve(token.expose(), Sighting { address: Some(PEER), user_agent: Some("test") })
-            .await
-            .unwrap()
+        self.resolve_from(token, PEER).await
+    }
+
+    pub(crate) async fn resolve_from(&self, token: &Secret, peer: IpAddr) -> Resolved {
+        resolve_from(&self.accounts, token, peer).await
+    }
+
+    /// Who acts with this token of a guest without rows.
+    pub(crate) async fn arriving(&self, guest: &Registered) -> (Actor, NewGuest) {
+        arriving(&self.accounts, guest, PEER).await
     }
 
     /// Restrains an account as the operator at the machine.

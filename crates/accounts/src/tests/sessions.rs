@@ -89,7 +89,7 @@ async fn logging_out_ends_the_session_and_forgets_the_device() {
     assert_eq!(house.resolve(&session.access_token).await, Resolved::Unknown);
     let devices = house.accounts.devices(actor.user_id()).await.unwrap();
     assert_eq!(devices.len(), 1);
-    house.accounts.log_out_all(actor.user_id()).await.unwrap();
+    house.accounts.log_out_all(&actor).await.unwrap();
     assert_eq!(house.resolve(&other.access_token).await, Resolved::Unknown);
     assert_eq!(house.accounts.devices(actor.user_id()).await.unwrap(), []);
 }

@@ -15,6 +15,6 @@ pub(crate) async fn handle(
     State(accounts): State<Accounts>,
     Caller(actor): Caller,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    accounts.log_out_all(actor.user_id()).await.map_err(failure::storage)?;
+    accounts.log_out_all(&actor).await.map_err(failure::storage)?;
     Ok(Outgoing(Response::new()))
 }

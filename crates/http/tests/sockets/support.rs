@@ -67,10 +67,10 @@ impl Authenticator<Rule> for Tokens {
     fn authenticate<'a>(
         &'a self,
         presented: Presented<'a, Rule>,
-    ) -> BoxFuture<'a, Result<Option<Actor>, MatrixError>> {
+    ) -> BoxFuture<'a, Result<Option<Recognised>, MatrixError>> {
         let actor = |user: &str, class| {
             let user = UserId::parse(user).unwrap();
-            Actor::new(user, None, class, Credential::StoredSession)
+            Recognised::from(Actor::new(user, None, class, Credential::StoredSession))
         };
         let found = match presented.token {
             "alice" => Ok(Some(actor("@alice:home.test", ClassName::member()))),

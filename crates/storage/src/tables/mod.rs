@@ -13,6 +13,7 @@ pub mod device_key;
 pub mod device_list;
 pub mod directory;
 pub mod exchange;
+pub mod guest_token;
 pub mod handshake;
 pub mod history;
 pub mod job;

@@ -58,6 +58,8 @@ pub(crate) struct Sent {
     older: Rooms,
     /// With the last one, where that changed something.
     newer: Rooms,
+    /// Whether it is nowhere but here, because the user has no rows.
+    unwritten: bool,
 }
 
 /// What was sent, as of the step a request came back with.
@@ -91,7 +93,7 @@ impl Connections {
         };
         let (user, device, own) = name;
         let Some(row) = SLIDING_CONNECTION.get(snapshot, (user, device, own.as_str()))? else {
-            return Ok(None);
+            return Ok(self.unwritten_at(name, (step, now_ms)));
         };
         if !is_known(row, step) || is_old(row, now_ms) {
             return Ok(None);
@@ -109,15 +111,23 @@ impl Connections {
         Ok(Some(Connection { sent, step: Some(step) }))
     }
 
-    /// Keeps what was written.
-    pub(crate) fn wrote(&self, step: &NewStep, row: StoredConnection) {
+    /// The same of somebody without rows.
+    fn unwritten_at(&self, name: &Name, (step, now_ms): (u64, u64)) -> Option<Connection> {
+        let sent = self.0.get(name).filter(|sent| sent.unwritten)?;
+        let goes_on = sent.row.is_some_and(|row| is_known(row, step) && !is_old(row, now_ms));
+        goes_on.then_some(Connection { sent, step: Some(step) })
+    }
+
+    /// Keeps what was written, or would have been.
+    pub(crate) fn wrote(&self, step: &NewStep, (row, unwritten): (StoredConnection, bool)) {
         let before = &step.before;
         let mut older = before.sent.older.clone();
         if before.step == before.sent.row.map(|row| row.latest) {
             older.extend(before.sent.newer.clone());
         }
         let newer = step.rooms.clone();
-        self.0.insert(step.name.clone(), Arc::new(Sent { row: Some(row), older, newer }));
+        let sent = Sent { row: Some(row), older, newer, unwritten };
+        self.0.insert(step.name.clone(), Arc::new(sent));
     }
 }
 
@@ -142,11 +152,16 @@ impl Connection {
     /// All the client has, when the steps are so many that they are to become one.
     fn folded(&self) -> Option<StoredStep> {
         self.sent.row.filter(|row| row.steps >= SLIDING_STEPS_MAX)?;
+        Some(stored(&self.all()))
+    }
+
+    /// All the client has.
+    fn all(&self) -> Rooms {
         let mut rooms = self.sent.older.clone();
         if self.has_last() {
             rooms.extend(self.sent.newer.clone());
         }
-        Some(stored(&rooms))
+        rooms
     }
 }
 
@@ -168,12 +183,28 @@ impl Sent {
                 rooms.insert(room_id, SentRoom { until, timeline, state, is_dm, stripped });
             }
         }
-        Ok(Self { row: Some(row), older, newer })
+        Ok(Self { row: Some(row), older, newer, unwritten: false })
     }
 }
 
 fn is_known(row: StoredConnection, step: u64) -> bool {
     step == row.latest || step == row.confirmed
+}
+
+/// The row of a connection that begins after this step.
+fn begun(after: u64, now_ms: u64) -> StoredConnection {
+    let latest = after.saturating_add(1).max(now_ms);
+    StoredConnection { confirmed: 0, latest, steps: 1, used_at: now_ms }
+}
+
+/// The row of a connection that goes on from this step.
+fn gone_on((step, row): (u64, StoredConnection), now_ms: u64) -> StoredConnection {
+    StoredConnection {
+        confirmed: step,
+        latest: row.latest.saturating_add(1),
+        steps: row.steps.saturating_add(1),
+        used_at: now_ms,
+    }
 }
 
 fn is_old(row: StoredConnection, now_ms: u64) -> bool {
@@ -208,19 +239,44 @@ pub(crate) struct NewStep {
 }
 
 impl NewStep {
-    /// Writes it, unless the connection went on without it meanwhile.
-    pub(crate) fn write(&self, tx: &mut Tx<'_>) -> Result<StoredConnection, SlidingError> {
+    /// Writes it, unless the connection went on without it meanwhile. Says whether it was left unwritten,
+    /// because how somebody reads who has no rows is not worth any.
+    pub(crate) fn write(
+        &self,
+        tx: &mut Tx<'_>,
+    ) -> Result<(StoredConnection, bool), SlidingError> {
         let (user, device, own) = &self.name;
         let key = (user, device, own.as_str());
-        let row = SLIDING_CONNECTION.get(tx, key)?;
-        let row = match (self.before.step, row) {
-            (None, row) => self.begin(tx, row)?,
-            (Some(step), Some(row)) if is_known(row, step) => self.go_on(tx, (step, row))?,
-            (Some(_), _) => return Err(SlidingError::UnknownPos),
+        let unwritten = self.before.sent.row.filter(|_| self.before.sent.unwritten);
+        if tx.is_newcomers() {
+            let row = match (self.before.step, unwritten) {
+                (None, _) => begun(0, self.now_ms),
+                (Some(step), Some(row)) => gone_on((step, row), self.now_ms),
+                (Some(_), None) => return Err(SlidingError::UnknownPos),
+            };
+            return Ok((row, true));
+        }
+        let row = match (self.before.step, SLIDING_CONNECTION.get(tx, key)?, unwritten) {
+            (None, row, _) => self.begin(tx, row)?,
+            (Some(step), Some(row), _) if is_known(row, step) => self.go_on(tx, (step, row))?,
+            (Some(step), None, Some(row)) => self.catch_up(tx, (step, row))?,
+            (Some(_), ..) => return Err(SlidingError::UnknownPos),
         };
         SLIDING_STEP.put(tx, (user, device, own.as_str(), row.latest), &stored(&self.rooms))?;
         SLIDING_CONNECTION.put(tx, key, &row)?;
-        Ok(row)
+        Ok((row, false))
+    }
+
+    /// Goes on with a connection that began when its user had no rows.
+    fn catch_up(
+        &self,
+        tx: &mut Tx<'_>,
+        (step, row): (u64, StoredConnection),
+    ) -> Result<StoredConnection, StorageError> {
+        let (user, device, own) = &self.name;
+        self.make_room(tx)?;
+        SLIDING_STEP.put(tx, (user, device, own.as_str(), step), &stored(&self.before.all()))?;
+        Ok(StoredConnection { steps: 2, ..gone_on((step, row), self.now_ms) })
     }
 
     /// Begins the connection. Its steps are numbered after those of any before it with its name, so
@@ -235,8 +291,7 @@ impl NewStep {
         if row.is_none() {
             self.make_room(tx)?;
         }
-        let latest = row.map_or(0, |row| row.latest).saturating_add(1).max(self.now_ms);
-        Ok(StoredConnection { confirmed: 0, latest, steps: 1, used_at: self.now_ms })
+        Ok(begun(row.map_or(0, |row| row.latest), self.now_ms))
     }
 
     fn go_on(
@@ -258,12 +313,7 @@ impl NewStep {
             SLIDING_STEP.put(tx, key(step), &folded)?;
             steps = 1;
         }
-        Ok(StoredConnection {
-            confirmed: step,
-            latest: row.latest.saturating_add(1),
-            steps: steps.saturating_add(1),
-            used_at: self.now_ms,
-        })
+        Ok(gone_on((step, StoredConnection { steps, ..row }), self.now_ms))
     }
 
     /// Ends connections of the device that are old, and the one used least recently where there are

@@ -141,7 +141,7 @@ impl Sync {
         let slot = store.slot_of_user(&name.0);
         let row = store.write(slot, move |tx| writing.write(tx)).await?.value;
         inner.sliding.connections.wrote(&step, row);
-        Ok(row.latest)
+        Ok(row.0.latest)
     }
 }
 

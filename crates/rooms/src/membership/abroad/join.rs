@@ -92,6 +92,8 @@ impl Rooms {
         let prepared = elsewhere.prepare(server, &handshake).await?;
         let join = self.decided_join(ask, command, prepared).await?;
 
+        // Who may not be here is not let into rooms elsewhere either.
+        self.inner.store.could_arrive().await?;
         self.look_after_join(&join, server).await?;
         let _space = self.inner.turns.import().await;
         let Answer::Joined(answer) = elsewhere.hand_in(server, Wanted::Join, &join).await? else {

@@ -15,7 +15,7 @@ use ruma::{CanonicalJsonObject, RoomId, UserId};
 use tokio::sync::oneshot;
 use vestibule_events::{EventBuilder, Pdu};
 use vestibule_policy::Obligation;
-use vestibule_storage::StorageError;
+use vestibule_storage::{StorageError, carried};
 
 pub use self::knock::pruned_state;
 pub(crate) use self::{
@@ -58,10 +58,10 @@ impl Rooms {
         work: impl Future<Output = Result<T, MembershipError>> + Send + 'static,
     ) -> Result<T, MembershipError> {
         let (tell, told) = oneshot::channel();
-        let handshake = async move {
+        let handshake = carried(async move {
             // Whoever asked may have gone away.
             drop(tell.send(work.await));
-        };
+        });
         self.inner.env.spawner.spawn("rooms.handshake", Box::pin(handshake));
         told.await.unwrap_or_else(|_| Err(StorageError::Closed.into()))
     }

@@ -54,7 +54,8 @@ impl Rooms {
         let payload = serde_json::to_vec(&undo).unwrap_or_default();
         let slot = self.inner.store.slot_of_room(join.room_id());
         let due = at.saturating_add(JOIN_UNDO_AFTER_MS);
-        let write = self.inner.store.write::<_, StorageError, _>(slot, move |tx| {
+        // Whether they get in is not known yet.
+        let write = self.inner.store.write_apart::<_, StorageError, _>(slot, move |tx| {
             jobs::enqueue(tx, UNDO_JOIN, payload.clone(), due)
         });
         write.await.map(drop)
