@@ -199,7 +199,7 @@ fn escort(guest: NewGuest) -> Escort {
                 return MatrixError::unknown_token(false).into_response();
             };
             // An act that was kept back for want of rows could not know why.
-            match guest.refusal().filter(|_| answer.status().is_server_error()) {
+            match guest.refusal().filter(|_| !answer.status().is_success()) {
                 Some(denial) => MatrixError::from(denial).into_response(),
                 None => answer,
             }

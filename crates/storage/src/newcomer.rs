@@ -85,8 +85,7 @@ impl Draft {
         let mut staged = overlay.points.values();
         overlay.ranges.is_empty()
             && staged.all(|it| {
-                let is_row =
-                    matches!(&it.write, Write::Put { stamps, .. } if stamps.is_empty());
+                let is_row = matches!(&it.write, Write::Put { stamps, .. } if stamps.is_empty());
                 is_row && it.key_stamps.is_empty()
             })
     }

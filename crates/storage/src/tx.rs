@@ -56,10 +56,7 @@ impl<'a> Tx<'a> {
     }
 
     /// The beginning of [`Tx::act`], for acts that are not one closure.
-    pub fn begin_act(
-        &mut self,
-        newcomer: Option<&Arc<dyn Newcomer>>,
-    ) -> Result<(), StorageError> {
+    pub fn begin_act(&mut self, newcomer: Option<&Arc<dyn Newcomer>>) -> Result<(), StorageError> {
         self.acting = None;
         if let Some(newcomer) = newcomer
             && newcomer.is_new(&*self)?
@@ -71,10 +68,7 @@ impl<'a> Tx<'a> {
     }
 
     /// The end of [`Tx::act`].
-    pub fn end_act<T, E: From<StorageError>>(
-        &mut self,
-        outcome: Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn end_act<T, E: From<StorageError>>(&mut self, outcome: Result<T, E>) -> Result<T, E> {
         let acting = self.acting.take();
         let value = outcome?;
         if let Some(Acting { newcomer, mark, seen }) = acting {

@@ -103,9 +103,12 @@ async fn a_guest_registers_without_proof_and_is_one() {
 #[tokio::test]
 async fn too_many_guests_from_an_address_wait_and_are_told_how_long() {
     let server = server_with(|policy| policy.guests.caps.per_ip = 1, |_| {});
-    server.guest().await;
-    let path = format!("{REGISTER}?kind=guest");
-    let (status, body) = server.ask(Method::POST, &path, json!({})).await;
+    let filter = |who: &Person| {
+        format!("/_matrix/client/v3/user/{}/filter", who.user_id.replace('@', "%40"))
+    };
+    let (first, second) = (server.guest().await, server.guest().await);
+    assert_eq!(server.post(&filter(&first), &first, json!({})).await.0, 200);
+    let (status, body) = server.post(&filter(&second), &second, json!({})).await;
     assert_eq!((status, body["errcode"].as_str()), (429, Some("M_LIMIT_EXCEEDED")));
     assert!(body["retry_after_ms"].as_u64().unwrap() > 0);
     assert_eq!(body["org.vestibule.reason"], "cap_per_ip");

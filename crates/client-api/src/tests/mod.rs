@@ -10,6 +10,7 @@ mod discovery;
 mod endpoints;
 mod fallback;
 mod generated;
+mod guest_tokens;
 mod limits;
 mod login_tokens;
 mod malformed;
