@@ -44,7 +44,7 @@ pub use self::{
     key::{AsKey, AsPart, AsPrefix, EncodeBuf, Key, KeyPart},
     lately::{Lately, LogLine},
     memory::MemoryEngine,
-    newcomer::{Draft, Newcomer, arriving, carried, newcomer},
+    newcomer::{Draft, Newcomer, apart, arriving, carried, newcomer},
     read::{Fixed, Read, Snapshot},
     registry::TableInfo,
     scan::Scan,

@@ -15,7 +15,7 @@ use crate::{
 };
 
 tokio::task_local! {
-    static PRESENT: Arc<dyn Newcomer>;
+    static PRESENT: Option<Arc<dyn Newcomer>>;
 }
 
 /// Somebody without rows.
@@ -35,24 +35,24 @@ pub trait Newcomer: Send + Sync + 'static {
 
 /// Runs `work` as something that a newcomer does.
 pub async fn arriving<F: Future>(newcomer: Arc<dyn Newcomer>, work: F) -> F::Output {
-    PRESENT.scope(newcomer, work).await
+    PRESENT.scope(Some(newcomer), work).await
+}
+
+/// Runs `work` as nobody's act: what of a newcomer's request is not decided yet gives them no rows.
+pub async fn apart<F: Future>(work: F) -> F::Output {
+    PRESENT.scope(None, work).await
 }
 
 /// The newcomer whose request this is.
 #[must_use]
 pub fn newcomer() -> Option<Arc<dyn Newcomer>> {
-    PRESENT.try_with(Arc::clone).ok()
+    PRESENT.try_with(Clone::clone).ok().flatten()
 }
 
 /// Lets work that goes on in a task of its own be the newcomer's all the same.
 pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let newcomer = newcomer();
-    async move {
-        match newcomer {
-            Some(newcomer) => PRESENT.scope(newcomer, work).await,
-            None => work.await,
-        }
-    }
+    PRESENT.scope(newcomer, work)
 }
 
 /// Rows that are not stored. Their keys are nobody else's.

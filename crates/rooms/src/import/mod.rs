@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use vestibule_events::Pdu;
 use vestibule_policy::Decision;
-use vestibule_storage::StorageError;
+use vestibule_storage::{StorageError, apart};
 use vestibule_types::limits::IMPORT_CHUNK_EVENTS;
 
 use self::parcel::Parcel;
@@ -76,19 +76,24 @@ impl Rooms {
         let parcel = Arc::new(Parcel::open(arrival).map_err(ImportError::BadAnswer)?);
         let room_id = parcel.join.room_id().to_owned();
         let (no, version) = (self.new_room_no(), parcel.join.version());
-        let begun = self.in_room(&room_id, move |room| room.begin_import(no, version)).await?.0;
+        // Whether the join stands is decided with the last batch: those before it are nobody's act.
+        let begin = self.in_room(&room_id, move |room| room.begin_import(no, version));
+        let begun = apart(begin).await?.0;
         if !begun {
             return Ok(Imported::AlreadyHere);
         }
         for chunk in 0..parcel.events.len().div_ceil(IMPORT_CHUNK_EVENTS) {
             let parcel = Arc::clone(&parcel);
-            self.in_room(&room_id, move |room| room.import_events(parcel.chunk(chunk))).await?;
+            let store = self.in_room(&room_id, move |room| room.import_events(parcel.chunk(chunk)));
+            apart(store).await?;
         }
         let unpacked = Arc::clone(&parcel);
-        let delta = self.in_room(&room_id, move |room| room.import_delta(&unpacked)).await?.0;
+        let delta = self.in_room(&room_id, move |room| room.import_delta(&unpacked));
+        let delta = apart(delta).await?.0;
         for chunk in 0..delta.early.len().div_ceil(IMPORT_CHUNK_EVENTS) {
             let delta = Arc::clone(&delta);
-            self.in_room(&room_id, move |room| room.import_state(delta.chunk(chunk))).await?;
+            let store = self.in_room(&room_id, move |room| room.import_state(delta.chunk(chunk)));
+            apart(store).await?;
         }
         let finish = move |room: &mut crate::RoomTx<'_, '_>| {
             room.finish_import(&ask, &parcel.join, &delta.last)

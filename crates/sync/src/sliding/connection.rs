@@ -241,10 +241,7 @@ pub(crate) struct NewStep {
 impl NewStep {
     /// Writes it, unless the connection went on without it meanwhile. Says whether it was left unwritten,
     /// because how somebody reads who has no rows is not worth any.
-    pub(crate) fn write(
-        &self,
-        tx: &mut Tx<'_>,
-    ) -> Result<(StoredConnection, bool), SlidingError> {
+    pub(crate) fn write(&self, tx: &mut Tx<'_>) -> Result<(StoredConnection, bool), SlidingError> {
         let (user, device, own) = &self.name;
         let key = (user, device, own.as_str());
         let unwritten = self.before.sent.row.filter(|_| self.before.sent.unwritten);
