@@ -134,6 +134,49 @@ async fn a_guest_joins_a_room_of_another_server_that_the_list_opens() {
     eventually(|| async { alice.messages(&room).await.contains(&"hello".to_owned()) }).await;
 }
 
+/// Whether somebody has an account on the server guests come to.
+async fn has_account(pair: &Pair, user: &str) -> bool {
+    let users = pair.a.operator("GET", "/users?limit=1000", &json!(null)).await.ok();
+    users.to_string().contains(user)
+}
+
+#[tokio::test]
+async fn a_join_that_another_server_refuses_leaves_no_account() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let (open, shut) = (guest_room(&alice, json!({})).await, guest_room(&alice, json!({})).await);
+    pair.list(&[&open, &shut]).await;
+    let guest = pair.a.guest().await;
+    alice.ban(&shut, &guest.user_id).await.ok();
+    assert_eq!(guest.join(&shut).await.status, 403);
+    assert!(!has_account(&pair, &guest.user_id).await);
+    guest.join(&open).await.ok();
+    assert!(has_account(&pair, &guest.user_id).await);
+    assert_eq!(membership(&alice, &open, &guest.user_id).await, "join");
+}
+
+#[tokio::test]
+async fn a_guest_for_whom_there_is_no_place_hands_in_no_join_elsewhere() {
+    let pair = Pair::with(FAR).await;
+    let alice = pair.b.register("alice").await;
+    let (one, two) = (guest_room(&alice, json!({})).await, guest_room(&alice, json!({})).await);
+    pair.a.rewrite(|blueprint| blueprint.set("guests__caps__live", "1"));
+    pair.list(&[&one, &two]).await;
+    let (first, second) = (pair.a.guest().await, pair.a.guest().await);
+    first.join(&one).await.ok();
+    assert_eq!(second.join(&two).await.reason(), Some("cap_live"));
+    let sent = pair.requests();
+    assert!(
+        !sent.iter().any(|it| it.contains("send_join") && it.contains(&segment(&two))),
+        "{sent:?}"
+    );
+    assert_eq!(membership(&alice, &two, &second.user_id).await, "none");
+    assert!(!has_account(&pair, &second.user_id).await);
+    first.http().post(&format!("{CLIENT}/logout"), &json!({})).await.ok();
+    second.join(&two).await.ok();
+    assert_eq!(membership(&alice, &two, &second.user_id).await, "join");
+}
+
 #[tokio::test]
 async fn by_default_no_guest_makes_this_server_ask_another_one() {
     let pair = Pair::with("[guests]\nenabled = true\n").await;

@@ -58,12 +58,13 @@ impl Authenticator<AdminRule> for Remote {
                 Sighting { address: Some(presented.address), user_agent: presented.user_agent };
             let resolved = self.0.resolve(presented.token, seen).await;
             match resolved.map_err(|cause| internal(&cause))? {
-                Resolved::Active(actor) => Ok(Some(actor.into())),
+                // No guest gets past the door, with rows or without.
+                Resolved::Active(actor) | Resolved::Arriving(actor, _) => Ok(Some(actor.into())),
                 Resolved::Expired => Err(MatrixError::unknown_token(true)),
                 // Their tokens are good again afterwards.
                 Resolved::Suspended(_) => Err(kept_out(Reason::AccountSuspended)),
                 Resolved::Locked(_) => Err(kept_out(Reason::AccountLocked)),
-                Resolved::Unknown | Resolved::Arriving(..) => Ok(None),
+                Resolved::Unknown => Ok(None),
             }
         })
     }

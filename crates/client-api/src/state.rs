@@ -5,9 +5,7 @@ use std::sync::Arc;
 use axum::{extract::FromRef, response::IntoResponse};
 use ruma::{RoomVersionId, api::client::discovery::discover_support::Contact, serde::Base64};
 use vestibule_accounts::{Accounts, NewGuest, Resolved, Sighting};
-use vestibule_http::{
-    Authenticator, Escort, Gate, MatrixError, Presented, Recognised, Visit,
-};
+use vestibule_http::{Authenticator, Escort, Gate, MatrixError, Presented, Recognised, Visit};
 use vestibule_keys::Keys;
 use vestibule_media::Media;
 use vestibule_policy::{AccountState, CallRefusal, EndpointRule, PolicyHandle, Subject};
@@ -199,7 +197,10 @@ fn escort(guest: NewGuest) -> Escort {
                 return MatrixError::unknown_token(false).into_response();
             };
             // An act that was kept back for want of rows could not know why.
-            match guest.refusal().filter(|_| !answer.status().is_success()) {
+            if answer.status().is_success() {
+                return answer;
+            }
+            match guest.refusal().await {
                 Some(denial) => MatrixError::from(denial).into_response(),
                 None => answer,
             }

@@ -52,7 +52,7 @@ impl Accounts {
         let user_id = OwnedUserId::try_from(format!("@{GUEST_PREFIX}{random}:{server_name}"))
             .map_err(StorageError::engine)?;
         let issued_at = self.0.now_ms();
-        self.want_guests(&user_id, issued_at, command.peer)?;
+        self.want_guests(&user_id, issued_at, command.peer).await?;
         let life = self.0.policy.current().guest_life().never_joined_ms;
         let device_id = token::mint_device_id(environment);
         let token = GuestToken {
@@ -75,7 +75,7 @@ impl Accounts {
     }
 
     /// Whether the policy wants guests at all. How many there are is looked at when one arrives.
-    fn want_guests(
+    async fn want_guests(
         &self,
         user_id: &OwnedUserId,
         now: u64,
@@ -97,7 +97,11 @@ impl Accounts {
         };
         let facts = Facts { counts, ..Facts::default() };
         let decision = self.0.policy.current().decide(&facts, &request);
-        self.charge(&decision, user_id)?;
+        if let Some(denial) = decision.denial() {
+            self.0.ledger.refuse_stranger(&decision, peer).await;
+            return Err(denial.into());
+        }
+        self.0.ledger.charge(&decision, Some(peer)).await;
         Ok(())
     }
 }

@@ -37,7 +37,7 @@ struct Unwritten {
     now: u64,
     rows: Draft,
     /// Why they got no rows.
-    refusal: Mutex<Option<Denial>>,
+    refusal: Mutex<Option<Decision>>,
     logouts: Mutex<Option<broadcast::Receiver<TokenDigest>>>,
 }
 
@@ -151,11 +151,12 @@ impl NewGuest {
     }
 
     /// Why they got no rows, if an act was kept back for that.
-    #[must_use]
-    pub fn refusal(&self) -> Option<Denial> {
-        let denial = self.0.refusal.lock().clone()?;
-        let accounts = &self.0.accounts;
-        Some(accounts.0.rates.refuse(&self.0.token.user_id, denial, accounts.0.monotonic()))
+    pub async fn refusal(&self) -> Option<Denial> {
+        let decision = self.0.refusal.lock().take()?;
+        if let Some(address) = self.0.address {
+            self.0.accounts.0.ledger.refuse_stranger(&decision, address).await;
+        }
+        decision.denial()
     }
 
     /// Whether they still have no rows, and their token is good. What is read is asserted.
@@ -211,7 +212,11 @@ impl Unwritten {
         let mut facts = Facts { counts, rate: RateFact::NotCharged, ..Facts::default() };
         let accounts = &self.accounts.0;
         facts.rate = accounts.rates.take(self.decide(&facts).charges(), accounts.monotonic());
-        let permit = self.decide(&facts).permit::<kind::RegisterGuest>()?;
+        let decision = self.decide(&facts);
+        if decision.denial().is_some() {
+            *self.refusal.lock() = Some(decision.clone());
+        }
+        let permit = decision.permit::<kind::RegisterGuest>()?;
         gate::spend(tx, permit, &self.token.user_id, &vestibule_policy::Object::Own)?;
         Ok(guest_tally::take(tx, &self.token.user_id, &prefixes, self.now)?)
     }
@@ -246,10 +251,9 @@ impl Newcomer for Unwritten {
         match self.count(tx) {
             Ok(()) => Ok(()),
             Err(Refusal::Storage(cause)) => Err(cause),
-            Err(Refusal::Denied(denial)) => {
-                *self.refusal.lock() = Some(denial);
-                Err(StorageError::NotLetIn)
-            }
+            Err(Refusal::Denied(_)) if self.refusal.lock().is_some() => Err(StorageError::NotLetIn),
+            // The policy changes at this moment.
+            Err(Refusal::Denied(_)) => Err(StorageError::Contended),
         }
     }
 }

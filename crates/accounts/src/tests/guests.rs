@@ -222,7 +222,7 @@ async fn many_guests_that_arrive_together_do_not_pass_the_cap() {
 }
 
 /// The first acts of so many guests, all at once.
-async fn futures(house: &House, count: usize) -> Vec<Result<(), vestibule_policy::Denial>> {
+async fn futures(house: &House, count: usize) -> Vec<Result<(), Denial>> {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..count {
         let (accounts, guest) = (house.accounts.clone(), house.unwritten_guest().await);

@@ -190,7 +190,7 @@ pub(crate) async fn first_act(
     let (actor, arriving) = arriving(accounts, guest, peer).await;
     let stored = accounts.create_filter(&actor, guest.user_id.clone(), serde_json::Map::new());
     let done = arriving.act(stored).await.expect("nobody logged out");
-    match (done, arriving.refusal()) {
+    match (done, arriving.refusal().await) {
         (Ok(_), None) => Ok(()),
         (Err(CreateFilterError::Storage(StorageError::NotLetIn)), Some(denial)) => Err(denial),
         other => panic!("neither kept nor refused: {other:?}"),

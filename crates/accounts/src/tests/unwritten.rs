@@ -131,7 +131,7 @@ async fn the_first_act_that_is_kept_makes_the_rows_in_its_own_batch() {
 
 #[tokio::test]
 async fn an_act_that_is_refused_leaves_no_rows() {
-    let house = house();
+    let house = house_with(1, |policy| policy.audit.denials = false, |_| {});
     let guest = house.unwritten_guest().await;
     let before = house.store.positions();
     let (actor, arriving) = house.arriving(&guest).await;
@@ -351,7 +351,7 @@ async fn logging_out_beside_the_first_act_ends_the_guest_either_way() {
 #[tokio::test]
 async fn a_guest_that_ended_never_comes_back() {
     for slots in [1, 3] {
-        let house = house_with(slots, |_| {}, |_| {});
+        let house = house_with(slots, |policy| policy.audit.denials = false, |_| {});
         let guest = house.unwritten_guest().await;
         let (actor, arriving) = house.arriving(&guest).await;
         first_act(&house.accounts, &guest, PEER).await.unwrap();

@@ -1,7 +1,8 @@
 //! One thread through all floors: register, make a room, join, speak, be heard.
 
 use serde_json::{Value, json};
-use vestibule_testkit::server::{Blueprint, TestServer, texts};
+use vestibule_testkit::server::{Blueprint, HttpClient, TestServer, texts};
+use vestibule_types::segment;
 
 fn heard(sync: &Value, room_id: &str) -> Vec<String> {
     texts(&sync["rooms"]["join"][room_id]["timeline"]["events"])
@@ -50,6 +51,51 @@ async fn a_guest_comes_in_only_where_a_door_is_open() {
     let refused = guest.join(&shut).await;
     assert_eq!(refused.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN"));
     assert!(refused.reason().is_some(), "{refused:?}");
+}
+
+/// Everybody with an account, as text.
+async fn accounts(server: &TestServer) -> String {
+    server.operator("GET", "/users?limit=1000", &json!(null)).await.ok().to_string()
+}
+
+#[tokio::test]
+async fn a_guest_is_written_down_with_the_first_thing_it_does_also_after_a_restart() {
+    for slots in [1, 3] {
+        let server = Blueprint::default().with_guests().slots(slots).on_disk().start().await;
+        let moderator = server.person("mod", "moderator").await;
+        let open = moderator.create_guest_room(Some("tea")).await;
+        let shut = moderator.create_guest_room(None).await;
+        let (guest, other) = (server.guest().await, server.guest().await);
+        let before = guest.sync("").await;
+        assert_eq!(guest.join(&shut).await.refusal(), (403, "M_GUEST_ACCESS_FORBIDDEN"));
+        other.http().post("/_matrix/client/v3/logout", &json!({})).await.ok();
+        assert!(!accounts(&server).await.contains("@guest-"));
+
+        let server = server.restart().await;
+        let http = HttpClient::to(server.address());
+        let (guest_id, guest_token) = (&guest.user_id, &guest.access_token);
+        let again = http.with_token(&other.access_token);
+        let whoami = again.get("/_matrix/client/v3/account/whoami").await;
+        assert_eq!(whoami.refusal(), (401, "M_UNKNOWN_TOKEN"), "it logged out before");
+        let http = http.with_token(guest_token);
+        let whoami = http.get("/_matrix/client/v3/account/whoami").await.ok();
+        assert_eq!((&whoami["user_id"], &whoami["is_guest"]), (&json!(guest_id), &json!(true)));
+        assert!(!accounts(&server).await.contains("@guest-"));
+
+        let path = format!("/_matrix/client/v3/join/{}", segment(&open));
+        http.post(&path, &json!({})).await.ok();
+        assert!(accounts(&server).await.contains(guest_id));
+        let message = json!({ "msgtype": "m.text", "body": "here" });
+        let path = format!("/_matrix/client/v3/rooms/{}/send/m.room.message/1", segment(&open));
+        http.put(&path, &message).await.ok();
+        let since = before["next_batch"].as_str().unwrap();
+        let path = format!("/_matrix/client/v3/sync?since={since}");
+        assert_eq!(heard(&http.get(&path).await.ok(), &open), ["here"]);
+
+        let server = server.restart().await;
+        let http = HttpClient::to(server.address()).with_token(guest_token);
+        assert_eq!(http.get("/_matrix/client/v3/account/whoami").await.status, 200);
+    }
 }
 
 #[tokio::test]
