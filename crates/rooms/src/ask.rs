@@ -15,7 +15,7 @@ use vestibule_policy::{
     AccountState, Action, Class, Decision, Facts, Invitee, Object, Obligation, Permit, PermitKind,
     Policy, RateFact, RateKey, Request, RoomKind, Spent, Subject, Told, Word,
 };
-use vestibule_storage::{Read, StorageError, tables::policy::POLICY_EPOCH};
+use vestibule_storage::{Read, Snapshot, StorageError, tables::policy::POLICY_EPOCH};
 use vestibule_types::{Actor, ClassName};
 
 use crate::{OpenRoom, RoomTx, RoomView, Rooms, facts};
@@ -266,6 +266,15 @@ impl Rooms {
         deed: Deed,
         recorded: bool,
     ) -> Result<Decision, StorageError> {
+        self.decide_as((ask, deed, recorded), |snapshot, user| subject(snapshot, user)).await
+    }
+
+    /// The same for whoever `who` says the user is.
+    pub(crate) async fn decide_as(
+        &self,
+        (ask, deed, recorded): (Ask, Deed, bool),
+        who: impl FnOnce(&Snapshot<'_>, &UserId) -> Result<Subject, StorageError> + Send + 'static,
+    ) -> Result<Decision, StorageError> {
         let (rooms, policy) = (self.clone(), self.inner.policy.current());
         self.inner
             .store
@@ -276,7 +285,7 @@ impl Rooms {
                 };
                 let room = room.or_else(|| deed.somewhere_else());
                 let view = room.as_ref().map(|room| RoomView::new(&rooms, snapshot, room));
-                let subject = subject(snapshot, &ask.user_id)?;
+                let subject = who(snapshot, &ask.user_id)?;
                 let question = (&subject, &ask, &deed);
                 weigh(&policy, snapshot, view.as_ref(), question, |facts, request, decision| {
                     if recorded {
@@ -402,8 +411,9 @@ pub(crate) fn subject(reader: &impl Read, user_id: &UserId) -> Result<Subject, S
     }))
 }
 
-/// Who a local user without a row is, whose name only guests are given: a guest who did nothing yet.
-fn unwritten_guest(user_id: &UserId) -> Option<Subject> {
+/// Who a local user without a row is, whose name only guests are given: a guest who did nothing yet. Only
+/// for asking about them: whoever acts is read from their rows.
+pub(crate) fn unwritten_guest(user_id: &UserId) -> Option<Subject> {
     let is_guest = user_id.localpart().starts_with(GUEST_PREFIX);
     is_guest.then(|| Subject::new(user_id.to_owned(), ClassName::guest(), None))
 }

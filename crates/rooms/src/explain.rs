@@ -1,17 +1,18 @@
 //! What the operator asks: why somebody may or may not, and which rooms are open to whom.
 
-use ruma::{OwnedRoomId, OwnedUserId, RoomId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Serialize;
+use vestibule_accounts::facts;
 use vestibule_policy::{Decision, Outcome, RateFact, Subject};
 use vestibule_storage::{
-    Scan, StorageError,
+    Scan, Snapshot, StorageError,
     tables::room::{ROOM_BY_NO, StoredRoom},
 };
 use vestibule_types::{ClassName, limits::PUBLIC_ROOMS_SEARCH_MAX};
 
 use crate::{
     OpenRoom, RoomView, Rooms,
-    ask::{Afar, Ask, Deed, decide_for},
+    ask::{Afar, Ask, Deed, decide_for, subject, unwritten_guest},
     directory::names_of,
 };
 
@@ -42,7 +43,11 @@ impl Rooms {
             afar: Afar::default(),
             later: None,
         };
-        self.decide_now(ask, deed).await
+        let who = |snapshot: &Snapshot<'_>, user: &UserId| match facts::subject(snapshot, user)? {
+            Some(subject) => Ok(subject),
+            None => unwritten_guest(user).map_or_else(|| subject(snapshot, user), Ok),
+        };
+        self.decide_as((ask, deed, false), who).await
     }
 
     /// Every room that an account of this class could join now, with the reason. Looks at no more

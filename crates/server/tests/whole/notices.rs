@@ -121,7 +121,7 @@ async fn a_limit_stays_pinned_until_it_is_taken_down() {
 async fn a_notice_to_all_reaches_every_account_once_and_no_guest() {
     let server = Blueprint::default().with_guests().slots(3).start().await;
     let people = [server.register("alice").await, server.register("bob").await];
-    let guest = server.guest().await;
+    let guest = server.guest_with_account().await;
     server.operator("POST", "/notices", &json!({ "body": "to everybody" })).await.ok();
     for person in &people {
         let room = loop {

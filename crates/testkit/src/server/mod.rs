@@ -240,6 +240,13 @@ impl TestServer {
         self.enter("/_matrix/client/v3/register?kind=guest", &json!({})).await
     }
 
+    /// The same, who did something, and so has an account.
+    pub async fn guest_with_account(&self) -> Person {
+        let guest = self.guest().await;
+        guest.store_filter().await.ok();
+        guest
+    }
+
     /// Another session of somebody who registered.
     pub async fn login(&self, name: &str) -> Person {
         let body = json!({

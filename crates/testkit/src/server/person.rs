@@ -69,6 +69,12 @@ impl Person {
         self.create_room(&options).await
     }
 
+    /// Stores an empty filter: something everybody may do.
+    pub async fn store_filter(&self) -> Reply {
+        let path = format!("{V3}/user/{}/filter", segment(&self.user_id));
+        self.http.post(&path, &json!({})).await
+    }
+
     /// Joins by id or alias.
     pub async fn join(&self, room: &str) -> Reply {
         self.http.post(&format!("{V3}/join/{}", segment(room)), &json!({})).await
