@@ -22,6 +22,11 @@ impl Accounts {
         let spawner = environment.spawner.clone();
         let work = async move {
             let mut stopping = environment.spawner.stopping();
+            // Where the store takes no writes now, the first guest has it made.
+            if let Err(error) = accounts.make_guest_key().await {
+                let error = &error as &dyn std::error::Error;
+                warn!(error, "the key of guest tokens could not be made");
+            }
             loop {
                 let stop = tokio::select! {
                     biased;

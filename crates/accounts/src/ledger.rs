@@ -10,7 +10,7 @@ use vestibule_policy::{
     Told,
 };
 use vestibule_storage::{
-    Scan, SlotNo, StorageError, Store, Tx, newcomer,
+    Scan, SlotNo, StorageError, Store, Tx,
     tables::policy::{DENIAL_BY_TIME, DENIALS_KEPT, StoredDenial},
 };
 use vestibule_types::{
@@ -128,7 +128,7 @@ impl Ledger {
         self.policy.count(first, RateFact::Charged);
         // Names of guests without rows cost nothing: of their refusals a few are written down.
         let from = address.map_or(RateWho::Class, |it| RateWho::Address(AddressBlock::of(it)));
-        if newcomer().is_none() || self.may_note(from) {
+        if self.store.newcomer().is_none() || self.may_note(from) {
             self.keep(first, more, address).await;
         }
         Ok(())

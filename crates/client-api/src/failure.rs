@@ -6,7 +6,6 @@ use vestibule_accounts::{HasherBusy, PasswordError, StorageError, UsernameError}
 use vestibule_http::{MatrixError, internal, unavailable};
 
 /// Storage failed: 503 when trying again may help, else a blank 500.
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn storage(cause: StorageError) -> MatrixError {
     match cause {
         // Whoever is kept out is told so in place of this.

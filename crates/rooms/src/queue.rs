@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, RoomId};
 use tokio::sync::oneshot;
-use vestibule_storage::{Committed, Newcomer, StorageError, Tx, newcomer};
+use vestibule_storage::{Committed, Newcomer, StorageError, Tx};
 use vestibule_types::limits::{ROOM_BATCH_MAX, ROOM_QUEUE_MAX};
 
 use crate::{RoomTx, Rooms};
@@ -86,7 +86,8 @@ impl Rooms {
         E: From<StorageError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let ticket = Box::new(Ticket { work, newcomer: newcomer(), outcome: None, reply });
+        let ticket =
+            Box::new(Ticket { work, newcomer: self.inner.store.newcomer(), outcome: None, reply });
         self.enqueue(room_id, vec![ticket])?;
         answer.await.unwrap_or_else(|_| Err(StorageError::Closed.into()))
     }
@@ -106,7 +107,12 @@ impl Rooms {
         let (mut jobs, mut answers) = (Vec::<Box<dyn Job>>::new(), Vec::with_capacity(works.len()));
         for work in works {
             let (reply, answer) = oneshot::channel();
-            jobs.push(Box::new(Ticket { work, newcomer: newcomer(), outcome: None, reply }));
+            jobs.push(Box::new(Ticket {
+                work,
+                newcomer: self.inner.store.newcomer(),
+                outcome: None,
+                reply,
+            }));
             answers.push(answer);
         }
         if let Err(failed) = self.enqueue(room_id, jobs) {

@@ -128,10 +128,6 @@ async fn assemble(
     };
     let bell = house.job_bell.clone();
     jobs::start(house.rooms.store().clone(), Arc::new(doers), &environment, bell);
-    // Where the store takes no writes now, the first guest has it made.
-    if let Err(error) = house.accounts.make_guest_key().await {
-        tracing::warn!(%error, "the key of guest tokens could not be made");
-    }
     house.accounts.start();
     house.rooms.start();
     house.keys.start();

@@ -44,7 +44,7 @@ pub use self::{
     key::{AsKey, AsPart, AsPrefix, EncodeBuf, Key, KeyPart},
     lately::{Lately, LogLine},
     memory::MemoryEngine,
-    newcomer::{Draft, Newcomer, apart, arriving, carried, newcomer},
+    newcomer::{Draft, Newcomer, apart, carried},
     read::{Fixed, Read, Snapshot},
     registry::TableInfo,
     scan::Scan,

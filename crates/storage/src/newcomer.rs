@@ -10,12 +10,20 @@ use std::{cell::Cell, ops::ControlFlow, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    EngineSnapshot, Read, ScanRange, SlotNo, StorageError, Tx, Visit,
+    EngineSnapshot, Read, ScanRange, SlotNo, StorageError, Store, Tx, Visit,
     overlay::{Known, Overlay, Staged, Write},
 };
 
 tokio::task_local! {
-    static PRESENT: Option<Arc<dyn Newcomer>>;
+    static PRESENT: Option<Present>;
+}
+
+/// Whose request a task answers.
+#[derive(Clone)]
+struct Present {
+    /// Which store they are new to.
+    store: usize,
+    newcomer: Arc<dyn Newcomer>,
 }
 
 /// Somebody without rows.
@@ -33,9 +41,18 @@ pub trait Newcomer: Send + Sync + 'static {
     fn arrive(&self, tx: &mut Tx<'_>) -> Result<(), StorageError>;
 }
 
-/// Runs `work` as something that a newcomer does.
-pub async fn arriving<F: Future>(newcomer: Arc<dyn Newcomer>, work: F) -> F::Output {
-    PRESENT.scope(Some(newcomer), work).await
+impl Store {
+    /// Runs `work` as something that a newcomer does.
+    pub async fn arriving<F: Future>(&self, newcomer: Arc<dyn Newcomer>, work: F) -> F::Output {
+        PRESENT.scope(Some(Present { store: self.id(), newcomer }), work).await
+    }
+
+    /// The newcomer to this store whose request this is.
+    #[must_use]
+    pub fn newcomer(&self) -> Option<Arc<dyn Newcomer>> {
+        let present = PRESENT.try_with(Clone::clone).ok().flatten();
+        present.filter(|it| it.store == self.id()).map(|it| it.newcomer)
+    }
 }
 
 /// Runs `work` as nobody's act: what of a newcomer's request is not decided yet gives them no rows.
@@ -43,16 +60,10 @@ pub async fn apart<F: Future>(work: F) -> F::Output {
     PRESENT.scope(None, work).await
 }
 
-/// The newcomer whose request this is.
-#[must_use]
-pub fn newcomer() -> Option<Arc<dyn Newcomer>> {
-    PRESENT.try_with(Clone::clone).ok().flatten()
-}
-
 /// Lets work that goes on in a task of its own be the newcomer's all the same.
 pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let newcomer = newcomer();
-    PRESENT.scope(newcomer, work)
+    let present = PRESENT.try_with(Clone::clone).ok().flatten();
+    PRESENT.scope(present, work)
 }
 
 /// Rows that are not stored. Their keys are nobody else's.

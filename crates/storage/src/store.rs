@@ -16,7 +16,7 @@ use crate::{
     commit::{CommitThread, Committer, Outcome, Request, Shared},
     flight::{Flights, Handle},
     lately::{Board, Lately, LogLine},
-    newcomer::{Amid, Newcomer, newcomer},
+    newcomer::{Amid, Newcomer},
     stamp::{slot_of_room, slot_of_user},
     writing::{Reply, Writing},
 };
@@ -145,6 +145,11 @@ impl Store {
         &self.inner.executor
     }
 
+    /// Tells this store from every other that is open.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
     /// How many slots there are.
     #[must_use]
     pub fn slots(&self) -> u16 {
@@ -176,7 +181,7 @@ impl Store {
         T: Send + 'static,
         E: From<StorageError> + Send + 'static,
     {
-        match newcomer() {
+        match self.newcomer() {
             Some(who) => self.write_apart(slot, move |tx| tx.act(Some(&who), &mut f)).await,
             None => self.write_apart(slot, f).await,
         }
@@ -226,7 +231,7 @@ impl Store {
         E: From<StorageError> + Send + 'static,
     {
         let (answer, heard) = oneshot::channel();
-        let (inner, who) = (Arc::clone(&self.inner), newcomer());
+        let (inner, who) = (Arc::clone(&self.inner), self.newcomer());
         self.inner.execute(move || {
             let result = match inner.engine.snapshot() {
                 Ok(snapshot) => inner.look(&*snapshot, who.as_deref(), f),
@@ -246,7 +251,7 @@ impl Store {
         look: impl FnOnce(&Snapshot<'_>) -> Result<T, StorageError>,
     ) -> Result<Option<T>, StorageError> {
         let snapshot = self.inner.engine.memory_snapshot()?;
-        match self.inner.look(&*snapshot, newcomer().as_deref(), look) {
+        match self.inner.look(&*snapshot, self.newcomer().as_deref(), look) {
             Ok(seen) => Ok(Some(seen)),
             Err(_) if snapshot.missed() => Ok(None),
             Err(error) => Err(error),
@@ -256,7 +261,7 @@ impl Store {
     /// Whether the newcomer whose request this is could have rows now: fails as their first act would.
     /// For acts that begin elsewhere before they are written here.
     pub async fn could_arrive(&self) -> Result<(), StorageError> {
-        let Some(who) = newcomer() else { return Ok(()) };
+        let Some(who) = self.newcomer() else { return Ok(()) };
         let rehearse = move |tx: &mut Tx<'_>| {
             if who.is_new(&*tx)? {
                 let before = tx.savepoint();

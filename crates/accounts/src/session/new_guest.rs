@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast::{self, error::RecvError};
 use vestibule_policy::{Action, Decision, Denial, Facts, RateFact, Request, Subject, kind};
 use vestibule_storage::{
-    Draft, Newcomer, Read, StorageError, Tx, arriving,
+    Draft, Newcomer, Read, StorageError, Tx,
     tables::account::{SEEN_BY_DEVICE, StoredAccountState, StoredSeen, TokenDigest},
 };
 use vestibule_types::{Actor, ClassName, Credential, Secret, limits};
@@ -145,7 +145,7 @@ impl NewGuest {
         let newcomer: Arc<dyn Newcomer> = self.0.clone();
         tokio::select! {
             biased;
-            done = arriving(newcomer, work) => Some(done),
+            done = self.0.accounts.0.store.arriving(newcomer, work) => Some(done),
             () = self.logged_out() => None,
         }
     }

@@ -214,7 +214,7 @@ async fn many_guests_that_arrive_together_do_not_pass_the_cap() {
     let (mut made, mut refused) = (0, 0);
     for result in futures(&house, 8).await {
         match result {
-            Ok(_) => made += 1,
+            Ok(()) => made += 1,
             Err(_) => refused += 1,
         }
     }

@@ -34,8 +34,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use vestibule_http::{
     Authenticator, Bind, Caller, ClientAddress, Doorway, Entrance, Gate, Incoming, IncomingJson,
-    Listener, ListenerOptions, Login, MatrixError, MaybeCaller, OutgoingJson, Presented, Routes,
-    Visit,
+    Listener, ListenerOptions, Login, MatrixError, MaybeCaller, OutgoingJson, Presented,
+    Recognised, Routes, Visit,
 };
 use vestibule_types::{Actor, BoxFuture, ClassName, Clock, Credential};
 

@@ -77,8 +77,8 @@ impl Rooms {
         let room_id = parcel.join.room_id().to_owned();
         let (no, version) = (self.new_room_no(), parcel.join.version());
         // Whether the join stands is decided with the last batch: those before it are nobody's act.
-        let begin = self.in_room(&room_id, move |room| room.begin_import(no, version));
-        let begun = apart(begin).await?.0;
+        let first = self.in_room(&room_id, move |room| room.begin_import(no, version));
+        let begun = apart(first).await?.0;
         if !begun {
             return Ok(Imported::AlreadyHere);
         }
