@@ -36,7 +36,7 @@ impl Person {
     }
 
     /// The same person with a token.
-    pub(crate) fn with_session(mut self, answer: &Value) -> Result<Self> {
+    pub fn with_session(mut self, answer: &Value) -> Result<Self> {
         self.user_id = text(answer, "user_id")?;
         self.token = text(answer, "access_token")?;
         Ok(self)

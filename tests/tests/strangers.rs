@@ -73,9 +73,13 @@ per_ip = 2
 create = "moderator"
 "#;
 
+/// A new guest does something for the first time.
 async fn arrives(town: &Town, from: &str) -> Result<u16> {
     let nobody = town.nobody().forwarded_for(from);
-    Ok(nobody.ask("POST", "/register?kind=guest", json!({})).await?.status)
+    let registered = nobody.ask("POST", "/register?kind=guest", json!({})).await?.ok()?;
+    let guest = nobody.with_session(&registered)?;
+    let filter = format!("/user/{}/filter", segment(&guest.user_id));
+    Ok(guest.ask("POST", &filter, json!({})).await?.status)
 }
 
 #[tokio::test]

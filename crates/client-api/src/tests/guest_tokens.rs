@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use ruma::OwnedUserId;
-use vestibule_storage::tables::account::ACCOUNT_BY_ID;
+use vestibule_storage::tables::account::{ACCOUNT_BY_ID, GUESTS_LIVE};
 
 use super::{
     plausible::current_routes,
@@ -233,6 +233,28 @@ async fn a_sliding_connection_of_a_guest_is_written_once_the_guest_is() {
         assert_eq!(found["rooms"][&room].is_object(), has, "{found}");
         pos = format!("&pos={}", found["pos"].as_str().unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_guest_without_rows_that_shows_its_token_becomes_an_account_and_no_guest() {
+    let server = open();
+    let guest = server.guest().await;
+    let name = guest.user_id.strip_prefix('@').unwrap().split_once(':').unwrap().0;
+    let body = json!({
+        "username": name, "password": "tea", "auth": { "type": "m.login.dummy" },
+        "guest_access_token": guest.token,
+    });
+    let (status, made) = server.post(&format!("{V3}/register"), &guest, body).await;
+    assert_eq!((status, &made["user_id"]), (200, &json!(guest.user_id)), "{made}");
+    let live = server.store.read(|read| GUESTS_LIVE.get(read, (0,))).await.unwrap();
+    assert_eq!(live.unwrap_or_default(), 0);
+    let whoami = server.get(&format!("{V3}/account/whoami"), &guest).await;
+    assert_eq!(error(whoami), code(401, "M_UNKNOWN_TOKEN"));
+    let account = person_of(&made);
+    let (_, whoami) = server.get(&format!("{V3}/account/whoami"), &account).await;
+    assert_eq!(whoami["is_guest"], false);
+    let (_, devices) = server.get(&format!("{V3}/devices"), &account).await;
+    assert_eq!(devices["devices"].as_array().unwrap().len(), 1, "{devices}");
 }
 
 #[tokio::test]
