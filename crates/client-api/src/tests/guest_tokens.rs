@@ -252,7 +252,7 @@ async fn a_guest_without_rows_that_shows_its_token_becomes_an_account_and_no_gue
     assert_eq!(error(whoami), code(401, "M_UNKNOWN_TOKEN"));
     let account = person_of(&made);
     let (_, whoami) = server.get(&format!("{V3}/account/whoami"), &account).await;
-    assert_eq!(whoami["is_guest"], false);
+    assert_eq!((&whoami["user_id"], &whoami["is_guest"]), (&json!(guest.user_id), &Value::Null));
     let (_, devices) = server.get(&format!("{V3}/devices"), &account).await;
     assert_eq!(devices["devices"].as_array().unwrap().len(), 1, "{devices}");
 }
