@@ -98,6 +98,7 @@ impl Accounts {
         let facts = Facts { counts, ..Facts::default() };
         let decision = self.0.policy.current().decide(&facts, &request);
         if let Some(denial) = decision.denial() {
+            self.0.policy.record(&facts, &request, &decision);
             self.0.ledger.refuse_stranger(&decision, peer).await;
             return Err(denial.into());
         }

@@ -1,6 +1,13 @@
 //! A guest without rows: who they would be, and how they come to be.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -38,6 +45,8 @@ struct Unwritten {
     rows: Draft,
     /// Why they got no rows.
     refusal: Mutex<Option<Decision>>,
+    /// Whether the decision was recorded.
+    recorded: AtomicBool,
     logouts: Mutex<Option<broadcast::Receiver<TokenDigest>>>,
 }
 
@@ -99,6 +108,7 @@ impl Accounts {
             now,
             rows,
             refusal: Mutex::new(None),
+            recorded: AtomicBool::new(false),
             logouts: Mutex::new(Some(logouts)),
         }));
         let asked = guest.clone();
@@ -202,7 +212,13 @@ impl Unwritten {
         let subject = Subject::new(self.token.user_id.clone(), ClassName::guest(), created_at);
         let now = created_at.unwrap_or_else(start_of_time);
         let request = Request::new(&subject, Action::RegisterGuest, now, self.address);
-        self.accounts.0.policy.current().decide(facts, &request)
+        let policy = &self.accounts.0.policy;
+        let decision = policy.current().decide(facts, &request);
+        // Once for each request, before its rate is charged, though the write may run again.
+        if facts.rate == RateFact::NotCharged && !self.recorded.swap(true, Ordering::Relaxed) {
+            policy.record(facts, &request, &decision);
+        }
+        decision
     }
 
     /// Decides whether there may be one more guest, and counts it.
