@@ -336,7 +336,7 @@ def town(facts, scenario, command, stage):
     try:
         with facts.part("the stage"):
             for server in (stage, other):
-                server.name = f"127.0.0.1:{free_port("127.0.0.1")}"
+                server.name = f"127.0.0.1:{free_port('127.0.0.1')}"
                 server.more = {"certificate": certificate, "private_key": private_key, "authority": authority.path}
                 server.people(TOWN, COMPANY)
             elsewhere = {"url": other.url, "passwords": other.passwords}

@@ -141,8 +141,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut probes = Probes::new(1_000);
         probes.sample(folder.path(), Duration::from_millis(20)).unwrap();
-        assert!(probes.append_fdatasync_per_s[0] > 1.0);
-        assert!(probes.rocksdb_batch_per_s[0] > 1.0);
+        // On a busy disk one of them takes as long as it likes.
+        assert!(probes.append_fdatasync_per_s[0] > 0.0);
+        assert!(probes.rocksdb_batch_per_s[0] > 0.0);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

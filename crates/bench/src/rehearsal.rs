@@ -100,7 +100,7 @@ impl Memory {
                 json!({ "room_id": format!("!r{number}:x") })
             }
             ["rooms", room, "join"] => json!({ "room_id": room }),
-            ["rooms", room, "send", ..] => {
+            ["rooms", room, "send" | "receipt", ..] => {
                 self.news.send_modify(|news| {
                     news.number = news.number.saturating_add(1);
                     (*room).clone_into(&mut news.room);
