@@ -27,8 +27,9 @@ struct Kind<'a> {
 
 impl<R: Read> RoomView<'_, R> {
     /// An event as a server in the room may have it: redacted if it was redacted, if its sender asked to be
-    /// forgotten before the server came, and if history visibility hides it, so that the graph can still be followed. A server outside the room is not
-    /// shown what it may not see, and nobody is shown what was rejected.
+    /// forgotten before the server came, and if history visibility hides it, so that the graph can still be
+    /// followed. A server outside the room is not shown what it may not see, and nobody is shown what was
+    /// rejected.
     pub(super) fn shown_to(
         &self,
         viewer: &mut ServerViewer,

@@ -264,15 +264,16 @@ pub(super) async fn differences(
     people: &[SimPerson],
     (room_id, temper): (&str, Temper),
 ) -> Vec<String> {
-    // Only who changes the rules for coming in and for seeing brings about what is let pass here.
-    let meddled = temper == Temper::Meddlesome;
+    // Only who changes the rules for seeing brings about what is hidden from some, and only where not
+    // everybody may come in is anybody unheard.
+    let (meddled, ruled) = (temper == Temper::Meddlesome, temper != Temper::Talkative);
     let mut looks = Vec::new();
     for person in people {
         if let Some(seen) = look(&servers[person.server], person, room_id).await {
             looks.push((person.server, seen));
         }
     }
-    if meddled {
+    if ruled {
         leave_out_the_unheard(servers, people, (&mut looks, room_id)).await;
     }
     let mut found = Vec::new();

@@ -41,6 +41,15 @@ struct Gap {
 struct Lack {
     prev: Vec<OwnedEventId>,
     auth: Vec<OwnedEventId>,
+    /// Parents that are at hand, and not judged yet.
+    waiting: Vec<OwnedEventId>,
+}
+
+impl Lack {
+    /// Whether the state before it would let it be judged.
+    fn is_at_edge(&self) -> bool {
+        !self.prev.is_empty() && self.auth.is_empty()
+    }
 }
 
 /// What is not judged by a fetched state yet, because what lies before it may still be had. Such a state
@@ -104,7 +113,8 @@ impl Federation {
     }
 
     /// Fetches the state before events whose parents cannot be had, the earliest first, and judges by
-    /// it.
+    /// it. The state after a parent that is at hand is ours to find out: an event that follows one has time
+    /// until that is judged, as long as anything else can be.
     async fn cross(
         &self,
         gap: &Gap,
@@ -113,11 +123,13 @@ impl Federation {
     ) -> Result<(), StorageError> {
         for _ in 0..GAP_STATES_MAX {
             let lacks = self.lacks(gap, &left).await?;
-            let edge = lacks.iter().position(|it| !it.prev.is_empty() && it.auth.is_empty());
+            let first = lacks.iter().position(|it| it.is_at_edge() && it.waiting.is_empty());
+            let edge = first.or_else(|| lacks.iter().position(Lack::is_at_edge));
             let Some((place, lack)) = edge.and_then(|it| Some((it, lacks.get(it)?))) else { break };
             let mut item = left.remove(place);
             let id = item.pdu().event_id().clone();
-            match self.fetch_state(gap, &item, &lack.prev).await {
+            let missing = [lack.prev.as_slice(), &lack.waiting].concat();
+            match self.fetch_state(gap, &item, &missing).await {
                 Ok(states) => {
                     item.fetched = states;
                     left.push(item.clone());
@@ -196,13 +208,11 @@ fn lack(
     at_hand: &HashSet<&OwnedEventId>,
 ) -> Lack {
     let pdu = item.pdu();
-    let no_parent =
-        |id: &&OwnedEventId| known.get(*id) != Some(&EventKnown::Judged) && !at_hand.contains(*id);
+    let unjudged = |id: &&OwnedEventId| known.get(*id) != Some(&EventKnown::Judged);
     let unknown = |id: &&OwnedEventId| !known.contains_key(*id) && !at_hand.contains(*id);
-    Lack {
-        prev: pdu.prev_events().iter().filter(no_parent).cloned().collect(),
-        auth: pdu.auth_events().iter().filter(unknown).cloned().collect(),
-    }
+    let (waiting, prev) =
+        pdu.prev_events().iter().filter(unjudged).cloned().partition(|id| at_hand.contains(id));
+    Lack { prev, auth: pdu.auth_events().iter().filter(unknown).cloned().collect(), waiting }
 }
 
 /// Whether one of these events waits for so long that the state before it has to do.
