@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::runtime::Runtime;
 use vestibule_bench::{
     broadcast,
-    crash::{Plan, kill_loop, power_cut},
+    crash::{Plan, RESTART_MAX, kill_loop, power_cut},
     rehearsal,
     report::{Document, Machine, quantile},
     rows::{Bench, Name, Scale},
@@ -205,7 +205,7 @@ fn cut(
 
 impl Crash {
     fn plan(&self) -> Plan {
-        Plan { kills: self.kills, workers: self.workers, seed: self.seed }
+        Plan { kills: self.kills, workers: self.workers, seed: self.seed, restart_max: RESTART_MAX }
     }
 }
 
