@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
+use ruma::api::error::ErrorKind;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use vestibule_accounts::{Attempt, Challenge, Failure, Named, Proof, Stage, UiaError};
@@ -96,8 +97,13 @@ pub(crate) fn attempt(auth: Option<Auth>) -> Result<Option<Attempt>, MatrixError
 
 /// The answer to a request whose authentication is not complete.
 pub(crate) fn answer(error: UiaError) -> MatrixError {
+    let message = error.to_string();
     match error {
         UiaError::Challenge(challenge) => challenge_answer(&challenge),
+        UiaError::OtherOperation => {
+            MatrixError::new(StatusCode::FORBIDDEN, ErrorKind::Unknown, message)
+        }
+        UiaError::OtherUser => MatrixError::forbidden(message),
         UiaError::Limited(wait) => MatrixError::limit_exceeded(wait),
         UiaError::Busy(busy) => failure::busy(busy),
         UiaError::Storage(cause) => failure::storage(cause),
@@ -126,7 +132,7 @@ fn errcode(failure: Failure) -> &'static str {
     match failure {
         Failure::Session => "M_UNKNOWN",
         Failure::Stage => "M_UNRECOGNIZED",
-        Failure::Password | Failure::RegistrationToken => "M_FORBIDDEN",
+        Failure::Order | Failure::Password | Failure::RegistrationToken => "M_FORBIDDEN",
         Failure::Email => "M_THREEPID_AUTH_FAILED",
     }
 }

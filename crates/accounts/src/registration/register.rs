@@ -134,7 +134,7 @@ impl Accounts {
             self.check_password(password)?;
         }
         let question = Question {
-            operation: token::digest(&format!("register {:?}", command.username)),
+            operation: token::digest("register"),
             flows: self.registration_flows(mode),
             caller: None,
             email_for: Some(ValidationPurpose::Register),

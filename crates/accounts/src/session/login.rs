@@ -136,7 +136,10 @@ impl Accounts {
         }
         match self.password_fits(&user_id, password, peer).await {
             Ok(true) => Ok(user_id),
-            Ok(false) | Err(UiaError::Challenge(_)) => Err(LogInError::Wrong),
+            Ok(false)
+            | Err(UiaError::Challenge(_) | UiaError::OtherOperation | UiaError::OtherUser) => {
+                Err(LogInError::Wrong)
+            }
             Err(UiaError::Limited(wait)) => Err(LogInError::Limited(wait)),
             Err(UiaError::Busy(busy)) => Err(busy.into()),
             Err(UiaError::Storage(error)) => Err(error.into()),

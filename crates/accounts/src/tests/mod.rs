@@ -293,8 +293,8 @@ impl House {
 }
 
 /// The challenge in an error, for those who expect one.
-pub(crate) fn challenge(error: RegisterError) -> crate::Challenge {
-    match error {
+pub(crate) fn challenge(error: impl Into<RegisterError>) -> crate::Challenge {
+    match error.into() {
         RegisterError::Uia(UiaError::Challenge(challenge)) => *challenge,
         other => panic!("not a challenge: {other:?}"),
     }

@@ -4,9 +4,24 @@ use vestibule_types::ClassName;
 
 use super::*;
 use crate::{
-    CreateAccountError, Failure, NewRegistrationToken, PasswordError, RegisterShared,
+    Challenge, CreateAccountError, Failure, NewRegistrationToken, PasswordError, RegisterShared,
     RegisterSharedError, Stage, Terms, UsernameError,
 };
+
+fn terms() -> Terms {
+    Terms {
+        name: "privacy".to_owned(),
+        version: "1".to_owned(),
+        language: "en".to_owned(),
+        title: "Privacy".to_owned(),
+        url: "https://a.example/privacy".to_owned(),
+    }
+}
+
+/// What a registration that does not succeed yet is told.
+async fn refused(house: &House, command: Register) -> Challenge {
+    challenge(house.accounts.register(command).await.unwrap_err())
+}
 
 #[tokio::test]
 async fn open_registration_takes_one_request_with_the_dummy_stage() {
@@ -34,13 +49,49 @@ async fn without_auth_the_flows_are_told_and_the_session_goes_on() {
 }
 
 #[tokio::test]
-async fn a_session_proves_nothing_for_another_name() {
+async fn the_name_may_come_and_change_while_the_session_goes_on() {
     let house = house();
-    let first = Register { attempt: None, ..registration("alice") };
-    let told = challenge(house.accounts.register(first).await.unwrap_err());
-    let attempt = Some(Attempt { session: Some(told.session), proof: Some(Proof::Dummy) });
-    let second = house.accounts.register(Register { attempt, ..registration("bob") }).await;
-    assert_eq!(challenge(second.unwrap_err()).failure, Some(Failure::Session));
+    let probe = Register { attempt: None, username: None, password: None, ..registration("") };
+    let told = refused(&house, probe).await;
+    let mut attempt = Attempt { session: Some(told.session), proof: None };
+    let command = Register { attempt: Some(attempt.clone()), ..registration("alice") };
+    assert_eq!(refused(&house, command).await.failure, None);
+    attempt.proof = Some(Proof::Dummy);
+    let command = Register { attempt: Some(attempt), ..registration("bob") };
+    let registered = house.accounts.register(command).await.unwrap();
+    assert_eq!(registered.user_id, "@bob:a.example");
+}
+
+#[tokio::test]
+async fn stages_are_completed_in_order_and_once() {
+    let house = house_with(
+        1,
+        |_| {},
+        |config| {
+            config.registration.mode = RegistrationMode::Token;
+            config.registration.terms = vec![terms()];
+        },
+    );
+    let command = NewRegistrationToken {
+        token: Some("sesame".to_owned()),
+        ..NewRegistrationToken::default()
+    };
+    house.accounts.create_registration_token(command).await.unwrap();
+    let told = refused(&house, Register { attempt: None, ..registration("alice") }).await;
+    assert_eq!(told.flows, [[Stage::RegistrationToken, Stage::Terms]]);
+    let with = |proof| {
+        let attempt = Attempt { session: Some(told.session.clone()), proof: Some(proof) };
+        Register { attempt: Some(attempt), ..registration("alice") }
+    };
+    let token = |token: &str| with(Proof::RegistrationToken(token.to_owned()));
+    let early = refused(&house, with(Proof::Terms)).await;
+    assert_eq!((early.failure, early.completed), (Some(Failure::Order), vec![]));
+    let first = refused(&house, token("sesame")).await;
+    assert_eq!((first.failure, first.completed), (None, vec![Stage::RegistrationToken]));
+    // It is done, so that nothing is asked of it any more.
+    let again = refused(&house, token("abracadabra")).await;
+    assert_eq!((again.failure, again.completed), (None, vec![Stage::RegistrationToken]));
+    house.accounts.register(with(Proof::Terms)).await.unwrap();
 }
 
 #[tokio::test]
@@ -186,13 +237,7 @@ async fn terms_are_a_stage_with_the_documents() {
         1,
         |_| {},
         |config| {
-            config.registration.terms = vec![Terms {
-                name: "privacy".to_owned(),
-                version: "1".to_owned(),
-                language: "en".to_owned(),
-                title: "Privacy".to_owned(),
-                url: "https://a.example/privacy".to_owned(),
-            }];
+            config.registration.terms = vec![terms()];
         },
     );
     let told = challenge(house.accounts.register(registration("alice")).await.unwrap_err());

@@ -217,19 +217,19 @@ async fn removing_devices_takes_the_password_for_exactly_those() {
         let command = DeleteDevices { device_ids, attempt, peer: PEER };
         match house.accounts.delete_devices(&actor, command).await {
             Ok(()) => Ok(()),
-            Err(DeleteDevicesError::Uia(UiaError::Challenge(told))) => Err(*told),
+            Err(DeleteDevicesError::Uia(error)) => Err(error),
             Err(other) => panic!("{other:?}"),
         }
     };
-    let told = remove(&[&second], None).await.unwrap_err();
+    let told = challenge(remove(&[&second], None).await.unwrap_err());
     assert_eq!(told.flows, [[Stage::Password]]);
-    let wrong = remove(&[&second], Some(password("coffee"))).await.unwrap_err();
+    let wrong = challenge(remove(&[&second], Some(password("coffee"))).await.unwrap_err());
     assert_eq!(wrong.failure, Some(Failure::Password));
     // The proof for one device is none for another.
     let proof = Proof::Password { user: None, password: secret("tea") };
     let attempt = Some(Attempt { session: Some(told.session), proof: Some(proof) });
-    let other = remove(&[&first], attempt.clone()).await.unwrap_err();
-    assert_eq!(other.failure, Some(Failure::Session));
+    let other = remove(&[&first], attempt.clone()).await;
+    assert!(matches!(other, Err(UiaError::OtherOperation)), "{other:?}");
     remove(&[&second], attempt).await.unwrap();
     assert_eq!(house.resolve(&second.access_token).await, Resolved::Unknown);
     house.actor(&first).await;
@@ -241,15 +241,23 @@ async fn nobody_elses_password_counts() {
     let house = house();
     let actor = house.person("alice").await;
     house.register("bob").await;
-    let proof =
-        Proof::Password { user: Some(Named::User("bob".to_owned())), password: secret("tea") };
-    let attempt = Some(Attempt { session: None, proof: Some(proof) });
-    let command = DeleteDevices { device_ids: vec![], attempt, peer: PEER };
-    let refused = house.accounts.delete_devices(&actor, command).await;
-    let Err(DeleteDevicesError::Uia(UiaError::Challenge(told))) = refused else {
-        panic!("{refused:?}")
+    let delete = async |user: Named, password: &str| {
+        let proof = Proof::Password { user: Some(user), password: secret(password) };
+        let attempt = Some(Attempt { session: None, proof: Some(proof) });
+        let command = DeleteDevices { device_ids: vec![], attempt, peer: PEER };
+        match house.accounts.delete_devices(&actor, command).await {
+            Err(DeleteDevicesError::Uia(error)) => error,
+            other => panic!("{other:?}"),
+        }
     };
-    assert_eq!(told.failure, Some(Failure::Password));
+    let bob = || Named::User("bob".to_owned());
+    let refused = delete(bob(), "tea").await;
+    assert!(matches!(refused, UiaError::OtherUser), "{refused:?}");
+    let nobody = Named::User("nobody".to_owned());
+    for (user, password) in [(bob(), "coffee"), (nobody, "tea"), (Named::Nobody, "tea")] {
+        let told = challenge(delete(user, password).await);
+        assert_eq!(told.failure, Some(Failure::Password));
+    }
 }
 
 #[tokio::test]

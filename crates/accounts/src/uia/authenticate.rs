@@ -9,7 +9,9 @@ use vestibule_storage::{
 };
 use vestibule_types::Secret;
 
-use super::{Asked, Attempt, Beginner, Challenge, Failure, Proof, Shown, Stage, Step};
+use super::{
+    Asked, Attempt, Beginner, Challenge, Failure, Proof, Shown, Stage, Step, sessions::Resumed,
+};
 use crate::{
     Accounts, Named, ValidationPurpose, contact::ProvenEmail, facts, password::HasherBusy,
     service::counted_address, token,
@@ -21,6 +23,12 @@ pub enum UiaError {
     /// There is more to prove.
     #[error("more authentication is needed")]
     Challenge(Box<Challenge>),
+    /// What was proven in the conversation is for another operation.
+    #[error("this authentication session was begun for something else")]
+    OtherOperation,
+    /// The caller is somebody else than who authenticated.
+    #[error("this password is another user's")]
+    OtherUser,
     /// Too many wrong proofs.
     #[error("too many attempts")]
     Limited(std::time::Duration),
@@ -72,10 +80,7 @@ impl Accounts {
         attempt: Option<Attempt>,
     ) -> Result<Granted, UiaError> {
         let Attempt { session, proof } = attempt.unwrap_or(Attempt { session: None, proof: None });
-        let Some(mut step) = self.step(question, session) else {
-            let step = self.begin(question);
-            return Err(self.challenge(question, step, Some(Failure::Session)));
-        };
+        let mut step = self.step(question, session)?;
         if let Some(proof) = proof
             && let Err(failure) = self.prove(question, &mut step, proof).await?
         {
@@ -90,10 +95,15 @@ impl Accounts {
     }
 
     /// The step of the session, or of a new one when none was named.
-    fn step(&self, question: &Question<'_>, session: Option<String>) -> Option<Step> {
-        match session {
-            None => Some(self.begin(question)),
-            Some(name) => self.0.uia.resume(&name, question.operation, self.0.monotonic()),
+    fn step(&self, question: &Question<'_>, session: Option<String>) -> Result<Step, UiaError> {
+        let Some(name) = session else { return Ok(self.begin(question)) };
+        match self.0.uia.resume(&name, question.operation, self.0.monotonic()) {
+            Resumed::Step(step) => Ok(step),
+            Resumed::OtherOperation => Err(UiaError::OtherOperation),
+            Resumed::Unknown => {
+                let step = self.begin(question);
+                Err(self.challenge(question, step, Some(Failure::Session)))
+            }
         }
     }
 
@@ -125,7 +135,8 @@ impl Accounts {
         }))
     }
 
-    /// Checks one proof and notes its stage as done.
+    /// Checks one proof and notes its stage as done. A stage that is done is not done again, and one
+    /// whose time has not come counts for nothing: flows are completed in order.
     pub(super) async fn prove(
         &self,
         question: &Question<'_>,
@@ -134,6 +145,12 @@ impl Accounts {
     ) -> Result<Result<(), Failure>, UiaError> {
         let offered = |stage: &Stage| question.flows.iter().any(|flow| flow.contains(stage));
         let Some(stage) = proof.stage().filter(offered) else { return Ok(Err(Failure::Stage)) };
+        if step.completed.contains(&stage) {
+            return Ok(Ok(()));
+        }
+        if !question.flows.iter().any(|flow| is_next(flow, stage, &step.completed)) {
+            return Ok(Err(Failure::Order));
+        }
         let mut shown = Shown::default();
         let proven = match proof {
             Proof::Dummy | Proof::Terms => Ok(()),
@@ -184,11 +201,16 @@ impl Accounts {
             Some(user) => self.whom(user).await?,
             None => Some(caller.to_owned()),
         };
-        if claimed.as_deref() != Some(caller) {
+        let Some(claimed) = claimed else {
+            self.0.passwords.verify(password, None).await?;
             return Ok(Err(Failure::Password));
+        };
+        let fits = self.password_fits(&claimed, password, question.peer).await?;
+        match (fits, claimed == caller) {
+            (true, true) => Ok(Ok(())),
+            (true, false) => Err(UiaError::OtherUser),
+            (false, _) => Ok(Err(Failure::Password)),
         }
-        let fits = self.password_fits(caller, password, question.peer).await?;
-        Ok(if fits { Ok(()) } else { Err(Failure::Password) })
     }
 
     /// Whether the password is the account's. Wrong ones are counted, by address and by account.
@@ -256,4 +278,10 @@ impl Accounts {
             .await?;
         Ok(vec![vec![if has_password { Stage::Password } else { Stage::Dummy }]])
     }
+}
+
+/// Whether the stage is in the flow, and all stages before it are done.
+fn is_next(flow: &[Stage], stage: Stage, completed: &[Stage]) -> bool {
+    let mut before = flow.iter().take_while(|earlier| **earlier != stage);
+    flow.contains(&stage) && before.all(|earlier| completed.contains(earlier))
 }

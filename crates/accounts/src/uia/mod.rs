@@ -34,13 +34,16 @@ pub struct Challenge {
 /// Why a proof did not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The session is unknown, over, or was begun for something else.
-    #[error("this authentication session is over or was begun for something else")]
+    /// The session is unknown or over.
+    #[error("this authentication session is unknown or over")]
     Session,
     /// No flow of this operation has such a stage.
     #[error("no flow of this operation has such a stage")]
     Stage,
-    /// The password is wrong, or is somebody else's.
+    /// A stage before it is not done.
+    #[error("another stage has to be completed before this one")]
+    Order,
+    /// The password is wrong.
     #[error("the password is not right")]
     Password,
     /// No address was proven in the session that was named.

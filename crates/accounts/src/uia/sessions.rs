@@ -45,6 +45,17 @@ pub(crate) struct Step {
     pub(crate) shown: Shown,
 }
 
+/// What a conversation is to who names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resumed {
+    /// It goes on here.
+    Step(Step),
+    /// It is about something else.
+    OtherOperation,
+    /// There is none, or it is over.
+    Unknown,
+}
+
 /// Who began a conversation, and may have so many of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Beginner {
@@ -145,10 +156,13 @@ impl UiaSessions {
         Step { session: name, completed: Vec::new(), shown: Shown::default() }
     }
 
-    /// How far the conversation is; `None` when there is none, or it is about something else.
-    pub(crate) fn resume(&self, name: &str, operation: TokenDigest, now: Duration) -> Option<Step> {
-        let (asked, step) = self.find(name, now)?;
-        (asked.operation == operation).then_some(step)
+    /// How far the conversation about this operation is.
+    pub(crate) fn resume(&self, name: &str, operation: TokenDigest, now: Duration) -> Resumed {
+        match self.find(name, now) {
+            Some((asked, step)) if asked.operation == operation => Resumed::Step(step),
+            Some(_) => Resumed::OtherOperation,
+            None => Resumed::Unknown,
+        }
     }
 
     /// What a conversation is about, and how far it is.
@@ -204,14 +218,14 @@ mod tests {
         let sessions = UiaSessions::default();
         let mut step = sessions.begin("s".to_owned(), asked("delete A"), (None, NOW));
         sessions.complete(&mut step, Stage::Password, Shown::default());
-        let resumed = sessions.resume("s", about("delete A"), NOW).unwrap();
-        assert_eq!(resumed.completed, [Stage::Password]);
-        assert_eq!(sessions.resume("s", about("delete B"), NOW), None);
-        assert_eq!(sessions.resume("t", about("delete A"), NOW), None);
+        assert_eq!(step.completed, [Stage::Password]);
+        assert_eq!(sessions.resume("s", about("delete A"), NOW), Resumed::Step(step));
+        assert_eq!(sessions.resume("s", about("delete B"), NOW), Resumed::OtherOperation);
+        assert_eq!(sessions.resume("t", about("delete A"), NOW), Resumed::Unknown);
         let late = NOW + Duration::from_millis(limits::UIA_SESSION_MS_MAX);
-        assert_eq!(sessions.resume("s", about("delete A"), late), None);
+        assert_eq!(sessions.resume("s", about("delete A"), late), Resumed::Unknown);
         sessions.finish("s");
-        assert_eq!(sessions.resume("s", about("delete A"), NOW), None);
+        assert_eq!(sessions.resume("s", about("delete A"), NOW), Resumed::Unknown);
     }
 
     #[test]
@@ -222,8 +236,8 @@ mod tests {
             sessions.begin(format!("s{number}"), asked("op"), (None, at));
         }
         assert_eq!(sessions.kept.lock().by_name.len(), limits::UIA_SESSIONS_MAX);
-        assert_eq!(sessions.resume("s0", about("op"), NOW), None);
-        assert!(sessions.resume("s1", about("op"), NOW).is_some());
+        assert_eq!(sessions.find("s0", NOW), None);
+        assert!(sessions.find("s1", NOW).is_some());
     }
     #[test]
     fn who_begins_many_conversations_ends_their_own() {
@@ -239,7 +253,7 @@ mod tests {
             sessions.begin(format!("bob {number}"), asked("op"), (Some(bob.clone()), NOW));
         }
         for owner in [&alice, &address] {
-            assert!(sessions.resume(&format!("{owner:?}"), about("op"), NOW).is_some());
+            assert!(sessions.find(&format!("{owner:?}"), NOW).is_some());
         }
         let kept = sessions.kept.lock();
         let own = kept.by_name.keys().filter(|name| name.starts_with("bob")).count();

@@ -217,6 +217,11 @@ async fn a_password_changes_after_the_old_one() {
     };
     let answer = server.post(path, &alice, with("coffee")).await;
     assert_eq!(error(answer), code(401, "M_FORBIDDEN"));
+    server.person("bob").await;
+    let mut of_bob = with("tea");
+    of_bob["auth"]["identifier"]["user"] = json!("bob");
+    let answer = server.post(path, &alice, of_bob).await;
+    assert_eq!(error(answer), code(403, "M_FORBIDDEN"), "bob's password opens nothing of alice's");
     let (status, _) = server.post(path, &alice, with("tea")).await;
     assert_eq!(status, 200);
     assert_eq!(error(server.log_in("alice", "tea").await), code(403, "M_FORBIDDEN"));
