@@ -47,6 +47,9 @@ pub const BODY_BYTES_MAX: usize = 1_048_576;
 /// The largest form of a page of this server that is read, in bytes.
 pub const FORM_BYTES_MAX: usize = 16_384;
 
+/// For so long after a room was replaced, whoever did it and asks again is told its successor.
+pub const UPGRADE_REPEATED_MS_MAX: u64 = 5 * 60 * 1_000;
+
 /// Aliases one room may hold; bounds the reverse index scan.
 pub const ALIASES_PER_ROOM_MAX: usize = 64;
 

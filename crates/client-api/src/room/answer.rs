@@ -40,6 +40,9 @@ pub(crate) fn membership(error: MembershipError) -> MatrixError {
         MembershipError::WrongMembership(_)
         | MembershipError::NotAllowedIn
         | MembershipError::Unproven(_) => MatrixError::forbidden(message),
+        MembershipError::BadState(_) => {
+            MatrixError::new(StatusCode::FORBIDDEN, ErrorKind::BadState, message)
+        }
         MembershipError::LastAdmin => MatrixError::forbidden(message).with_reason("last_admin"),
         MembershipError::ServerNotices => {
             MatrixError::new(StatusCode::FORBIDDEN, ErrorKind::CannotLeaveServerNoticeRoom, message)
@@ -129,6 +132,7 @@ pub(crate) fn send(error: SendError) -> MatrixError {
         SendError::Append(error) => append(error),
         SendError::Membership(error) => membership(error),
         SendError::BadContent(_) => MatrixError::invalid_param(message),
+        SendError::Malformed(_) => MatrixError::bad_json(message),
         SendError::DuplicateAnnotation(_) => {
             MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::DuplicateAnnotation, message)
         }
@@ -151,6 +155,7 @@ pub(crate) fn directory(error: DirectoryError) -> MatrixError {
         DirectoryError::TooManyAliases | DirectoryError::Powerless(_) => {
             MatrixError::forbidden(message)
         }
+        DirectoryError::TooLong => MatrixError::invalid_param(message),
         DirectoryError::Ask(error) => ask(error),
         DirectoryError::Elsewhere(error) => elsewhere(error),
     }
@@ -166,6 +171,7 @@ pub(crate) fn create_room(error: CreateRoomError) -> MatrixError {
             bad_request(ErrorKind::RoomInUse)
         }
         CreateRoomError::Alias(error) => directory(error),
+        CreateRoomError::AliasElsewhere(_) => bad_request(ErrorKind::BadAlias),
         CreateRoomError::BadCreation(_) => bad_request(ErrorKind::BadJson),
         CreateRoomError::BadAlias | CreateRoomError::TooMany(_) => {
             bad_request(ErrorKind::InvalidParam)

@@ -25,6 +25,7 @@ mod previews;
 mod purge;
 mod push;
 mod redactions;
+mod refusals;
 mod relations;
 mod rooms;
 mod scene;

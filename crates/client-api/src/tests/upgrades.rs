@@ -127,3 +127,82 @@ async fn an_invitation_written_as_state_says_what_its_inviter_wrote() {
     assert_ne!(invite["displayname"], "Bobby Tables", "what bob is called is his to say");
     assert_eq!(invite.get("third_party_invite"), None, "nobody vouched for it");
 }
+
+#[tokio::test]
+async fn a_successor_names_the_tombstone_of_the_room_before_it() {
+    let server = server();
+    let alice = server.person("alice").await;
+    for (from, to) in [("9", "10"), ("10", "11"), ("11", "12")] {
+        let old = server.public_room(&alice, json!({ "room_version": from })).await;
+        let new = server.upgrades(&alice, &old, to).await;
+        let path = format!("/_matrix/client/v3/rooms/{old}/state");
+        let state = server.fetch(&alice, &path).await;
+        let tombstone =
+            state.as_array().unwrap().iter().find(|it| it["type"] == "m.room.tombstone");
+        let tombstone = tombstone.unwrap();
+        assert_eq!(tombstone["content"]["replacement_room"], new);
+        let create = server.said(&alice, &new, "m.room.create").await.unwrap();
+        let mut expected = json!({ "room_id": old, "event_id": tombstone["event_id"] });
+        if to == "12" {
+            expected = json!({ "room_id": old });
+        }
+        assert_eq!(create["predecessor"], expected, "from {from} to {to}");
+    }
+}
+
+#[tokio::test]
+async fn names_that_moved_are_no_longer_the_old_rooms() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let old = server.public_room(&alice, json!({ "room_alias_name": "tea" })).await;
+    let path = "/_matrix/client/v3/directory/room/%23cups:a.example";
+    assert_eq!(server.put(path, &alice, json!({ "room_id": old })).await.0, 200);
+    let aliases = json!({
+        "alias": "#tea:a.example", "alt_aliases": ["#cups:a.example"], "org.example.note": 1,
+    });
+    server.sets(&alice, &old, ("m.room.canonical_alias", aliases.clone())).await;
+    let new = server.upgrades(&alice, &old, "12").await;
+    let named = server.said(&alice, &new, "m.room.canonical_alias").await;
+    assert_eq!(named, Some(aliases));
+    let left = server.said(&alice, &old, "m.room.canonical_alias").await;
+    assert_eq!(left, Some(json!({ "alt_aliases": [], "org.example.note": 1 })));
+}
+
+#[tokio::test]
+async fn a_copied_ban_says_why() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let old = server.public_room(&alice, json!({})).await;
+    let path = format!("/_matrix/client/v3/rooms/{old}/ban");
+    let ban = json!({ "user_id": bob.user_id, "reason": "spilled the tea" });
+    assert_eq!(server.post(&path, &alice, ban).await.0, 200);
+    let new = server.upgrades(&alice, &old, "12").await;
+    let banned = server.said(&alice, &new, &format!("m.room.member/{}", bob.user_id)).await;
+    let expected = json!({ "membership": "ban", "reason": "spilled the tea" });
+    assert_eq!(banned, Some(expected));
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_asked_for_again_has_one_successor() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let levels = json!({ "users": { (&alice.user_id): 100, (&bob.user_id): 100 } });
+    let options = json!({ "room_version": "10", "power_level_content_override": levels });
+    let old = server.public_room(&alice, options).await;
+    server.joins(&bob, &old).await;
+    let (one, two) =
+        tokio::join!(server.upgrades(&alice, &old, "12"), server.upgrades(&alice, &old, "12"));
+    assert_eq!(one, two);
+    server.time.clock.advance(Duration::from_secs(120));
+    assert_eq!(server.upgrades(&alice, &old, "12").await, one);
+    let tombstone = server.said(&alice, &old, "m.room.tombstone").await.unwrap();
+    assert_eq!(tombstone["replacement_room"], one);
+
+    // Another version, another user and another day are other upgrades.
+    let other = server.upgrades(&alice, &old, "11").await;
+    assert_ne!(other, one);
+    assert_ne!(server.upgrades(&bob, &old, "11").await, other);
+    let late = server.upgrades(&alice, &old, "11").await;
+    server.time.clock.advance(Duration::from_secs(3_600));
+    assert_ne!(server.upgrades(&alice, &old, "11").await, late);
+}

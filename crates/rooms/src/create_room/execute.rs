@@ -14,7 +14,7 @@ use vestibule_storage::tables::{
 };
 use vestibule_types::{
     Actor, RoomNo,
-    limits::{CREATE_INITIAL_STATE_MAX, CREATE_INVITES_MAX},
+    limits::{CREATE_INITIAL_STATE_MAX, CREATE_INVITES_MAX, IDENTIFIER_BYTES_MAX},
 };
 
 use super::{
@@ -153,8 +153,10 @@ impl Rooms {
             return Err(CreateRoomError::BadAlias);
         }
         RoomAliasId::parse(format!("#{localpart}:{}", self.inner.server_name))
+            .ok()
+            .filter(|alias| alias.as_bytes().len() <= IDENTIFIER_BYTES_MAX)
             .map(Some)
-            .map_err(|_| CreateRoomError::BadAlias)
+            .ok_or(CreateRoomError::BadAlias)
     }
 
     pub(crate) fn new_room_no(&self) -> RoomNo {
@@ -194,6 +196,17 @@ impl Rooms {
     ) -> Result<Pdu, CreateRoomError> {
         let room_id =
             if version.room_id_is_create_event() { None } else { Some(self.random_room_id()?) };
+        self.build_create_of(room_id, (creator, at), version, content)
+    }
+
+    /// The same for a room whose identifier is known, if it is not made from the event.
+    pub(crate) fn build_create_of(
+        &self,
+        room_id: Option<OwnedRoomId>,
+        (creator, at): (&UserId, MilliSecondsSinceUnixEpoch),
+        version: RoomVersion,
+        content: CanonicalJsonObject,
+    ) -> Result<Pdu, CreateRoomError> {
         let builder = EventBuilder {
             room_id,
             sender: creator.to_owned(),

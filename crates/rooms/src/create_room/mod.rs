@@ -113,6 +113,9 @@ pub enum CreateRoomError {
     /// The alias is not one.
     #[error("the alias is not a valid room alias")]
     BadAlias,
+    /// An alias the initial state names does not lead to the room.
+    #[error("{0} does not lead to this room")]
+    AliasElsewhere(String),
     /// The creation content says something that cannot be.
     #[error("{0}")]
     BadCreation(String),

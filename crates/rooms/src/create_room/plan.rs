@@ -2,12 +2,19 @@
 //!
 //! Pure: nothing here reads or writes.
 
-use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomAliasId, OwnedUserId, UserId};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, Int, OwnedRoomAliasId, OwnedUserId, UserId, int,
+};
 use serde_json::json;
 use vestibule_events::RoomVersion;
+use vestibule_types::limits::IDENTIFIER_BYTES_MAX;
 
 use super::{CreateRoom, CreateRoomError, Preset};
-use crate::content::canonical;
+use crate::{
+    content::{canonical, power_level},
+    for_servers::shuts_out,
+    send::named_aliases,
+};
 
 /// One event of the plan.
 #[derive(Clone, Debug)]
@@ -49,8 +56,9 @@ pub(super) fn plan(
             invites.push(invitee.clone());
         }
     }
+    check_initial_state(creator, command, alias)?;
     let create = create_content(creator, command, version, &invites)?;
-    let power_levels = power_levels(creator, command, version, &create, &invites);
+    let power_levels = power_levels(creator, command, version, &create, &invites)?;
 
     let mut rest = Vec::new();
     if let Some(alias) = alias {
@@ -75,6 +83,35 @@ pub(super) fn plan(
         rest.push(Step::new("m.room.topic", &block));
     }
     Ok(Plan { create, power_levels, rest, invites })
+}
+
+/// What the request's own state may not say, in a room of its own or anywhere.
+fn check_initial_state(
+    creator: &UserId,
+    command: &CreateRoom,
+    alias: Option<&OwnedRoomAliasId>,
+) -> Result<(), CreateRoomError> {
+    let invalid = |reason: &str| Err(CreateRoomError::InvalidState(reason.to_owned()));
+    for event in &command.initial_state {
+        match event.event_type.as_str() {
+            "m.room.create" | "m.room.member" => {
+                return invalid("a room is not created, nor are its members made, by its state");
+            }
+            "m.room.server_acl" if shuts_out(&event.content, creator.server_name()) => {
+                return invalid("the access control list shuts this server out");
+            }
+            "m.room.canonical_alias" => {
+                let named = named_aliases(&event.content).map_err(|_| CreateRoomError::BadAlias)?;
+                let stray =
+                    named.into_iter().find(|name| alias.is_none_or(|own| own.as_str() != name));
+                if let Some(stray) = stray {
+                    return Err(CreateRoomError::AliasElsewhere(stray));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn create_content(
@@ -111,6 +148,15 @@ fn create_content(
             content.insert("additional_creators".to_owned(), CanonicalJsonValue::Array(creators));
         }
     }
+    let too_long = |user: &CanonicalJsonValue| {
+        user.as_str().is_some_and(|user| user.len() > IDENTIFIER_BYTES_MAX)
+    };
+    if let Some(CanonicalJsonValue::Array(creators)) = content.get("additional_creators")
+        && privileged
+        && creators.iter().any(too_long)
+    {
+        return Err(CreateRoomError::BadCreation("an additional creator's id is too long".into()));
+    }
     Ok(content)
 }
 
@@ -136,7 +182,7 @@ fn power_levels(
     version: RoomVersion,
     create: &CanonicalJsonObject,
     invites: &[OwnedUserId],
-) -> Step {
+) -> Result<Step, CreateRoomError> {
     let privileged = privileged_creators(creator, version, create);
     let mut users = serde_json::Map::new();
     if privileged.is_none() {
@@ -145,7 +191,10 @@ fn power_levels(
             users.extend(invites.iter().map(|invitee| (invitee.to_string(), json!(100))));
         }
     }
-    let tombstone = if privileged.is_some() { 150 } else { 100 };
+    let state_default = command.power_level_content_override.get("state_default");
+    let above = state_default.and_then(power_level).unwrap_or_default().saturating_add(1);
+    let tombstone =
+        if privileged.is_some() { Int::new_saturating(above.max(150)) } else { int!(100) };
     let content = json!({
         "users": users,
         "users_default": 0,
@@ -168,19 +217,18 @@ fn power_levels(
         "notifications": { "room": 50 },
     });
     let mut step = Step::new("m.room.power_levels", &content);
-    // The override replaces top-level keys one by one; it never brings the creators of a room
-    // whose version keeps them out of the list.
+    // The override replaces top-level keys one by one.
     for (key, value) in &command.power_level_content_override {
         step.content.insert(key.clone(), value.clone());
     }
     if let (Some(creators), Some(CanonicalJsonValue::Object(users))) =
-        (privileged, step.content.get_mut("users"))
+        (privileged, step.content.get("users"))
+        && let Some(creator) = creators.iter().find(|creator| users.contains_key(*creator))
     {
-        for creator in creators {
-            users.remove(&creator);
-        }
+        let reason = format!("{creator} creates the room and cannot be in its `users`");
+        return Err(CreateRoomError::InvalidState(reason));
     }
-    step
+    Ok(step)
 }
 
 /// What the preset sets and the request's own state does not.

@@ -5,12 +5,15 @@ use vestibule_policy::{Object, Permit, kind};
 use vestibule_storage::tables::directory::{
     ALIAS_BY_NAME, ALIAS_BY_ROOM, StoredAlias, StoredAliasOrigin,
 };
-use vestibule_types::{Actor, limits::ALIASES_PER_ROOM_MAX};
+use vestibule_types::{
+    Actor,
+    limits::{ALIASES_PER_ROOM_MAX, IDENTIFIER_BYTES_MAX},
+};
 
 use super::DirectoryError;
 use crate::{
     RoomTx, Rooms,
-    ask::{Ask, Deed},
+    ask::{Ask, Deed, subject},
 };
 
 impl Rooms {
@@ -21,9 +24,13 @@ impl Rooms {
         alias: OwnedRoomAliasId,
         room_id: OwnedRoomId,
     ) -> Result<(), DirectoryError> {
+        if alias.as_bytes().len() > IDENTIFIER_BYTES_MAX {
+            return Err(DirectoryError::TooLong);
+        }
         let deed = Deed::CreateAlias(alias.clone(), room_id.clone());
         let ask = self.ask(actor, &deed).await?;
         self.in_room(&room_id, move |room| {
+            room.check_names(&ask)?;
             room.known()?;
             let permit = room.permit::<kind::CreateAlias>(&ask, &deed)?;
             room.put_alias(&ask, permit, &alias)
@@ -34,6 +41,14 @@ impl Rooms {
 }
 
 impl RoomTx<'_, '_> {
+    /// A room is named by those in it. Who is not is told nothing of it either, but for admins.
+    fn check_names(&self, ask: &Ask) -> Result<(), DirectoryError> {
+        if self.is_joined(&ask.user_id)? || subject(&*self.tx, &ask.user_id)?.class.is_admin() {
+            return Ok(());
+        }
+        Err(DirectoryError::Powerless("you must be in the room to give it an alias"))
+    }
+
     /// Writes an alias that was allowed. The row remembers the class of its creator: whether the
     /// alias opens a door is decided from it.
     pub(crate) fn put_alias(

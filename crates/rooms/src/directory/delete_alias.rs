@@ -44,7 +44,8 @@ impl Rooms {
             tx.drop_canonical(&asked, &name)
         });
         let (Dropped::Unsigned, _) = deleted.await? else { return Ok(()) };
-        let work = move |tx: &mut RoomTx<'_, '_>| tx.write_without(&ask, &alias);
+        let work =
+            move |tx: &mut RoomTx<'_, '_>| tx.write_without(&ask, |name| name == alias.as_str());
         if let Err(error) = self.in_room_recommended::<_, AppendError, _>(&room_id, work).await {
             tracing::debug!(%error, "a deleted alias is still named by its room");
         }
@@ -83,7 +84,9 @@ impl RoomTx<'_, '_> {
         alias: &RoomAliasId,
     ) -> Result<Dropped, DirectoryError> {
         let savepoint = self.savepoint();
-        let Err(error) = self.write_without(ask, alias) else { return Ok(Dropped::Done) };
+        let Err(error) = self.write_without(ask, |name| name == alias.as_str()) else {
+            return Ok(Dropped::Done);
+        };
         // The room's rules do not let this user change it; the alias is gone all the same.
         self.rollback_to(savepoint);
         match error {
@@ -93,12 +96,17 @@ impl RoomTx<'_, '_> {
         }
     }
 
-    fn write_without(&mut self, ask: &Ask, alias: &RoomAliasId) -> Result<(), AppendError> {
+    /// Takes aliases out of `m.room.canonical_alias`, as far as the policy lets this user.
+    pub(crate) fn write_without(
+        &mut self,
+        ask: &Ask,
+        is_gone: impl Fn(&str) -> bool,
+    ) -> Result<(), AppendError> {
         let content =
             self.view()?.shown_state::<CanonicalJsonObject>("m.room.canonical_alias", "")?;
         let Some(mut content) = content else { return Ok(()) };
         let before = content.clone();
-        let is_it = |value: &CanonicalJsonValue| value.as_str() == Some(alias.as_str());
+        let is_it = |value: &CanonicalJsonValue| value.as_str().is_some_and(&is_gone);
         if content.get("alias").is_some_and(is_it) {
             content.remove("alias");
         }

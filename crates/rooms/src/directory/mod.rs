@@ -36,6 +36,9 @@ pub enum DirectoryError {
     /// The name belongs to another server.
     #[error("the alias belongs to another server")]
     Foreign,
+    /// The alias has more bytes than a name may.
+    #[error("the alias is too long")]
+    TooLong,
     /// The room has as many names as it may have.
     #[error("the room has too many aliases")]
     TooManyAliases,

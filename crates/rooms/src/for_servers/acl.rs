@@ -2,7 +2,7 @@
 //! Control Lists").
 
 use moka::sync::Cache;
-use ruma::{RoomId, ServerName};
+use ruma::{CanonicalJsonObject, RoomId, ServerName};
 use serde_json::{Value, value::RawValue};
 use vestibule_storage::{Read, StorageError};
 use vestibule_types::{EventNo, Glob, RoomNo, limits::ACL_ANSWERS_MAX};
@@ -42,6 +42,12 @@ impl ServerAcl {
         let named = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(&host));
         !named(&self.deny) && named(&self.allow)
     }
+}
+
+/// Whether a list of this content lets a server take no part.
+pub(crate) fn shuts_out(content: &CanonicalJsonObject, server: &ServerName) -> bool {
+    let content = serde_json::value::to_raw_value(content);
+    content.is_ok_and(|content| !ServerAcl::parse(&content).allows(server))
 }
 
 /// Which list, whether it was redacted since, and the host.

@@ -19,7 +19,7 @@ mod render;
 mod state;
 mod viewer;
 
-pub(crate) use self::acl::AclAnswers;
+pub(crate) use self::acl::{AclAnswers, shuts_out};
 pub use self::{
     access::ServerReadError,
     alias::NamedRoom,

@@ -57,7 +57,7 @@ impl RoomTx<'_, '_> {
         let deed = Deed::Unban(self.room_id.clone(), target.to_owned());
         let permit = self.permit::<kind::Ban>(ask, &deed)?;
         if self.member(target)?.is_none_or(|it| it.membership != StoredMembership::Ban) {
-            return Err(MembershipError::WrongMembership("the user is not banned from this room"));
+            return Err(MembershipError::BadState("the user is not banned from this room"));
         }
         let content = member_content("leave", reason);
         let draft = member_draft((&ask.user_id, target), content, ask.now);

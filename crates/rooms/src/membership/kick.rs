@@ -33,6 +33,9 @@ impl RoomTx<'_, '_> {
         let permit = self.permit::<kind::Kick>(ask, &deed)?;
         match self.member(target)?.map(|member| member.membership) {
             Some(StoredMembership::Join | StoredMembership::Invite | StoredMembership::Knock) => {}
+            Some(StoredMembership::Ban) => {
+                return Err(MembershipError::BadState("the user is banned from this room"));
+            }
             _ => return Err(MembershipError::WrongMembership("the user is not in this room")),
         }
         let content = member_content("leave", reason);

@@ -69,6 +69,9 @@ pub enum MembershipError {
     /// The membership the user has now does not allow it.
     #[error("{0}")]
     WrongMembership(&'static str),
+    /// A ban stands in the way, or there is none to lift.
+    #[error("{0}")]
+    BadState(&'static str),
     /// The room is restricted, and nobody here can vouch for the user.
     #[error("none of the rooms that let people in here has this user")]
     NotAllowedIn,

@@ -134,6 +134,7 @@ fn unfound(error: DirectoryError) -> ReadError {
         | DirectoryError::UnknownAlias
         | DirectoryError::Elsewhere(_)
         | DirectoryError::Foreign
+        | DirectoryError::TooLong
         | DirectoryError::TooManyAliases
         | DirectoryError::UnknownRoom(_)
         | DirectoryError::Powerless(_) => ReadError::NotFound,

@@ -4,11 +4,13 @@
 mod redact;
 mod send_event;
 mod send_state;
+mod shape;
 mod transaction;
 
 use ruma::OwnedEventId;
 use vestibule_storage::StorageError;
 
+pub(crate) use self::shape::named_aliases;
 pub use self::{redact::Redact, send_event::SendEvent, send_state::SendState};
 use crate::{AppendError, MembershipError, UnknownRoom, ask::AskError};
 
@@ -30,6 +32,9 @@ pub enum SendError {
     /// The content cannot be what its type says.
     #[error("{0}")]
     BadContent(&'static str),
+    /// The content is not of the shape in which the room's rules read it.
+    #[error("{0}")]
+    Malformed(&'static str),
     /// The sender has reacted like this already.
     #[error("you have already reacted like this")]
     DuplicateAnnotation(OwnedEventId),

@@ -7,7 +7,7 @@ use vestibule_policy::kind;
 use vestibule_storage::tables::directory::ALIAS_BY_NAME;
 use vestibule_types::Actor;
 
-use super::SendError;
+use super::{SendError, named_aliases};
 use crate::{
     RoomTx, Rooms,
     append::{Authority, Draft},
@@ -47,6 +47,7 @@ impl Rooms {
         }
         let (room_id, follower) = (command.room_id.clone(), ask.clone());
         let sent = self.in_room_recommended(&room_id, move |room| {
+            room.check_content(&command)?;
             let note = room.guard_demotion(&ask, &command)?;
             let comes = matches!(deed, Deed::Join(_)) && !room.is_joined(&ask.user_id)?;
             let event_id = room.set_state(&ask, &deed, &command)?;
@@ -179,26 +180,4 @@ impl RoomTx<'_, '_> {
         }
         Ok(())
     }
-}
-
-fn named_aliases(content: &CanonicalJsonObject) -> Result<Vec<String>, SendError> {
-    let mut aliases = Vec::new();
-    match content.get("alias") {
-        Some(CanonicalJsonValue::String(alias)) if !alias.is_empty() => aliases.push(alias.clone()),
-        Some(CanonicalJsonValue::String(_) | CanonicalJsonValue::Null) | None => {}
-        Some(_) => return Err(SendError::BadContent("`alias` must be a room alias")),
-    }
-    match content.get("alt_aliases") {
-        None => {}
-        Some(CanonicalJsonValue::Array(alternatives)) => {
-            for alternative in alternatives {
-                let CanonicalJsonValue::String(alias) = alternative else {
-                    return Err(SendError::BadContent("`alt_aliases` must be room aliases"));
-                };
-                aliases.push(alias.clone());
-            }
-        }
-        Some(_) => return Err(SendError::BadContent("`alt_aliases` must be a list")),
-    }
-    Ok(aliases)
 }

@@ -34,10 +34,10 @@ pub(super) struct Inheritance {
     pub(super) state: Vec<(String, String, CanonicalJsonObject)>,
     pub(super) canonical_alias: Option<CanonicalJsonObject>,
     pub(super) aliases: Vec<OwnedRoomAliasId>,
-    pub(super) bans: Vec<OwnedUserId>,
+    /// Who is banned, and why.
+    pub(super) bans: Vec<(OwnedUserId, Option<String>)>,
     pub(super) published: bool,
     pub(super) is_public: bool,
-    pub(super) last_event: String,
 }
 
 impl Inheritance {
@@ -66,12 +66,6 @@ impl Inheritance {
                 state.push((kind, key, content));
             }
         }
-        let banned = Scan::prefix((view.room.no, StoredMembership::Ban.key()));
-        let bans = MEMBER_BY_ROOM.scan_with(&view.reader, banned.limit(BANS_COPIED_MAX))?;
-        let last = match view.room.head.extremities.last() {
-            Some(no) => view.event(*no)?,
-            None => None,
-        };
         let create = judged("m.room.create")?.unwrap_or_default();
         Ok(Self {
             creators: creators(view, &create)?,
@@ -82,10 +76,9 @@ impl Inheritance {
                 .shown_state::<CanonicalJsonObject>("m.room.canonical_alias", "")?
                 .filter(|content| !content.is_empty()),
             aliases: names_of(&view.reader, &view.room.room_id)?,
-            bans: bans.into_iter().map(|((_, _, user), _)| user).collect(),
+            bans: bans(view)?,
             published: PUBLICATION_BY_ROOM.get(&view.reader, (view.room.no,))?.is_some(),
             is_public,
-            last_event: last.map(|event| event.pdu.event_id().to_string()).unwrap_or_default(),
         })
     }
 
@@ -103,6 +96,20 @@ impl Inheritance {
         }
         content
     }
+}
+
+/// Who is banned from a room, and why, as far as that is still said.
+fn bans<R: Read>(
+    view: &RoomView<'_, R>,
+) -> Result<Vec<(OwnedUserId, Option<String>)>, StorageError> {
+    let banned = Scan::prefix((view.room.no, StoredMembership::Ban.key())).limit(BANS_COPIED_MAX);
+    let mut bans = Vec::new();
+    for ((_, _, user), _) in MEMBER_BY_ROOM.scan_with(&view.reader, banned)? {
+        let ban = view.shown_state::<CanonicalJsonObject>("m.room.member", user.as_str())?;
+        let reason = ban.and_then(|ban| Some(ban.get("reason")?.as_str()?.to_owned()));
+        bans.push((user, reason));
+    }
+    Ok(bans)
 }
 
 /// Who stands above all power levels of a room.

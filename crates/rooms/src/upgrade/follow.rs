@@ -13,18 +13,18 @@ use vestibule_storage::{StorageError, Tx};
 use crate::{RoomTx, Rooms, ask::Ask, directory::names_of};
 
 #[derive(Deserialize)]
-struct Create {
-    predecessor: Option<Predecessor>,
+pub(super) struct Create {
+    pub(super) predecessor: Option<Predecessor>,
 }
 
 #[derive(Deserialize)]
-struct Predecessor {
-    room_id: OwnedRoomId,
+pub(super) struct Predecessor {
+    pub(super) room_id: OwnedRoomId,
 }
 
 #[derive(Deserialize)]
-struct Tombstone {
-    replacement_room: OwnedRoomId,
+pub(super) struct Tombstone {
+    pub(super) replacement_room: OwnedRoomId,
 }
 
 impl Rooms {
@@ -82,7 +82,7 @@ impl RoomTx<'_, '_> {
             return Ok(false);
         }
         let aliases = names_of(&*self.tx, old_id)?;
-        if !aliases.is_empty() && self.carry_aliases(ask, &aliases, (old_id, new_id))? {
+        if !aliases.is_empty() && !self.carry_aliases(ask, &aliases, (old_id, new_id))?.is_empty() {
             let now = ask.now.get().into();
             self.scope_changed(now)?;
         }

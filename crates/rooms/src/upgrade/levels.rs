@@ -4,6 +4,7 @@ use ruma::{CanonicalJsonObject, CanonicalJsonValue, Int, UserId};
 use vestibule_events::RoomVersion;
 
 use super::copy::{Inheritance, additional_creators};
+use crate::content::power_level as level;
 
 /// The power levels a successor has one after the other.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(super) struct Levels {
 
 /// What the creator of a room has that has no power levels yet.
 const CREATOR_LEVEL: i64 = 100;
-/// What closing a room takes where creators stand above all levels: only they should be able to.
+/// What closing a room takes at least where creators stand above all levels: only they should be able to.
 const TOMBSTONE_LEVEL: i64 = 150;
 
 impl Inheritance {
@@ -41,9 +42,11 @@ impl Inheritance {
                     users.remove(creator.as_str());
                 }
             });
+            let state_default = stays.get("state_default").and_then(level).unwrap_or_default();
+            let least = TOMBSTONE_LEVEL.max(state_default.saturating_add(1));
             change(&mut stays, "events", |events| {
                 let before = events.get("m.room.tombstone").and_then(level).unwrap_or_default();
-                set(events, "m.room.tombstone", before.max(TOMBSTONE_LEVEL));
+                set(events, "m.room.tombstone", before.max(least));
             });
             return Levels { first: stays, last: None };
         }
@@ -78,15 +81,6 @@ fn change<T>(
 
 fn set(levels: &mut CanonicalJsonObject, key: &str, level: i64) {
     levels.insert(key.to_owned(), CanonicalJsonValue::Integer(Int::new_saturating(level)));
-}
-
-/// A level; before version 10 it may be written as text.
-fn level(value: &CanonicalJsonValue) -> Option<i64> {
-    match value {
-        CanonicalJsonValue::Integer(level) => Some(i64::from(*level)),
-        CanonicalJsonValue::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
 }
 
 /// The highest level that is named anywhere.

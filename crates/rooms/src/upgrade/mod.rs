@@ -7,16 +7,17 @@ mod copy;
 mod execute;
 mod follow;
 mod levels;
+mod repeated;
 
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, OwnedRoomId, OwnedUserId};
 use vestibule_events::{RoomVersion, RoomVersionError};
 use vestibule_policy::RoomKind;
 use vestibule_storage::StorageError;
-use vestibule_types::Actor;
+use vestibule_types::{Actor, limits::IDENTIFIER_BYTES_MAX};
 
 use self::{copy::Inheritance, execute::Succession};
 use crate::{
-    AppendError, CreateRoomError, DirectoryError, MembershipError, Rooms, UnknownRoom,
+    AppendError, CreateRoomError, DirectoryError, MembershipError, RoomTx, Rooms, UnknownRoom,
     ask::{AskError, Deed},
 };
 
@@ -68,13 +69,19 @@ impl From<StorageError> for UpgradeRoomError {
 const TRIES_MAX: u32 = 512;
 
 impl Rooms {
-    /// Replaces a room and tells it where it went.
+    /// Replaces a room and tells it where it went. Asked again by the same user a moment later, it answers
+    /// with the successor there is.
     pub async fn upgrade_room(
         &self,
         actor: &Actor,
         command: UpgradeRoom,
     ) -> Result<OwnedRoomId, UpgradeRoomError> {
         let version = command.new_version.parse::<RoomVersion>()?;
+        let too_long = |user: &OwnedUserId| user.as_bytes().len() > IDENTIFIER_BYTES_MAX;
+        if command.additional_creators.iter().any(too_long) {
+            let reason = "a user id in `additional_creators` is too long".to_owned();
+            return Err(CreateRoomError::BadCreation(reason).into());
+        }
         let old_id = command.room_id.clone();
         let upgrade = Deed::UpgradeRoom(old_id.clone());
         let mut ask = self.ask(actor, &upgrade).await?;
@@ -93,7 +100,6 @@ impl Rooms {
             ask.now =
                 ruma::MilliSecondsSinceUnixEpoch(ask.now.get().saturating_add(ruma::uint!(1)));
         };
-        let new_id = create.room_id().to_owned();
         let succession = Succession {
             ask,
             upgrade,
@@ -103,7 +109,8 @@ impl Rooms {
             no: self.new_room_no(),
         };
         let user = actor.user_id().to_owned();
-        self.in_room_recommended(&old_id, move |room| room.succeed(&succession)).await?;
+        let work = move |room: &mut RoomTx<'_, '_>| room.succeed(&succession);
+        let (new_id, _) = self.in_room_recommended(&old_id, work).await?;
         self.take_along(user, (&old_id, &new_id)).await?;
         Ok(new_id)
     }
@@ -122,9 +129,6 @@ fn create_content(
     }
     let mut predecessor = CanonicalJsonObject::new();
     predecessor.insert("room_id".to_owned(), text(command.room_id.as_str()));
-    if !version.room_id_is_create_event() {
-        predecessor.insert("event_id".to_owned(), text(&inherited.last_event));
-    }
     content.insert("predecessor".to_owned(), CanonicalJsonValue::Object(predecessor));
     content.insert("room_version".to_owned(), text(version.as_str()));
     if version.create_names_creator() {

@@ -135,7 +135,7 @@ impl RoomTx<'_, '_> {
                 Err(MembershipError::WrongMembership("the user is in this room already"))
             }
             Some(StoredMembership::Ban) => {
-                Err(MembershipError::WrongMembership("the user is banned from this room"))
+                Err(MembershipError::BadState("the user is banned from this room"))
             }
             _ => Ok(permit),
         }
