@@ -81,6 +81,16 @@ impl ShownTo {
         }
         known
     }
+
+    /// Forgets what it was shown of a room: the client begins with it.
+    pub(crate) fn begin(&self, room: RoomNo) {
+        self.0.lock().retain(|(of, _), _| *of != room);
+    }
+
+    /// Forgets everything: the client begins.
+    pub(crate) fn begin_all(&self) {
+        self.0.lock().clear();
+    }
 }
 
 #[cfg(test)]
@@ -98,5 +108,20 @@ mod tests {
         assert!(shown.has(bob, EventNo(4), (Some(11), 12)));
         assert!(!shown.has(bob, EventNo(9), (Some(12), 13)), "another event");
         assert!(!shown.has(bob, EventNo(9), (None, 14)), "from the beginning");
+    }
+
+    #[test]
+    fn a_client_that_begins_has_nothing() {
+        let shown = ShownMembers::default().of(user_id!("@me:a"), device_id!("D"));
+        let (here, there) = (RoomNo(1), RoomNo(2));
+        let bob = user_id!("@bob:a");
+        for room in [here, there] {
+            assert!(!shown.has((room, bob), EventNo(4), (Some(10), 11)));
+        }
+        shown.begin(here);
+        assert!(!shown.has((here, bob), EventNo(4), (Some(11), 12)));
+        assert!(shown.has((there, bob), EventNo(4), (Some(11), 12)));
+        shown.begin_all();
+        assert!(!shown.has((there, bob), EventNo(4), (Some(12), 13)));
     }
 }

@@ -101,9 +101,10 @@ impl Sight<'_> {
         limit: usize,
     ) -> Result<Arc<SharedTimeline>, StorageError> {
         let since = span.since.map(|(since, _)| since);
-        let stretch = Stretch { after: since, until: None, own: None, limit };
-        let there_all_the_time = since.is_some_and(|since| is_in_since(member, since));
         let unchanged = span.since.is_some_and(|(_, base)| base == span.end);
+        let end = Some(span.end).filter(|_| !unchanged && !self.pass.query.use_state_after);
+        let stretch = Stretch { after: since, until: None, own: None, end, limit };
+        let there_all_the_time = since.is_some_and(|since| is_in_since(member, since));
         let key = if there_all_the_time && unchanged && self.pass.ignored().is_empty() {
             self.key_of(stretch)?
         } else {

@@ -38,14 +38,15 @@ impl Pass<'_> {
         // Who was never in sees that they were turned away, and nothing of the room.
         let around = sight.view.around(member.value.event)?;
         let departure = around.map_or(member.stamp, |around| around.stamp);
+        let end = around.map_or(room.head.state, |around| around.value.after);
         let mut timeline = sight.events_of(Stretch {
             after: since,
             until: Some(departure),
             own: Some(member.value.event),
+            end: Some(end).filter(|_| was_in && !self.query.use_state_after),
             limit: self.query.filter.timeline.timeline_limit(),
         })?;
         let state = if was_in {
-            let end = around.map_or(room.head.state, |around| around.value.after);
             let span = sight.span(since, end)?;
             sight.state_section(span, &timeline, &BTreeSet::new())?
         } else {

@@ -79,6 +79,9 @@ pub(crate) fn run(
     query: &Query,
 ) -> Result<SyncResponse, StorageError> {
     let (pass, last_typing) = Pass::new(inner, snapshot, query)?;
+    if let Some(device) = query.actor.device_id().filter(|_| pass.since.is_none()) {
+        inner.shown.of(pass.user(), device).begin_all();
+    }
 
     let own = pass.own_changes()?;
     let mut response = SyncResponse::default();

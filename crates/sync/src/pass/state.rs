@@ -54,15 +54,14 @@ impl Sight<'_> {
             }
             _ => span.end,
         };
-        let target = if query.use_state_after { span.end } else { start };
         let mut wanted = match span.since {
             Some((_, base)) if !query.full_state => {
                 self.changes(base, (start, span.end), timeline)?
             }
-            _ => self.whole(target)?,
+            _ => self.whole((start, span.end), timeline)?,
         };
         if query.filter.lazy != Lazy::Off {
-            self.add_members(&mut wanted, target, (span, timeline), needed)?;
+            self.add_members(&mut wanted, start, (span, timeline), needed)?;
         }
         let mut shown = Vec::new();
         for no in wanted.into_values() {
@@ -94,19 +93,32 @@ impl Sight<'_> {
         Ok(untold.filter(|(_, no)| !told.contains(no)).collect())
     }
 
-    /// All of the state; without members for clients that load them lazily.
-    fn whole(&self, at: StateAt) -> Result<BTreeMap<StateKey, EventNo>, StorageError> {
-        match self.pass.query.filter.lazy {
-            Lazy::Off => self.view.full_state(at, None),
-            Lazy::New | Lazy::Needed => self.view.full_state_without(at, MEMBER),
+    /// All of the state; without members for clients that load them lazily. Without `state_after` it
+    /// is that of the start, and what came since that the timeline does not tell.
+    fn whole(
+        &self,
+        (start, end): (StateAt, StateAt),
+        timeline: &Events,
+    ) -> Result<BTreeMap<StateKey, EventNo>, StorageError> {
+        let query = self.pass.query;
+        let at = if query.use_state_after { end } else { start };
+        let mut state = match query.filter.lazy {
+            Lazy::Off => self.view.full_state(at, None)?,
+            Lazy::New | Lazy::Needed => self.view.full_state_without(at, MEMBER)?,
+        };
+        if at != end {
+            let mut untold = self.changes(start, (start, end), timeline)?;
+            untold.retain(|(kind, _), _| query.filter.lazy == Lazy::Off || kind != MEMBER);
+            state.extend(untold);
         }
+        Ok(state)
     }
 
     /// Adds the members a lazy client needs and was not shown before.
     fn add_members(
         &self,
         wanted: &mut BTreeMap<StateKey, EventNo>,
-        at: StateAt,
+        start: StateAt,
         (span, timeline): (Span, &Events),
         needed: &BTreeSet<OwnedUserId>,
     ) -> Result<(), StorageError> {
@@ -119,18 +131,27 @@ impl Sight<'_> {
         }
         let device = pass.query.actor.device_id();
         let shown = device.map(|device| pass.inner.shown.of(pass.user(), device));
+        if let Some(shown) = shown.as_ref().filter(|_| pass.since.is_some() && span.since.is_none())
+        {
+            shown.begin(self.view.room.no);
+        }
         let answer = pass.now_of(self.view.room);
         let since = span.since.map(|(since, _)| since);
         let all = pass.query.filter.lazy == Lazy::Needed || pass.query.full_state;
         for user in users {
-            let Some(event) = self.view.state_event_at(at, MEMBER, user.as_str())? else {
-                continue;
+            let told =
+                |event: &LoggedEvent| told.contains(&event.no) && !pass.query.use_state_after;
+            let at = |moment| self.view.state_event_at(moment, MEMBER, user.as_str());
+            // What the timeline tells of them was not so at its start.
+            let event = match at(span.end)? {
+                Some(event) if told(&event) => at(start)?,
+                event => event,
             };
+            let Some(event) = event else { continue };
             let member = (self.view.room.no, user);
             let redundant =
                 shown.as_ref().is_some_and(|it| it.has(member, event.no, (since, answer)));
-            let told_anyway = told.contains(&event.no) && !pass.query.use_state_after;
-            if !told_anyway && (all || !redundant) {
+            if !told(&event) && (all || !redundant) {
                 wanted.insert((MEMBER.to_owned(), user.to_string()), event.no);
             }
         }

@@ -1,9 +1,9 @@
 //! A stretch of a room's timeline, as far as the user may see it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use vestibule_rooms::{LoggedEvent, TimelinePosition};
-use vestibule_storage::{Stamp, StorageError};
+use vestibule_rooms::{LoggedEvent, StateKey, TimelinePosition};
+use vestibule_storage::{Stamp, StorageError, tables::room::StateAt};
 use vestibule_types::{EventNo, limits::SYNC_SCAN_MAX};
 
 use super::Sight;
@@ -20,6 +20,8 @@ pub(crate) struct Stretch {
     pub(crate) until: Option<Stamp>,
     /// This event is shown whatever history visibility says: it is about the user.
     pub(crate) own: Option<EventNo>,
+    /// The state a client is to end with that holds the timeline against what it has.
+    pub(crate) end: Option<StateAt>,
     /// No more events than these.
     pub(crate) limit: usize,
 }
@@ -72,6 +74,7 @@ impl Sight<'_> {
         let gaps = self.view.gaps()?;
         let mut before = stretch.until.map(just_after);
         let mut scanned = 0;
+        let mut untold = HashMap::new();
         'scan: loop {
             let chunk = (limit + 1).min(SYNC_SCAN_MAX);
             let rows = self.view.timeline_back(before, after, chunk)?;
@@ -79,7 +82,15 @@ impl Sight<'_> {
             for (place, no) in rows {
                 scanned += 1;
                 before = Some(place);
-                let Some(event) = self.wanted(no, stretch.own)? else { continue };
+                let Some(event) = self.view.event(no)? else { continue };
+                if !self.is_wanted(&event, stretch.own)? {
+                    self.pass_over(&event, stretch.end, &mut untold);
+                    continue;
+                }
+                if self.is_outdated(&event, stretch.end, &untold)? {
+                    (found.limited, found.begins) = (true, Some(just_after(place.stamp)));
+                    break 'scan;
+                }
                 if found.list.len() >= limit {
                     found.limited = true;
                     break 'scan;
@@ -111,21 +122,54 @@ impl Sight<'_> {
         Ok(found)
     }
 
-    /// An event, if the user may see it and wants to.
-    fn wanted(
+    /// Whether the user may see an event and wants to.
+    fn is_wanted(
         &mut self,
-        no: EventNo,
+        event: &LoggedEvent,
         own: Option<EventNo>,
-    ) -> Result<Option<LoggedEvent>, StorageError> {
-        let Some(event) = self.view.event(no)? else { return Ok(None) };
+    ) -> Result<bool, StorageError> {
         let pdu = &event.pdu;
         let ignored = !pdu.is_state() && self.pass.ignored().contains(pdu.sender());
         if ignored || !self.pass.query.filter.timeline.admits(pdu) {
-            return Ok(None);
+            return Ok(false);
         }
-        let visible = own == Some(no) || self.viewer.may_see(&self.view, no)?;
-        Ok(visible.then_some(event))
+        Ok(own == Some(event.no) || self.viewer.may_see(&self.view, event.no)?)
     }
+
+    /// Remembers state that a timeline does not tell; the newest of each key comes first.
+    fn pass_over(
+        &self,
+        event: &LoggedEvent,
+        end: Option<StateAt>,
+        untold: &mut HashMap<StateKey, EventNo>,
+    ) {
+        let filter = &self.pass.query.filter.state;
+        let told_beside = end.is_some()
+            && filter.admits_room(&self.view.room.room_id)
+            && filter.admits(&event.pdu);
+        if let Some(key) = state_key(event).filter(|_| told_beside) {
+            untold.entry(key).or_insert(event.no);
+        }
+    }
+
+    /// Whether a client would take state for the newest that was replaced by what the timeline does
+    /// not tell. The timeline begins behind it, and the state beside it is the newer one.
+    fn is_outdated(
+        &self,
+        event: &LoggedEvent,
+        end: Option<StateAt>,
+        untold: &HashMap<StateKey, EventNo>,
+    ) -> Result<bool, StorageError> {
+        let (Some(end), Some(key)) = (end, state_key(event)) else { return Ok(false) };
+        let Some(newer) = untold.get(&key) else { return Ok(false) };
+        let newest = self.view.state_event_at(end, &key.0, &key.1)?;
+        Ok(newest.is_some_and(|newest| newest.no == *newer))
+    }
+}
+
+fn state_key(event: &LoggedEvent) -> Option<StateKey> {
+    let key = event.pdu.state_key()?;
+    Some((event.pdu.kind().to_owned(), key.to_owned()))
 }
 
 /// Where a client that was shown nothing of a room reads on from, which has come to the end of this commit.

@@ -55,6 +55,7 @@ impl Slide<'_> {
             after: since,
             until: Some(departure),
             own: Some(member.value.event),
+            end: None,
             limit: begin.wants.timeline.max(1),
         })?;
         if !was_in {

@@ -110,7 +110,13 @@ impl Slide<'_> {
         let limit = begin.wants.timeline;
         let expanded = sent.is_some_and(|sent| reaches(sent) < limit);
         let told = if sent.is_none() || expanded {
-            let events = sight.events_of(Stretch { after: None, until: None, own: None, limit })?;
+            let events = sight.events_of(Stretch {
+                after: None,
+                until: None,
+                own: None,
+                end: None,
+                limit,
+            })?;
             let section = sight.timeline_section(&events)?;
             Arc::new(SharedTimeline { events, section, ready: None })
         } else {

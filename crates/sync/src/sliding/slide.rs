@@ -130,6 +130,9 @@ impl<'a> Slide<'a> {
         let (user, device, name) = &ask.name;
         let device = ruma::OwnedDeviceId::from(format!("{device}/{name}"));
         let shown = pass.inner.shown.of(user, &device);
+        if ask.pos.is_none() {
+            shown.begin_all();
+        }
         Ok(Self { pass, ask, connection, changed, own, outside, direct, shown })
     }
 

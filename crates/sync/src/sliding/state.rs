@@ -90,6 +90,9 @@ impl Slide<'_> {
             users.extend(about.and_then(|key| UserId::parse(key).ok()));
         }
         // Who begins with the room has nobody of it.
+        if base.sent.is_none() && self.ask.pos.is_some() {
+            self.shown.begin(room.no);
+        }
         let since = self.pass.since_of(room).filter(|_| base.sent.is_some());
         let answer = self.pass.now_of(room);
         for user in users {

@@ -163,6 +163,27 @@ impl Town {
         &of[usize::try_from(self.random.below(count)).expect("few")]
     }
 
+    async fn change_state(&mut self, who: &Actor, room: &OwnedRoomId, is_in: bool) {
+        let (owner, first) = (&self.people[0], &self.rooms[0]);
+        let (house, number) = (&self.house, self.random.next() % 99);
+        match number % 4 {
+            0 => {
+                let topic = json!({ "topic": number });
+                house.set(owner, first, ("m.room.topic", ""), topic).await;
+            }
+            1 => {
+                let visibility = if number < 50 { "joined" } else { "shared" };
+                let content = json!({ "history_visibility": visibility });
+                house.set(owner, first, ("m.room.history_visibility", ""), content).await;
+            }
+            _ if is_in => {
+                let content = json!({ "membership": "join", "displayname": number.to_string() });
+                house.set(who, room, ("m.room.member", who.user_id().as_str()), content).await;
+            }
+            _ => {}
+        }
+    }
+
     /// Something happens, most often that somebody says something. Nobody minds when it may not.
     async fn happen(&mut self) {
         let house = &self.house;
@@ -224,11 +245,7 @@ impl Town {
                     let _refused = house.rooms.redact(&who, command).await;
                 }
             }
-            9 => {
-                let topic = json!({ "topic": self.random.next() % 99 });
-                let owner = self.people[0].clone();
-                house.set(&owner, &self.rooms[0].clone(), ("m.room.topic", ""), topic).await;
-            }
+            9..=12 => self.change_state(&who, &room, is_in).await,
             _ if is_in => {
                 let event = house.send(&who, &room, message).await;
                 self.said.push((room, event));
@@ -240,10 +257,12 @@ impl Town {
 
 #[tokio::test]
 async fn what_is_told_from_memory_is_what_a_pass_would_tell() {
-    const FILTERS: [&str; 3] = [
+    const FILTERS: [&str; 5] = [
         "",
         r#"{"room":{"timeline":{"unread_thread_notifications":true,"limit":3}}}"#,
         r#"{"room":{"timeline":{"not_types":["m.room.topic"]},"ephemeral":{"not_types":["*"]}}}"#,
+        r#"{"room":{"timeline":{"types":["m.room.message"],"limit":2}}}"#,
+        r#"{"room":{"timeline":{"not_senders":["@person0:home.test"],"limit":4}}}"#,
     ];
     let (mut told, mut from_memory) = (0, 0);
     for seed in 0..3 {

@@ -14,3 +14,4 @@ mod rooms;
 mod sliding;
 mod support;
 mod waiting;
+mod whole;
