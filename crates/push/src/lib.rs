@@ -24,5 +24,5 @@ pub use self::{
     pusher::{DeletePusher, SetPusher, SetPusherError, ShownPusher},
     rules::{Own, Rules},
     service::{Push, PushConfig, PushParts},
-    unread::{Asked, Fresh, Standing, Tally, Unread, UnreadCounts},
+    unread::{Asked, Fresh, Looks, Standing, Tally, Unread, UnreadCounts},
 };

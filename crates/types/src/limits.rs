@@ -390,8 +390,17 @@ pub const RECEIPTS_SHOWN_MAX: usize = 1_000;
 /// Receipts of a room before those, among which the member's own are looked for.
 pub const OWN_RECEIPTS_SEARCHED_MAX: usize = 100_000;
 
-/// Unread events of a room that are counted.
-pub const UNREAD_COUNTED_MAX: usize = 200;
+/// Events of a room among which unread ones are counted when nothing is known of them.
+pub const UNREAD_COUNTED_MAX: usize = 3_000;
+
+/// The same when many rooms are counted at once.
+pub const UNREAD_COUNTED_FEW: usize = 200;
+
+/// Events that are looked at to count rooms in one sync before rooms are counted among few.
+pub const UNREAD_LOOKS_MAX: usize = 60_000;
+
+/// Changes of a member's name that are followed back to where they came in.
+pub const RENAMES_FOLLOWED_MAX: usize = 100;
 
 /// Unread counts kept in memory.
 pub const UNREAD_COUNTS_MAX: usize = 100_000;

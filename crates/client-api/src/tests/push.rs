@@ -201,6 +201,76 @@ async fn threads_are_counted_and_read_by_themselves() {
 }
 
 #[tokio::test]
+async fn a_mention_far_back_still_counts_whether_it_was_counted_as_it_came_or_all_at_once() {
+    let server = server();
+    let (alice, bob, room) = company(&server).await;
+    counts(&server, &bob, &room).await;
+    let dave = server.person("dave").await;
+    server.joins(&dave, &room).await;
+    let call = json!({ "user_ids": [bob.user_id, dave.user_id] });
+    let first = json!({ "msgtype": "m.text", "body": "you", "m.mentions": call });
+    let origin = server.sends(&alice, &room, ("m.room.message", first)).await;
+    let thread = json!({ "rel_type": "m.thread", "event_id": origin });
+    server.says(&alice, &room, thread).await;
+    for n in 0..260 {
+        server.sends(&alice, &room, text(&format!("message {n}"))).await;
+        if n % 100 == 0 {
+            counts(&server, &bob, &room).await;
+        }
+    }
+    assert_eq!(counts(&server, &bob, &room).await, (262, 1), "counted as it came");
+    assert_eq!(counts(&server, &dave, &room).await, (262, 1), "counted at once");
+
+    let last = server.sends(&alice, &room, text("end")).await;
+    for who in [&bob, &dave] {
+        reads(&server, who, (&room, &last), json!({ "thread_id": "main" })).await;
+        assert_eq!(counts(&server, who, &room).await, (1, 0), "the thread is left");
+    }
+    // Who never asked before counts what is left of both, one after the other.
+    let erin = server.person("erin").await;
+    server.joins(&erin, &room).await;
+    let thread = json!({ "rel_type": "m.thread", "event_id": last });
+    server.says(&alice, &room, thread).await;
+    let end = server.sends(&alice, &room, text("the very end")).await;
+    reads(&server, &erin, (&room, &end), json!({ "thread_id": "main" })).await;
+    server.sends(&alice, &room, mentioning(&erin)).await;
+    assert_eq!(counts(&server, &erin, &room).await, (2, 1), "not what was before they came");
+}
+
+#[tokio::test]
+async fn what_was_counted_stays_as_the_rules_were_when_it_came() {
+    let server = server();
+    let (alice, bob, room) = company(&server).await;
+    let mute = format!("{RULES}/room/{}", encoded(&room));
+    server.sends(&alice, &room, text("loud")).await;
+    assert_eq!(counts(&server, &bob, &room).await, (1, 0));
+    assert_eq!(server.put(&mute, &bob, json!({ "actions": [] })).await.0, 200);
+    assert_eq!(counts(&server, &bob, &room).await, (1, 0), "it was told");
+    server.sends(&alice, &room, text("muted")).await;
+    assert_eq!(counts(&server, &bob, &room).await, (1, 0));
+    assert_eq!(server.delete(&mute, &bob, json!({})).await.0, 200);
+    assert_eq!(counts(&server, &bob, &room).await, (1, 0), "it was not told");
+    server.sends(&alice, &room, text("loud again")).await;
+    assert_eq!(counts(&server, &bob, &room).await, (2, 0));
+}
+
+#[tokio::test]
+async fn redacting_what_was_read_leaves_the_rest_and_what_was_not_takes_it_away() {
+    let server = server();
+    let (alice, bob, room) = company(&server).await;
+    let read = server.sends(&alice, &room, text("read")).await;
+    reads(&server, &bob, (&room, &read), json!({ "thread_id": "main" })).await;
+    let unread = server.sends(&alice, &room, text("unread")).await;
+    server.sends(&alice, &room, text("another")).await;
+    assert_eq!(counts(&server, &bob, &room).await, (2, 0));
+    for (event, left) in [(read, 2), (unread, 1)] {
+        let path = format!("/_matrix/client/v3/rooms/{room}/redact/{}/{left}", encoded(&event));
+        assert_eq!(server.put(&path, &alice, json!({})).await.0, 200);
+        assert_eq!(counts(&server, &bob, &room).await, (left, 0));
+    }
+}
+
+#[tokio::test]
 async fn counts_follow_the_rules_of_each_user() {
     let server = server();
     let (alice, bob, room) = company(&server).await;

@@ -99,6 +99,26 @@ async fn a_room_list_grows_opens_a_room_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_message_behind_the_limit_still_moves_its_room_up() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let room = server.public_room(&alice, json!({})).await;
+    server.joins(&bob, &room).await;
+    let body = || json!({ "lists": { "all": { "ranges": [[0, 9]], "timeline_limit": 1 } } });
+    let first = server.slides("", &bob, body()).await;
+    let bump = |answer: &Value| answer["rooms"][&room]["bump_stamp"].as_u64();
+    server.says(&alice, &room, Value::Null).await;
+    let topic = format!("/_matrix/client/v3/rooms/{room}/state/m.room.topic");
+    assert_eq!(server.put(&topic, &alice, json!({ "topic": "tea" })).await.0, 200);
+    let news = server.slides(&pos(&first), &bob, body()).await;
+    assert_eq!(news["rooms"][&room]["limited"], true);
+    assert!(bump(&news) > bump(&first), "{news}");
+    assert_eq!(server.put(&topic, &alice, json!({ "topic": "cake" })).await.0, 200);
+    let quiet = server.slides(&pos(&news), &bob, body()).await;
+    assert_eq!(bump(&quiet), None, "a topic moves nothing");
+}
+
+#[tokio::test]
 async fn keys_and_messages_to_a_device_come_over_a_connection_of_their_own() {
     let server = server();
     let alice = server.person("alice").await;

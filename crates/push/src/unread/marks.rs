@@ -1,6 +1,9 @@
 //! How far a user has read a room: in all of it, and thread by thread.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::ControlFlow,
+};
 
 use ruma::UserId;
 use vestibule_rooms::{ReceiptKind, RoomView, TimelinePosition};
@@ -98,19 +101,21 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// Whether a receipt of the user changed after a commit of the room's slot.
+/// The threads in which a receipt of the user changed after a commit of the room's slot; the empty one
+/// is the whole room.
 pub(super) fn moved_since(
     reader: &impl Read,
     room: RoomNo,
     user: &UserId,
     commit: u64,
-) -> Result<bool, StorageError> {
-    use std::ops::ControlFlow::{Break, Continue};
+) -> Result<BTreeSet<String>, StorageError> {
     let since = Scan::prefix((room,)).after((room, Stamp::end_of(commit)));
-    let mut moved = false;
+    let mut moved = BTreeSet::new();
     RECEIPT_BY_POSITION.each(reader, since, |_, receipt| {
-        moved = receipt.user_id == user;
-        if moved { Break(()) } else { Continue(()) }
+        if receipt.user_id == user {
+            moved.insert(receipt.thread);
+        }
+        ControlFlow::Continue(())
     })?;
     Ok(moved)
 }

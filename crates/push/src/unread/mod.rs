@@ -1,8 +1,9 @@
 //! How much a user has not read, worked out when it is asked for.
 //!
 //! Only the newest events of a room count, up to a bound. What was worked out is kept, so that the next
-//! question costs what is new since. It is dropped when the user reads on, changes their rules or whom
-//! they ignore, and when something is redacted.
+//! question costs what is new since, and what is left of a thread in which the user read on. Events stay
+//! counted as the rules were when they were. It is dropped when the user changes whom they ignore, and
+//! when something unread is redacted.
 
 mod count;
 mod fresh;
@@ -13,14 +14,24 @@ mod total;
 pub use self::fresh::{Fresh, Standing};
 pub(crate) use self::{count::damaged, marks::Marks, thread::thread_of};
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use quick_cache::{Equivalent, sync::Cache};
 use ruma::{OwnedUserId, UserId, push::Action};
 use serde::Serialize;
 use vestibule_rooms::{RoomView, Viewer};
 use vestibule_storage::{Read, Stamp, Stamped, StorageError, tables::room::StoredMember};
-use vestibule_types::{RoomNo, limits::UNREAD_COUNTS_MAX};
+use vestibule_types::{
+    RoomNo,
+    limits::{UNREAD_COUNTS_MAX, UNREAD_LOOKS_MAX},
+};
 
 use crate::rules::{Own, OwnCache, highlights, notifies};
 
@@ -50,6 +61,8 @@ pub struct Tally {
     member: Stamp,
     /// What the user is called in the room, once a rule asked for it.
     called: Option<Called>,
+    /// It was counted among few events, because many rooms were counted at once.
+    brief: bool,
     /// What is unread, by thread. Threads without anything are not in it.
     by_thread: BTreeMap<String, UnreadCounts>,
 }
@@ -105,6 +118,32 @@ pub struct Asked<'a> {
     pub member: &'a Stamped<StoredMember>,
     /// The last commit of the room's slot that the reader shows.
     pub at: u64,
+    /// How much may still be looked at.
+    pub looks: &'a Looks,
+}
+
+/// How many events may still be looked at to count rooms of which nothing is known. Rooms that are asked
+/// about after that are counted among their newest events alone, and in full when they are asked about
+/// again.
+#[derive(Debug)]
+pub struct Looks(AtomicUsize);
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self(AtomicUsize::new(UNREAD_LOOKS_MAX))
+    }
+}
+
+impl Looks {
+    /// Whether there is anything left.
+    fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    fn spend(&self, events: usize) {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(events), Ordering::Relaxed);
+    }
 }
 
 /// What users have not read. Cloning shares what was worked out; all of it can be worked out again.
@@ -161,10 +200,12 @@ impl Unread {
         self.0.own.get(reader, user)
     }
 
-    /// What was worked out before by the same rules, and not on a later snapshot.
+    /// What was worked out before, and not on a later snapshot.
     fn known(&self, room: RoomNo, asked: Asked<'_>, own: &Own) -> Option<Arc<Tally>> {
         let known = self.0.tallies.get(&TallyOf { user: asked.user, room })?;
-        let fits = known.said == own.said && known.member == asked.member.stamp;
+        // What was counted by other rules stays counted, but who is ignored now said nothing.
+        let whole = !known.brief || !asked.looks.any();
+        let fits = whole && known.said[1] == own.said[1] && known.member == asked.member.stamp;
         (fits && known.at <= asked.at).then_some(known)
     }
 }

@@ -3,12 +3,12 @@
 use ruma::UserId;
 use vestibule_rooms::{OpenRoom, RoomView, Rooms, Viewer};
 use vestibule_storage::{
-    Scan, Snapshot, Stamped, StorageError,
-    tables::room::{ROOM_BY_MEMBER, ROOM_POSITION, StoredMember, StoredMembership},
+    Scan, Snapshot, StorageError,
+    tables::room::{ROOM_BY_MEMBER, ROOM_POSITION, StoredMembership},
 };
 use vestibule_types::{RoomNo, limits::JOINED_ROOMS_MAX};
 
-use super::{Asked, Unread, marks::moved_since};
+use super::{Asked, Looks, Unread, marks::moved_since};
 use crate::rules::Own;
 
 impl Unread {
@@ -21,15 +21,17 @@ impl Unread {
         user: &UserId,
     ) -> Result<u64, StorageError> {
         let own = self.own(snapshot, user)?;
+        let looks = Looks::default();
         let scan = Scan::prefix((user,)).limit(JOINED_ROOMS_MAX);
         let mut sum = 0;
         for ((_, no), member) in ROOM_BY_MEMBER.scan_with(snapshot, scan)? {
             if member.value.membership != StoredMembership::Join {
                 continue;
             }
-            sum += match self.unchanged(snapshot, (user, no), &member, &own)? {
+            let asked = Asked { user, member: &member, at: u64::MAX, looks: &looks };
+            sum += match self.unchanged(snapshot, (asked, no), &own)? {
                 Some(count) => count,
-                None => self.in_room_no(rooms, snapshot, (user, no), &member)?,
+                None => self.in_room_no(rooms, snapshot, (asked, no))?,
             };
         }
         Ok(sum)
@@ -39,14 +41,12 @@ impl Unread {
     fn unchanged(
         &self,
         snapshot: &Snapshot<'_>,
-        (user, room): (&UserId, RoomNo),
-        member: &Stamped<StoredMember>,
+        (asked, room): (Asked<'_>, RoomNo),
         own: &Own,
     ) -> Result<Option<u64>, StorageError> {
-        let asked = Asked { user, member, at: u64::MAX };
         let Some(known) = self.known(room, asked, own) else { return Ok(None) };
         let last = ROOM_POSITION.get(snapshot, (room,))?.map_or(0, |row| row.stamp.commit);
-        if last > known.at || moved_since(snapshot, room, user, known.at)? {
+        if last > known.at || !moved_since(snapshot, room, asked.user, known.at)?.is_empty() {
             return Ok(None);
         }
         Ok(Some(known.total().notification_count))
@@ -56,14 +56,13 @@ impl Unread {
         &self,
         rooms: &Rooms,
         snapshot: &Snapshot<'_>,
-        (user, no): (&UserId, RoomNo),
-        member: &Stamped<StoredMember>,
+        (asked, no): (Asked<'_>, RoomNo),
     ) -> Result<u64, StorageError> {
         let Some(room) = OpenRoom::load_no(snapshot, no)? else { return Ok(0) };
         let view = RoomView::new(rooms, snapshot, &room);
-        let mut viewer = Viewer::new(&view, user)?;
+        let mut viewer = Viewer::new(&view, asked.user)?;
         let at = snapshot.position(rooms.store().slot_of_room(&room.room_id))?;
-        let tally = self.in_room(&view, &mut viewer, Asked { user, member, at })?;
+        let tally = self.in_room(&view, &mut viewer, Asked { at, ..asked })?;
         Ok(tally.total().notification_count)
     }
 }

@@ -26,7 +26,7 @@ use std::{
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedUserId, UserId};
 use serde_json::value::RawValue;
 use vestibule_events::{Pdu, PduError};
-use vestibule_push::Own;
+use vestibule_push::{Looks, Own};
 use vestibule_rooms::{LoggedEvent, OpenRoom, RoomView, Showing, ShownEvents, Viewer};
 use vestibule_storage::{
     Positions, Scan, Snapshot, Stamped, StorageError,
@@ -70,6 +70,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) typing: HashMap<RoomNo, Vec<OwnedUserId>>,
     /// What the user said about being told.
     pub(crate) own: Arc<Own>,
+    /// How much may still be looked at to count what is unread.
+    pub(crate) looks: Looks,
 }
 
 /// Everything new for a user.
@@ -136,7 +138,8 @@ impl<'a> Pass<'a> {
         let seen = since.as_ref().map_or(0, |since| since.typing);
         let (last_typing, typing) = inner.rooms.typing().since(seen);
         let typing = typing.into_iter().map(|here| (here.room, here.users)).collect();
-        Ok((Self { inner, snapshot, query, since, now, typing, own }, last_typing))
+        let looks = Looks::default();
+        Ok((Self { inner, snapshot, query, since, now, typing, own, looks }, last_typing))
     }
 }
 

@@ -16,7 +16,8 @@ impl Sight<'_> {
         member: &Stamped<StoredMember>,
     ) -> Result<Arc<Tally>, StorageError> {
         let pass = self.pass;
-        let asked = Asked { user: pass.user(), member, at: pass.now_of(self.view.room) };
+        let at = pass.now_of(self.view.room);
+        let asked = Asked { user: pass.user(), member, at, looks: &pass.looks };
         pass.inner.unread.in_room(&self.view, &mut self.viewer, asked)
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ruma::OwnedUserId;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use vestibule_rooms::{LoggedEvent, OpenRoom, StateChange};
+use vestibule_rooms::{LoggedEvent, OpenRoom, StateChange, TimelinePosition};
 use vestibule_storage::{
-    Stamped, StorageError,
+    Stamp, Stamped, StorageError,
     tables::room::{StoredMember, StoredMembership},
 };
 use vestibule_types::limits::{SLIDING_BUMP_SCAN_MAX, SYNC_SCAN_MAX};
@@ -144,7 +144,9 @@ impl Slide<'_> {
         if is_silent(&shown) && !read_on {
             return Ok(None);
         }
-        shown.bump_stamp = bump_stamp(&sight, &told.events, (sent.is_none(), member))?;
+        let hidden = sent.is_none() || told.section.limited;
+        let look_after = hidden.then_some(since.filter(|_| sent.is_some()));
+        shown.bump_stamp = bump_stamp(&sight, &told.events, look_after, member)?;
         shown.unread = Some(sight.unread(member)?.by_thread().0);
         shown.membership = Some("join");
         Ok(Some((shown, begin.sent_now(timeline))))
@@ -243,26 +245,27 @@ fn heroes(sight: &Sight<'_>) -> Result<Vec<Hero>, StorageError> {
     sight.heroes()?.into_iter().map(hero).collect()
 }
 
-/// The place of the last event that moves the room up: the last of those told, or for a client that
-/// begins with the room the last there is.
+/// The place of the last event that moves the room up: the last of those told, or of those that were
+/// not told after a commit; for a client that begins with the room, the last there is.
 fn bump_stamp(
     sight: &Sight<'_>,
     told: &TimelineEvents,
-    (begins, member): (bool, &Stamped<StoredMember>),
+    look_after: Option<Option<u64>>,
+    member: &Stamped<StoredMember>,
 ) -> Result<Option<u64>, StorageError> {
     let bumps = |event: &LoggedEvent| BUMPS.contains(&event.pdu.kind());
     let last = told.list.iter().rev().find(|(_, event)| bumps(event));
     if let Some((place, _)) = last {
         return Ok(Some(place.stamp.commit));
     }
-    if !begins {
-        return Ok(None);
-    }
-    let rows = sight.view.timeline_back(None, None, SLIDING_BUMP_SCAN_MAX.min(SYNC_SCAN_MAX))?;
+    let Some(since) = look_after else { return Ok(None) };
+    let after = since.map(|commit| TimelinePosition { side: LIVE, stamp: Stamp::end_of(commit) });
+    let limit = SLIDING_BUMP_SCAN_MAX.min(SYNC_SCAN_MAX);
+    let rows = sight.view.timeline_back(None, after, limit)?;
     for (place, no) in rows.into_iter().filter(|(place, _)| place.side == LIVE) {
         if sight.view.event(no)?.is_some_and(|event| bumps(&event)) {
             return Ok(Some(place.stamp.commit));
         }
     }
-    Ok(Some(member.stamp.commit))
+    Ok(since.is_none().then_some(member.stamp.commit))
 }
