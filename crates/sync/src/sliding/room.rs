@@ -145,7 +145,8 @@ impl Slide<'_> {
             return Ok(None);
         }
         let hidden = sent.is_none() || told.section.limited;
-        let look_after = hidden.then_some(since.filter(|_| sent.is_some()));
+        let known = since.filter(|_| sent.is_some()).unwrap_or_default();
+        let look_after = hidden.then_some(known);
         shown.bump_stamp = bump_stamp(&sight, &told.events, look_after, member)?;
         shown.unread = Some(sight.unread(member)?.by_thread().0);
         shown.membership = Some("join");
@@ -246,11 +247,11 @@ fn heroes(sight: &Sight<'_>) -> Result<Vec<Hero>, StorageError> {
 }
 
 /// The place of the last event that moves the room up: the last of those told, or of those that were
-/// not told after a commit; for a client that begins with the room, the last there is.
+/// not told after a commit, which is 0 for a client that begins with the room.
 fn bump_stamp(
     sight: &Sight<'_>,
     told: &TimelineEvents,
-    look_after: Option<Option<u64>>,
+    look_after: Option<u64>,
     member: &Stamped<StoredMember>,
 ) -> Result<Option<u64>, StorageError> {
     let bumps = |event: &LoggedEvent| BUMPS.contains(&event.pdu.kind());
@@ -258,14 +259,14 @@ fn bump_stamp(
     if let Some((place, _)) = last {
         return Ok(Some(place.stamp.commit));
     }
-    let Some(since) = look_after else { return Ok(None) };
-    let after = since.map(|commit| TimelinePosition { side: LIVE, stamp: Stamp::end_of(commit) });
+    let Some(known) = look_after else { return Ok(None) };
+    let after = TimelinePosition { side: LIVE, stamp: Stamp::end_of(known) };
     let limit = SLIDING_BUMP_SCAN_MAX.min(SYNC_SCAN_MAX);
-    let rows = sight.view.timeline_back(None, after, limit)?;
+    let rows = sight.view.timeline_back(None, Some(after), limit)?;
     for (place, no) in rows.into_iter().filter(|(place, _)| place.side == LIVE) {
         if sight.view.event(no)?.is_some_and(|event| bumps(&event)) {
             return Ok(Some(place.stamp.commit));
         }
     }
-    Ok(since.is_none().then_some(member.stamp.commit))
+    Ok((known == 0).then_some(member.stamp.commit))
 }
