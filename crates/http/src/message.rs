@@ -134,13 +134,10 @@ fn malformed(error: FromHttpRequestError) -> MatrixError {
     }
 }
 
-/// The text is JSON, it was checked before; so this is about its shape.
+/// The text is JSON, it was checked before; so this is about its shape, also where serde calls that syntax,
+/// as of a number in the place of a name.
 fn bad_body(error: &serde_json::Error) -> MatrixError {
-    if error.is_data() {
-        MatrixError::bad_json(error.to_string())
-    } else {
-        MatrixError::not_json(error.to_string())
-    }
+    MatrixError::bad_json(error.to_string())
 }
 
 /// Path arguments and query parameters share an error type that has no kinds, only a text.

@@ -54,8 +54,8 @@ pub use self::{
     client_event::{Showing, name_of},
     create_room::{CreateRoom, CreateRoomError, CreatedRoom, InitialState, Preset},
     directory::{
-        Administrator, DirectoryError, GuestLink, GuestLinkError, NewGuestLink, PublicRoom,
-        PublicRoomsPage, PublicRoomsQuery, RoomSummary,
+        Administrator, DirectoryError, GuestLink, GuestLinkError, NewGuestLink, NotAToken,
+        PublicRoom, PublicRoomsPage, PublicRoomsQuery, PublicRoomsToken, RoomSummary,
     },
     elsewhere::{
         AliasElsewhere, Answer, Elsewhere, ElsewhereError, Handshake, InviteAbroad, JoinAnswer,

@@ -4,14 +4,17 @@
 
 use axum::extract::State;
 use ruma::{
-    OwnedServerName,
+    OwnedServerName, UInt,
     api::client::directory::{get_public_rooms, get_public_rooms_filtered},
-    directory::PublicRoomsChunk,
+    directory::{Filter, PublicRoomsChunk, RoomNetwork},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::instrument;
-use vestibule_http::{Incoming, MatrixError, MaybeCaller, OutgoingJson};
-use vestibule_rooms::{PublicRoom, PublicRoomsPage, PublicRoomsQuery, Rooms, RoomsElsewhereQuery};
+use vestibule_http::{Incoming, IncomingJson, MatrixError, MaybeCaller, OutgoingJson, QueryArgs};
+use vestibule_rooms::{
+    NotAToken, PublicRoom, PublicRoomsPage, PublicRoomsQuery, PublicRoomsToken, Rooms,
+    RoomsElsewhereQuery,
+};
 use vestibule_types::{Actor, limits::PUBLIC_ROOMS_PAGE_MAX};
 
 use crate::{failure, room::answer};
@@ -36,6 +39,22 @@ enum Entry {
     Theirs(PublicRoomsChunk),
 }
 
+/// Whose list it is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ServerArg {
+    server: Option<OwnedServerName>,
+}
+
+/// What of the list is wanted.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Body {
+    limit: Option<UInt>,
+    since: Option<String>,
+    filter: Option<Filter>,
+    #[serde(flatten)]
+    room_network: RoomNetwork,
+}
+
 #[instrument(name = "client_api.directory.get_public_rooms", skip_all)]
 pub(crate) async fn handle(
     State(rooms): State<Rooms>,
@@ -54,9 +73,16 @@ pub(crate) async fn handle(
 pub(crate) async fn filtered(
     State(rooms): State<Rooms>,
     MaybeCaller(actor): MaybeCaller,
-    Incoming(request): Incoming<get_public_rooms_filtered::v3::Request>,
+    QueryArgs(server): QueryArgs<ServerArg>,
+    IncomingJson(body): IncomingJson<Body>,
 ) -> Result<OutgoingJson<Page>, MatrixError> {
-    list(&rooms, actor.as_ref(), request).await
+    let mut wanted = get_public_rooms_filtered::v3::Request::new();
+    wanted.limit = body.limit;
+    wanted.since = body.since;
+    wanted.server = server.server;
+    wanted.filter = body.filter.unwrap_or_default();
+    wanted.room_network = body.room_network;
+    list(&rooms, actor.as_ref(), wanted).await
 }
 
 async fn list(
@@ -77,16 +103,17 @@ async fn here(
     wanted: get_public_rooms_filtered::v3::Request,
 ) -> Result<Page, MatrixError> {
     let query = PublicRoomsQuery {
-        limit: wanted.limit.map_or(PUBLIC_ROOMS_PAGE_MAX, size),
+        limit: wanted.limit.map_or(0, size),
         since: since(wanted.since.as_deref())?,
         filter: wanted.filter,
+        network: wanted.room_network,
     };
-    let PublicRoomsPage { rooms, next, total } =
+    let PublicRoomsPage { rooms, next, previous, total } =
         rooms.public_rooms(actor, query).await.map_err(failure::storage)?;
     Ok(Page {
         chunk: rooms.into_iter().map(Entry::Ours).collect(),
         next_batch: next.map(|next| next.to_string()),
-        prev_batch: None,
+        prev_batch: previous.map(|previous| previous.to_string()),
         total_room_count_estimate: Some(total),
     })
 }
@@ -115,11 +142,11 @@ async fn elsewhere(
     })
 }
 
-fn size(limit: ruma::UInt) -> usize {
+fn size(limit: UInt) -> usize {
     usize::try_from(u64::from(limit)).unwrap_or(usize::MAX)
 }
 
-fn since(text: Option<&str>) -> Result<Option<u64>, MatrixError> {
+fn since(text: Option<&str>) -> Result<Option<PublicRoomsToken>, MatrixError> {
     let parsed = text.map(str::parse).transpose();
-    parsed.map_err(|_| MatrixError::invalid_param("`since` is not a token of this server"))
+    parsed.map_err(|error: NotAToken| MatrixError::invalid_param(error.to_string()))
 }

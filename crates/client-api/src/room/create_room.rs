@@ -19,14 +19,10 @@ use super::{
 #[derive(Debug, Deserialize)]
 pub(crate) struct Body {
     creation_content: Option<Box<RawValue>>,
-    #[serde(default)]
-    initial_state: Vec<StateBody>,
-    #[serde(default)]
-    invite: Vec<OwnedUserId>,
-    #[serde(default)]
-    invite_3pid: Vec<AddressBody>,
-    #[serde(default)]
-    is_direct: bool,
+    initial_state: Option<Vec<StateBody>>,
+    invite: Option<Vec<OwnedUserId>>,
+    invite_3pid: Option<Vec<AddressBody>>,
+    is_direct: Option<bool>,
     name: Option<String>,
     power_level_content_override: Option<Box<RawValue>>,
     preset: Option<PresetBody>,
@@ -76,20 +72,21 @@ fn command(body: Body) -> Result<CreateRoom, MatrixError> {
     let object = |raw: Option<Box<RawValue>>| -> Result<CanonicalJsonObject, MatrixError> {
         raw.map_or_else(|| Ok(CanonicalJsonObject::new()), |raw| content(&raw))
     };
-    let mut initial_state = Vec::with_capacity(body.initial_state.len());
-    for event in body.initial_state {
+    let mut initial_state = Vec::new();
+    for event in body.initial_state.unwrap_or_default() {
         initial_state.push(InitialState {
             event_type: event.event_type,
             state_key: event.state_key,
             content: content(&event.content)?,
         });
     }
+    let addresses = body.invite_3pid.unwrap_or_default();
     Ok(CreateRoom {
         creation_content: object(body.creation_content)?,
         initial_state,
-        invite: body.invite,
-        invite_addresses: body.invite_3pid.into_iter().map(AddressBody::invited).collect(),
-        is_direct: body.is_direct,
+        invite: body.invite.unwrap_or_default(),
+        invite_addresses: addresses.into_iter().map(AddressBody::invited).collect(),
+        is_direct: body.is_direct.unwrap_or_default(),
         name: body.name,
         topic: body.topic,
         power_level_content_override: object(body.power_level_content_override)?,

@@ -16,8 +16,7 @@ use crate::extract::PathArgs;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Body {
     new_version: String,
-    #[serde(default)]
-    additional_creators: Vec<OwnedUserId>,
+    additional_creators: Option<Vec<OwnedUserId>>,
 }
 
 #[instrument(name = "client_api.room.upgrade_room", skip_all)]
@@ -30,7 +29,7 @@ pub(crate) async fn handle(
     let command = UpgradeRoom {
         room_id,
         new_version: body.new_version,
-        additional_creators: body.additional_creators,
+        additional_creators: body.additional_creators.unwrap_or_default(),
     };
     let successor = rooms.upgrade_room(&actor, command).await.map_err(answer::upgrade)?;
     Ok(Outgoing(Response::new(successor)))

@@ -6,6 +6,7 @@ mod bundles;
 mod contacts;
 mod coverage;
 mod dehydrated;
+mod directory;
 mod discovery;
 mod endpoints;
 mod fallback;

@@ -157,7 +157,7 @@ async fn a_ban_that_is_in_the_way_or_is_none_is_a_bad_state() {
 #[tokio::test]
 async fn a_room_is_named_by_those_in_it_and_admins_and_not_at_length() {
     let server = server();
-    let root = moderation::admin(&server, "root").await;
+    let admin = moderation::admin(&server, "root").await;
     let (alice, bob) = (server.person("alice").await, server.person("bob").await);
     let room = server.public_room(&alice, json!({ "preset": "private_chat" })).await;
     let path = |name: &str| format!("/_matrix/client/v3/directory/room/%23{name}:a.example");
@@ -169,7 +169,7 @@ async fn a_room_is_named_by_those_in_it_and_admins_and_not_at_length() {
     let long = path(&"x".repeat(300));
     assert_eq!(code(server.put(&long, &alice, here()).await), refused(400, "M_INVALID_PARAM"));
     assert_eq!(server.put(&path("hers"), &alice, here()).await.0, 200);
-    assert_eq!(server.put(&path("theirs"), &root, here()).await.0, 200);
+    assert_eq!(server.put(&path("theirs"), &admin, here()).await.0, 200);
     let nowhere = json!({ "room_id": "!nowhere:a.example" });
-    assert_eq!(code(server.put(&path("none"), &root, nowhere).await), refused(404, "M_NOT_FOUND"));
+    assert_eq!(code(server.put(&path("none"), &admin, nowhere).await), refused(404, "M_NOT_FOUND"));
 }

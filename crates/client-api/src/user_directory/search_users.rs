@@ -3,21 +3,36 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch>
 
 use axum::extract::State;
-use ruma::api::client::user_directory::search_users::v3::{Request, Response, User};
+use ruma::{
+    UInt,
+    api::client::user_directory::search_users::v3::{Response, User},
+};
+use serde::Deserialize;
 use tracing::instrument;
-use vestibule_http::{Caller, Incoming, MatrixError, Outgoing};
+use vestibule_http::{Caller, IncomingJson, MatrixError, Outgoing};
 use vestibule_rooms::{FoundUser, Rooms};
 
 use crate::room::answer;
+
+/// How many are found where nobody says how many are wanted.
+const FOUND_USUAL: u64 = 10;
+
+/// Whom to look for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Body {
+    search_term: String,
+    limit: Option<UInt>,
+}
 
 #[instrument(name = "client_api.user_directory.search_users", skip_all)]
 pub(super) async fn handle(
     State(rooms): State<Rooms>,
     Caller(actor): Caller,
-    Incoming(request): Incoming<Request>,
+    IncomingJson(body): IncomingJson<Body>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let limit = usize::try_from(u64::from(request.limit)).unwrap_or(usize::MAX);
-    let found = rooms.search_users(&actor, &request.search_term, limit).await;
+    let limit = body.limit.map_or(FOUND_USUAL, u64::from);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let found = rooms.search_users(&actor, &body.search_term, limit).await;
     let found = found.map_err(answer::ask)?;
     let users = found.users.into_iter().map(shown).collect();
     Ok(Outgoing(Response::new(users, found.limited)))

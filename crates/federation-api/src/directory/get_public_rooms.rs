@@ -8,9 +8,9 @@ use serde::Serialize;
 use tracing::instrument;
 use vestibule_http::{Incoming, MatrixError, OutgoingJson};
 use vestibule_rooms::{
-    DirectoryForServerError, PublicRoom, PublicRoomsPage, PublicRoomsQuery, Rooms,
+    DirectoryForServerError, NotAToken, PublicRoom, PublicRoomsPage, PublicRoomsQuery,
+    PublicRoomsToken, Rooms,
 };
-use vestibule_types::limits::PUBLIC_ROOMS_PAGE_MAX;
 
 use crate::{failure, guard::Origin};
 
@@ -20,6 +20,8 @@ pub(crate) struct Page {
     chunk: Vec<PublicRoom>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev_batch: Option<String>,
     total_room_count_estimate: u64,
 }
 
@@ -48,16 +50,18 @@ pub(crate) async fn filtered(
         limit: size(request.limit),
         since: since(request.since.as_deref())?,
         filter: request.filter,
+        network: request.room_network,
     };
     page(&rooms, query).await
 }
 
 async fn page(rooms: &Rooms, query: PublicRoomsQuery) -> Result<OutgoingJson<Page>, MatrixError> {
     let found = rooms.public_rooms_for_server(query).await.map_err(answer)?;
-    let PublicRoomsPage { rooms, next, total } = found;
+    let PublicRoomsPage { rooms, next, previous, total } = found;
     Ok(OutgoingJson(Page {
         chunk: rooms,
         next_batch: next.map(|next| next.to_string()),
+        prev_batch: previous.map(|previous| previous.to_string()),
         total_room_count_estimate: total,
     }))
 }
@@ -71,12 +75,10 @@ fn answer(error: DirectoryForServerError) -> MatrixError {
 
 /// Without a number, and with zero, there is no limit but ours.
 fn size(limit: Option<ruma::UInt>) -> usize {
-    let limit = limit.map_or(0, u64::from);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    std::num::NonZero::new(limit).map_or(PUBLIC_ROOMS_PAGE_MAX, std::num::NonZero::get)
+    limit.map_or(0, |limit| usize::try_from(u64::from(limit)).unwrap_or(usize::MAX))
 }
 
-fn since(text: Option<&str>) -> Result<Option<u64>, MatrixError> {
+fn since(text: Option<&str>) -> Result<Option<PublicRoomsToken>, MatrixError> {
     let parsed = text.map(str::parse).transpose();
-    parsed.map_err(|_| MatrixError::invalid_param("`since` is not a token of this server"))
+    parsed.map_err(|error: NotAToken| MatrixError::invalid_param(error.to_string()))
 }

@@ -18,6 +18,8 @@ const GUEST_MAY_SEND: &[&str] = &[
     "m.room.redaction",
     "m.sticker",
     "m.poll.*",
+    // What clients call them until they call them as the specification does.
+    "org.matrix.msc3381.poll.*",
     "m.key.verification.*",
 ];
 

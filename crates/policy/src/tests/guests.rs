@@ -91,6 +91,7 @@ fn guests_send_the_listed_types_only() {
         ("m.room.encrypted", None),
         ("m.reaction", None),
         ("m.poll.start", None),
+        ("org.matrix.msc3381.poll.response", None),
         ("m.key.verification.ready", None),
         ("m.call.invite", Some(Reason::EventTypeNotInClass)),
         ("m.room.member", Some(Reason::EventTypeNotInClass)),

@@ -35,7 +35,7 @@ rooms_each = 5
 per_room = 200
 [class.guest]
 may = ["join", "leave", "send_event", "set_displayname", "typing_receipts", "report", "peek", "keys", "to_device", "logout"]
-may_send = ["m.room.message", "m.room.encrypted", "m.reaction", "m.room.redaction", "m.sticker", "m.poll.*", "m.key.verification.*"]
+may_send = ["m.room.message", "m.room.encrypted", "m.reaction", "m.room.redaction", "m.sticker", "m.poll.*", "org.matrix.msc3381.poll.*", "m.key.verification.*"]
 rates = { message = "6/min burst 10", join = "3/min", request = "600/min" }
 name_suffix = " (guest)"
 [class.webchat]

@@ -19,7 +19,7 @@ use vestibule_storage::StorageError;
 pub use self::adopt_alias::Administrator;
 pub(crate) use self::guest_link::grant_of;
 pub use self::guest_link::{GuestLink, GuestLinkError, NewGuestLink};
-pub use self::public_rooms::{PublicRoomsPage, PublicRoomsQuery};
+pub use self::public_rooms::{NotAToken, PublicRoomsPage, PublicRoomsQuery, PublicRoomsToken};
 pub(crate) use self::resolve_alias::names_of;
 pub use self::summary::{PublicRoom, RoomSummary};
 use crate::{ElsewhereError, UnknownRoom, ask::AskError};
