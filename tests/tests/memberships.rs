@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vestibule_events::{Pdu, RoomVersion};
+use vestibule_storage::StorageError;
 use vestibule_testkit::server::{
-    Blueprint, Network, Person, PretendServer, Sent, TestServer, segment,
+    Blueprint, Network, Person, PretendServer, RoomEnds, Sent, TestServer, segment,
 };
 
 /// Two servers that know each other.
@@ -239,6 +240,72 @@ async fn an_invitation_is_taken_back_by_those_who_made_it() {
     eventually(|| section(&bob, "", "invite", &room), Value::is_null).await;
 }
 
+/// What a stranger's server says of a membership of bob, who is not in the room: signed by it, and as
+/// authorized as can be.
+async fn stranger_says(
+    stranger: &PretendServer,
+    (to, ends): (&TestServer, &RoomEnds),
+    membership: &str,
+) {
+    let (user, content) = (stranger.user("mallory"), json!({ "membership": membership }));
+    let member = ("m.room.member", Some("@bob:b.example"));
+    let event = stranger.event(ends, &user, member, &content);
+    let pdu: Value = serde_json::from_slice(event.json()).expect("JSON");
+    let body = json!({ "origin": stranger.name(), "origin_server_ts": 1, "pdus": [pdu] });
+    let id = segment(event.event_id().as_str());
+    stranger.put(to, &format!("/_matrix/federation/v1/send/{id}"), &body).await.ok();
+}
+
+#[tokio::test]
+async fn an_invitation_is_not_taken_back_by_a_stranger_nor_without_naming_it() {
+    let (network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let stranger = PretendServer::on(&network, "stranger.example");
+    let room = private_room(&alice, "12").await;
+    alice.invite(&room, "@bob:b.example").await.ok();
+    let invited = RoomEnds::of(&a, &room).await;
+    for membership in ["leave", "ban"] {
+        stranger_says(&stranger, (&b, &invited), membership).await;
+        assert_ne!(section(&bob, "", "invite", &room).await, Value::Null, "{membership}");
+    }
+    // The inviter's word holds for the invitation that it names, and for no other.
+    let mallory = stranger.user("mallory");
+    let member = ("m.room.member", Some("@bob:b.example"));
+    let invitation = stranger.event(&invited, &mallory, member, &json!({ "membership": "invite" }));
+    let id = segment(invitation.event_id().as_str());
+    let pdu: Value = serde_json::from_slice(invitation.json()).expect("JSON");
+    let create = &invited.state[&("m.room.create".into(), "".into())];
+    let created = a.running().rooms().with_view(&invited.room_id, {
+        let create = create.clone();
+        move |view| Ok::<_, StorageError>(view.event_by_id(&create)?.expect("stored").pdu)
+    });
+    let created = created.await.expect("read").expect("a room");
+    let created: Value = serde_json::from_slice(created.json()).expect("JSON");
+    let body = json!({ "room_version": "12", "event": pdu, "invite_room_state": [created] });
+    let path = format!("/_matrix/federation/v2/invite/{}/{id}", segment(&room));
+    stranger.put(&b, &path, &body).await.ok();
+    stranger_says(&stranger, (&b, &invited), "leave").await;
+    assert_ne!(section(&bob, "", "invite", &room).await, Value::Null, "another one was named");
+    stranger_says(&stranger, (&b, &invited.after(&invitation)), "leave").await;
+    assert_eq!(section(&bob, "", "invite", &room).await, Value::Null, "its own was named");
+}
+
+#[tokio::test]
+async fn a_knock_is_turned_down_by_those_it_was_brought_to_and_not_by_a_stranger() {
+    let (network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let stranger = PretendServer::on(&network, "stranger.example");
+    let room = public_room(&alice, "11").await;
+    let rule = json!({ "join_rule": "knock" });
+    alice.set_state(&room, "m.room.join_rules", "", &rule).await.ok();
+    let path = format!("/_matrix/client/v3/knock/{}?via=a.example", segment(&room));
+    bob.http().post(&path, &json!({})).await.ok();
+    stranger_says(&stranger, (&b, &RoomEnds::of(&a, &room).await), "leave").await;
+    assert_ne!(section(&bob, "", "knock", &room).await, Value::Null);
+    alice.kick(&room, "@bob:b.example").await.ok();
+    eventually(|| section(&bob, "", "knock", &room), Value::is_null).await;
+}
+
 #[tokio::test]
 async fn whoever_knocks_at_another_server_is_let_in_by_an_invitation() {
     let (_, a, b) = two().await;
@@ -313,6 +380,12 @@ async fn a_restricted_room_of_which_the_server_knows_no_condition_is_not_judged_
     let room = alice.create_room(&json!({ "room_version": "10", "initial_state": [rules] })).await;
     let refused = join_via(&bob, &room, "a.example").await;
     assert_eq!(refused.refusal(), (400, "M_UNABLE_TO_AUTHORISE_JOIN"));
+    // Where there is no condition, nobody meets one.
+    for allow in [json!([]), json!([{ "type": "org.example.other" }])] {
+        let rules = json!({ "join_rule": "restricted", "allow": allow });
+        alice.set_state(&room, "m.room.join_rules", "", &rules).await.ok();
+        assert_eq!(join_via(&bob, &room, "a.example").await.refusal(), (403, "M_FORBIDDEN"));
+    }
 }
 
 #[tokio::test]
@@ -664,6 +737,108 @@ async fn a_forged_join_is_forbidden_and_the_honest_one_comes_in() {
     assert_eq!(sent(&signed(&odd)).await.refusal(), (400, "M_INVALID_PARAM"));
     sent(&honest).await.ok();
     assert_eq!(members(&alice, &room, "join").await, ["@alice:a.example", user.as_str()]);
+}
+
+/// A user of another server joins through the endpoint of this version, and leaves again. Returns what the
+/// join was answered.
+async fn joins_and_leaves(
+    away: &PretendServer,
+    server: &TestServer,
+    room: &str,
+    (version, query): (&str, &str),
+) -> Value {
+    let user = away.user("mallory");
+    let mut answers = Vec::new();
+    for what in ["join", "leave"] {
+        let path = format!("/_matrix/federation/v1/make_{what}/{room}/{user}?ver=11");
+        let template = away.get(server, &path).await.ok()["event"].clone();
+        let event = away.signed_event(&template, RoomVersion::V11).expect("signed");
+        let pdu = Pdu::parse_untrusted(event.to_string().as_bytes(), RoomVersion::V11);
+        let id = pdu.expect("an event").event_id().as_str().replace('$', "%24");
+        let query = if what == "join" { query } else { "" };
+        let path = format!("/_matrix/federation/{version}/send_{what}/{room}/{id}{query}");
+        answers.push(away.put(server, &path, &event).await.ok());
+    }
+    let gone = answers.pop().expect("two");
+    assert_eq!(gone, if version == "v1" { json!([200, {}]) } else { json!({}) });
+    answers.pop().expect("one")
+}
+
+fn keys_of(events: &Value, kind: &str) -> Vec<String> {
+    let events = events.as_array().expect("a list").iter().filter(|event| event["type"] == kind);
+    events.map(|event| event["state_key"].as_str().expect("state").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn who_can_do_without_members_is_told_those_that_matter_and_old_servers_are_answered() {
+    const MEMBER: &str = "m.room.member";
+    let network = Network::new();
+    let server = Blueprint::default().on(&network, "a.example").start().await;
+    let away = PretendServer::on(&network, "away.example");
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    for name in [Some("Tea"), None] {
+        let mut options = json!({ "preset": "public_chat", "room_version": "11" });
+        if let Some(name) = name {
+            options["name"] = json!(name);
+        }
+        let room = alice.create_room(&options).await;
+        bob.join_by_id(&room).await.ok();
+        let whole = joins_and_leaves(&away, &server, &room, ("v2", "")).await;
+        assert_eq!(whole["members_omitted"], false);
+        assert_eq!(keys_of(&whole["state"], MEMBER), [alice.user_id.as_str(), &bob.user_id]);
+        let old = joins_and_leaves(&away, &server, &room, ("v1", "")).await;
+        assert_eq!(old[0], 200);
+        assert_eq!(keys_of(&old[1]["state"], MEMBER).len(), 3);
+        let part = joins_and_leaves(&away, &server, &room, ("v2", "?omit_members=true")).await;
+        assert_eq!(part["members_omitted"], true);
+        assert_eq!(part["servers_in_room"][0], "a.example");
+        let told = keys_of(&part["state"], MEMBER);
+        let heroes = [alice.user_id.clone(), bob.user_id.clone()];
+        assert_eq!(told, if name.is_some() { &heroes[..0] } else { &heroes[..] });
+        assert!(keys_of(&part["auth_chain"], MEMBER).contains(&alice.user_id));
+        assert_eq!(keys_of(&part["state"], "m.room.power_levels"), [""]);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_help_is_passed_over() {
+    let (network, a, b) = two().await;
+    let (alice, bob) = (a.register("alice").await, b.register("bob").await);
+    let room = public_room(&alice, "12").await;
+    let path = "/_matrix/federation/v1/make_join/{room}/{user}";
+    for (name, status, errcode) in
+        [("busy.example", 429, "M_LIMIT_EXCEEDED"), ("old.example", 404, "M_UNRECOGNIZED")]
+    {
+        let answer = json!({ "errcode": errcode, "error": "no" });
+        let status = axum::http::StatusCode::from_u16(status).expect("a status");
+        let made = axum::routing::get(move || async move { (status, axum::Json(answer)) });
+        let router = axum::Router::new().route(path, made);
+        drop(PretendServer::answering(&network, name, router));
+    }
+    let refused = join_via(&bob, &room, "old.example").await;
+    assert_eq!(refused.refusal(), (502, "M_UNKNOWN"), "it is not ours that does not know it");
+    join_via(&bob, &room, "busy.example&via=old.example&via=a.example").await.ok();
+}
+
+#[tokio::test]
+async fn whose_server_does_not_know_the_version_of_the_room_is_told() {
+    let network = Network::new();
+    let server = Blueprint::default().on(&network, "a.example").start().await;
+    let alice = server.register("alice").await;
+    let answer = json!({
+        "errcode": "M_INCOMPATIBLE_ROOM_VERSION", "error": "no", "room_version": "11",
+    });
+    let status = axum::http::StatusCode::BAD_REQUEST;
+    let invited = axum::routing::put(move || async move { (status, axum::Json(answer)) });
+    let path = "/_matrix/federation/v2/invite/{room}/{event}";
+    let router = axum::Router::new().route(path, invited);
+    let _away = PretendServer::answering(&network, "away.example", router);
+    let room = private_room(&alice, "11").await;
+    let refused = alice.invite(&room, "@eve:away.example").await;
+    assert_eq!(refused.refusal(), (400, "M_INCOMPATIBLE_ROOM_VERSION"));
+    let reason = refused.body["error"].as_str().expect("a reason");
+    assert!(reason.contains("the invited user's server"), "{reason}");
 }
 
 /// Rooms of versions 1 and 2 are left out, whichever way their server says which they are.

@@ -39,6 +39,9 @@ pub enum ElsewhereError {
     /// The room is of a version this server does not know.
     #[error("the room is of version {0}, which this server does not know")]
     UnknownVersion(String),
+    /// The room is of a version that the invited user's server does not know.
+    #[error("the invited user's server does not know rooms of version {0}")]
+    UnknownVersionThere(String),
 }
 
 /// A membership that a server in the room is asked for.

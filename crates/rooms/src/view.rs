@@ -4,10 +4,13 @@ use ruma::{EventId, RoomId, UserId};
 use vestibule_events::RoomVersion;
 use vestibule_storage::{
     Read, Scan, Stamp, Stamped, StorageError,
-    tables::room::{
-        EVENT_BY_ID, EVENT_STATE, HEAD_STATE, REDACTION_BY_TARGET, ROOM_BY_MEMBER, ROOM_BY_NO,
-        ROOM_HEAD, ROOM_NO_BY_ID, StateAt, StoredEventState, StoredHeadState, StoredMember,
-        StoredRoomHead, StoredRoomNo, TIMELINE,
+    tables::{
+        history::REDACTION_WITHHELD,
+        room::{
+            EVENT_BY_ID, EVENT_STATE, HEAD_STATE, REDACTION_BY_TARGET, ROOM_BY_MEMBER, ROOM_BY_NO,
+            ROOM_HEAD, ROOM_NO_BY_ID, StateAt, StoredEventState, StoredHeadState, StoredMember,
+            StoredRoomHead, StoredRoomNo, TIMELINE,
+        },
     },
 };
 use vestibule_types::{EventNo, RoomNo};
@@ -138,6 +141,11 @@ impl<'a, R: Read> RoomView<'a, R> {
             Some(row) => self.event(row.0),
             None => Ok(None),
         }
+    }
+
+    /// Whether an event is a redaction that took no effect, or not yet.
+    pub(crate) fn is_withheld(&self, no: EventNo) -> Result<bool, StorageError> {
+        REDACTION_WITHHELD.contains(&self.reader, (self.room.no, no))
     }
 
     /// The state around an event and its place in the stream. `None` for an event outside the

@@ -104,6 +104,9 @@ impl Viewer {
         if event.pdu.rejected() || around.value.soft_failed {
             return Ok(false);
         }
+        if event.pdu.redacts().is_some() && view.is_withheld(event.no)? {
+            return Ok(false);
+        }
         if self.purged(view)?.covers(event.no, &event.pdu) {
             return Ok(false);
         }

@@ -102,3 +102,34 @@ async fn what_authorizes_an_event_is_fetched() {
     assert!(scene.asked("event").await >= 1);
     scene.still_works("after a fetched authorization").await;
 }
+
+#[tokio::test]
+async fn what_came_to_nothing_is_taken_once_what_it_lacked_is_here() {
+    let mut scene = scene().await;
+    let ends = scene.ends().await;
+    let member = ("m.room.member", Some(scene.eve.as_str()));
+    let renamed = json!({ "membership": "join", "displayname": "Eve" });
+    let renamed = scene.event(&ends, member, &renamed).await;
+    let mut authorized = ends.clone();
+    authorized.state.extend(renamed.state_place().map(|it| (it, renamed.event_id().clone())));
+    let pdu = scene.message(&authorized, "by another right").await;
+    // The server elsewhere has not got its own event together yet.
+    let silent = ["event", "event_auth", "state", "state_ids", "missing"];
+    scene.away.graph.lock().await.mute.extend(silent);
+    let mut answer = None;
+    for _ in 0..200 {
+        let answers = scene.send(std::slice::from_ref(&pdu)).await;
+        answer = error_of(&answers, &pdu).map(str::to_owned);
+        if answer.is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let reason = answer.expect("it comes to nothing");
+    assert!(reason.contains("cannot be had"), "{reason}");
+    let answers = scene.send(std::slice::from_ref(&renamed)).await;
+    assert_eq!(error_of(&answers, &renamed), None);
+    let answers = scene.send(std::slice::from_ref(&pdu)).await;
+    assert_eq!(error_of(&answers, &pdu), None);
+    assert_eq!(scene.read().await, ["by another right"]);
+}

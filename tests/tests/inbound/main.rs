@@ -13,6 +13,7 @@ mod gaps;
 mod hostile;
 mod messages;
 mod policy_server;
+mod redactions;
 mod staging;
 mod support;
 mod transactions;

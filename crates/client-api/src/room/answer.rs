@@ -97,7 +97,7 @@ pub(crate) fn elsewhere(error: ElsewhereError) -> MatrixError {
     match error {
         ElsewhereError::Alone => MatrixError::not_found(message),
         ElsewhereError::Unreachable | ElsewhereError::BadAnswer(_) => bad_gateway(message),
-        ElsewhereError::UnknownVersion(version) => {
+        ElsewhereError::UnknownVersion(version) | ElsewhereError::UnknownVersionThere(version) => {
             let errcode = "M_INCOMPATIBLE_ROOM_VERSION";
             MatrixError::custom(StatusCode::BAD_REQUEST, errcode, message)
                 .with("room_version", version)

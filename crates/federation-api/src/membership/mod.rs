@@ -7,8 +7,10 @@ mod make_join;
 mod make_knock;
 mod make_leave;
 mod send_join;
+mod send_join_v1;
 mod send_knock;
 mod send_leave;
+mod send_leave_v1;
 
 use std::sync::Arc;
 
@@ -29,10 +31,20 @@ pub(crate) fn routes(routes: FederationRoutes) -> FederationRoutes {
     routes
         .mount::<prepare_join_event::v1::Request, _>(Usual, make_join::handle)
         .mount::<create_join_event::v2::Request, _>(Usual, send_join::handle)
+        .mount_also::<create_join_event::v2::Request, _>(
+            "/_matrix/federation/v1/send_join/{room_id}/{event_id}",
+            Usual,
+            send_join_v1::handle,
+        )
         .mount::<prepare_knock_event::v1::Request, _>(Usual, make_knock::handle)
         .mount::<create_knock_event::v1::Request, _>(Usual, send_knock::handle)
         .mount::<prepare_leave_event::v1::Request, _>(Usual, make_leave::handle)
         .mount::<create_leave_event::v2::Request, _>(Usual, send_leave::handle)
+        .mount_also::<create_leave_event::v2::Request, _>(
+            "/_matrix/federation/v1/send_leave/{room_id}/{event_id}",
+            Usual,
+            send_leave_v1::handle,
+        )
         .mount::<create_invite::v1::Request, _>(Usual, invite_v1::handle)
         .mount::<create_invite::v2::Request, _>(Usual, invite_v2::handle)
 }

@@ -1,6 +1,8 @@
 //! `GET /_matrix/key/v2/query/{serverName}`
 //!
 //! <https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2queryservername>
+//!
+//! Old servers add `/{keyId}`, which selects nothing.
 
 use axum::extract::State;
 use ruma::{OwnedServerName, api::federation::discovery::get_remote_server_keys::v2::Response};
@@ -26,4 +28,12 @@ pub(crate) async fn handle(
     let asked = [(server, until.minimum_valid_until_ts)].into();
     let keys = federation.key_ring().query(asked).await.map_err(unanswered)?;
     Ok(Outgoing(Response::new(keys.iter().map(raw).collect::<Result<_, _>>()?)))
+}
+
+pub(crate) async fn handle_with_key(
+    federation: State<Federation>,
+    PathArgs((server, _)): PathArgs<(OwnedServerName, String)>,
+    until: QueryArgs<Until>,
+) -> Result<Outgoing<Response>, MatrixError> {
+    handle(federation, PathArgs((server,)), until).await
 }

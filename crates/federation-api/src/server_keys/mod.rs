@@ -16,11 +16,25 @@ use vestibule_http::{MatrixError, internal, unavailable};
 use crate::{BodySize::Usual, FederationRoutes, failure};
 
 pub(crate) fn routes(routes: FederationRoutes) -> FederationRoutes {
+    use discovery::{get_remote_server_keys as of_others, get_server_keys as own};
+    // Old servers name a key: they are told of all keys, as the specification had it.
     routes
-        .mount::<discovery::get_server_keys::v2::Request, _>(Usual, get_server_keys::handle)
-        .mount::<discovery::get_remote_server_keys::v2::Request, _>(
+        .mount::<own::v2::Request, _>(Usual, get_server_keys::handle)
+        .mount_also::<own::v2::Request, _>(
+            "/_matrix/key/v2/server/",
             Usual,
-            get_remote_server_keys::handle,
+            get_server_keys::handle,
+        )
+        .mount_also::<own::v2::Request, _>(
+            "/_matrix/key/v2/server/{key_id}",
+            Usual,
+            get_server_keys::handle,
+        )
+        .mount::<of_others::v2::Request, _>(Usual, get_remote_server_keys::handle)
+        .mount_also::<of_others::v2::Request, _>(
+            "/_matrix/key/v2/query/{server_name}/{key_id}",
+            Usual,
+            get_remote_server_keys::handle_with_key,
         )
         .mount::<discovery::get_remote_server_keys_batch::v2::Request, _>(
             Usual,

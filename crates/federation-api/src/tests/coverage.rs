@@ -19,8 +19,15 @@ use crate::routes;
 /// Operations that are not mounted yet. The list only shrinks; a mounted one must leave it.
 const NOT_MOUNTED: &[&str] = &[];
 
-/// What older identity servers ask for beside them.
-const BESIDE: &[&str] = &["POST /_matrix/federation/v1/3pid/onbind"];
+/// What older servers and identity servers ask for beside them.
+const BESIDE: &[&str] = &[
+    "POST /_matrix/federation/v1/3pid/onbind",
+    "PUT /_matrix/federation/v1/send_join/{}/{}",
+    "PUT /_matrix/federation/v1/send_leave/{}/{}",
+    "GET /_matrix/key/v2/server/",
+    "GET /_matrix/key/v2/server/{}",
+    "GET /_matrix/key/v2/query/{}/{}",
+];
 
 fn of<R: Metadata<Authentication: LoginScheme>>() -> ListedOperation {
     let path = R::PATH_BUILDER.all_paths().next().unwrap();

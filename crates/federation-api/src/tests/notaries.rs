@@ -37,7 +37,14 @@ async fn our_own_keys_are_published_and_signed() {
     let mut changed = keys.clone();
     changed["valid_until_ts"] = json!(EPOCH_MS);
     assert!(!signed_by_us(&us, &changed).await);
-    assert_eq!(query(&us, json!({ "us.example": {} })).await, [keys]);
+    assert_eq!(query(&us, json!({ "us.example": {} })).await, std::slice::from_ref(&keys));
+    // Old servers name a key, or none after a slash.
+    for path in ["/_matrix/key/v2/server/", "/_matrix/key/v2/server/ed25519:a"] {
+        assert_eq!(us.ask(Method::GET, path, Value::Null).await, (200, keys.clone()), "{path}");
+    }
+    let path = format!("{QUERY}/us.example/ed25519:a");
+    let answer = us.ask(Method::GET, &path, Value::Null).await;
+    assert_eq!(answer, (200, json!({ "server_keys": [keys] })));
 }
 
 #[tokio::test]

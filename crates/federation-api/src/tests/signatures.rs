@@ -6,6 +6,7 @@ use axum::{body::Body, extract::Request};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use http::{Method, header};
 use serde_json::{Value, json};
+use vestibule_events::SigningKey;
 use vestibule_testkit::EPOCH_MS;
 use vestibule_types::limits::{STRANGERS_ASKED_MAX, STRANGERS_WAITING_MAX};
 
@@ -148,7 +149,7 @@ async fn bodies_are_bounded_and_must_be_json() {
 }
 
 #[tokio::test]
-async fn a_storm_of_unknown_keys_asks_once() {
+async fn a_storm_of_unknown_keys_asks_for_news_and_once_more() {
     let (us, them) = us_and_them().await;
     let header = them.sign(&Method::POST, SIGN, Some(&json!({})));
     let storm = (0..50).map(|number| {
@@ -158,12 +159,29 @@ async fn a_storm_of_unknown_keys_asks_once() {
     for answer in futures_util::future::join_all(storm).await {
         assert_eq!(error(answer), code(401, "M_UNAUTHORIZED"));
     }
-    assert_eq!(us.internet.asked().len(), 1);
-    us.time.clock.advance(Duration::from_mins(2));
+    assert_eq!(us.internet.asked().len(), 2);
+    us.time.clock.advance(Duration::from_secs(11));
     let unknown = header.replace("ed25519:k_1", "ed25519:none");
     us.send(post(SIGN, &unknown, "{}")).await;
     us.send(post(SIGN, &unknown, "{}")).await;
-    assert_eq!(us.internet.asked().len(), 2, "later it may have changed its key");
+    assert_eq!(us.internet.asked().len(), 3, "later it may have changed its key");
+}
+
+#[tokio::test]
+async fn a_server_that_changed_its_key_is_believed_at_once() {
+    let (us, them) = us_and_them().await;
+    let header = them.sign(&Method::POST, SIGN, Some(&json!({})));
+    assert!(let_in(us.send(post(SIGN, &header, "{}")).await));
+    let key = SigningKey::from_seed([9; 32], "k_9").unwrap();
+    let next = Elsewhere { name: them.name.clone(), key };
+    let mut keys = next.keys(EPOCH_MS + DAY_MS);
+    keys["old_verify_keys"] =
+        json!({ "ed25519:k_1": { "key": them.key.public_key(), "expired_ts": EPOCH_MS } });
+    next.publish_as(&us.internet, next.signed(keys));
+    let renewed = next.sign(&Method::POST, SIGN, Some(&json!({})));
+    assert!(let_in(us.send(post(SIGN, &renewed, "{}")).await));
+    let answer = us.send(post(SIGN, &header, "{}")).await;
+    assert_eq!(error(answer), code(401, "M_UNAUTHORIZED"), "the old key has ended");
 }
 
 #[tokio::test]

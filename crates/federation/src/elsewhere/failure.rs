@@ -12,6 +12,10 @@ pub(crate) fn failed(error: RemoteError) -> ElsewhereError {
             if let ("M_INCOMPATIBLE_ROOM_VERSION", Some(version)) = (errcode.as_str(), version) {
                 return ElsewhereError::UnknownVersion(version.to_owned());
             }
+            // It would read as if this server did not know the client's request.
+            if errcode == "M_UNRECOGNIZED" {
+                return bad("it does not know what it was asked for");
+            }
             let message = body.get("error").and_then(serde_json::Value::as_str);
             let message = message.unwrap_or("the other server refused").to_owned();
             ElsewhereError::Refused { status, errcode, message }

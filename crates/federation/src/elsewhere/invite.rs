@@ -3,6 +3,7 @@
 use ruma::UserId;
 use ruma::api::federation::membership::{RawStrippedState, create_invite};
 use vestibule_events::Pdu;
+use vestibule_remote::RemoteError;
 use vestibule_rooms::{ElsewhereError, InviteAbroad};
 
 use super::failure::{bad, failed};
@@ -27,11 +28,19 @@ impl Federation {
             written(pdu)?,
             shown,
         );
-        let answer = self.remote().call(server, request).await.map_err(failed)?;
+        let answer = self.remote().call(server, request).await.map_err(not_taken)?;
         let signed = self.one(&answer.event, pdu.version()).await?.into_pdu();
         if signed.event_id() != pdu.event_id() {
             return Err(bad("another event than the invitation came back"));
         }
         Ok(signed)
+    }
+}
+
+/// Why an invitation was not taken. The room is of a version that we know.
+fn not_taken(error: RemoteError) -> ElsewhereError {
+    match failed(error) {
+        ElsewhereError::UnknownVersion(version) => ElsewhereError::UnknownVersionThere(version),
+        other => other,
     }
 }

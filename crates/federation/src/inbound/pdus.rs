@@ -176,12 +176,27 @@ impl Federation {
         let ids = events.iter().map(|pdu| pdu.event_id().clone()).collect();
         let known = self.inner.parts.rooms.known_events(room_id, ids).await?;
         let mut unseen = Vec::with_capacity(events.len());
+        let mut given_up = Vec::new();
         for pdu in events {
             let id = pdu.event_id().clone();
             if known.get(&id) == Some(&EventKnown::Judged) {
                 outcomes.push((id, PduOutcome::Known));
             } else if let Some(reason) = self.given_up(origin, &id) {
-                outcomes.push((id, PduOutcome::Dropped(reason.to_string())));
+                given_up.push((pdu, reason));
+            } else {
+                unseen.push(pdu);
+            }
+        }
+        if given_up.is_empty() {
+            return Ok(unseen);
+        }
+        // What they lacked may have come meanwhile, whoever brought it.
+        let needed = references(given_up.iter().map(|(pdu, _)| pdu)).into_iter().collect();
+        let known = self.inner.parts.rooms.known_events(room_id, needed).await?;
+        for (pdu, reason) in given_up {
+            if judgeable(&[Step { pdu: &pdu, has_state: false }], &known).is_empty() {
+                let outcome = PduOutcome::Dropped(reason.to_string());
+                outcomes.push((pdu.event_id().clone(), outcome));
             } else {
                 unseen.push(pdu);
             }

@@ -14,6 +14,7 @@ use super::{
     answer::judge,
     known::ServerKeys,
     need::{Need, must_ask},
+    turns::Told,
 };
 
 /// The signatures to check, by the server that made them.
@@ -83,7 +84,7 @@ impl KeyRing {
         let keys = if needed(known.as_deref()) && inner.attempts.may_ask(server, now) {
             let answer = self.ask(server, known.clone(), hope).await;
             let now = inner.environment.clock.monotonic();
-            inner.attempts.note(server, now, answer.is_some());
+            inner.attempts.note(server, now, told(known.as_deref(), answer.as_ref()));
             match answer {
                 Some(keys) => Some(inner.kept.keep(server, keys).await?),
                 None => known,
@@ -141,4 +142,11 @@ impl KeyRing {
             }
         }
     }
+}
+
+/// What an answer told that was not known.
+fn told(known: Option<&ServerKeys>, answer: Option<&ServerKeys>) -> Told {
+    let Some(answer) = answer else { return Told::Silent };
+    let is_new = |id: &String| known.is_none_or(|known| !known.keys.contains_key(id));
+    if answer.keys.keys().any(is_new) { Told::News } else { Told::Nothing }
 }

@@ -22,6 +22,7 @@ use super::{
     fetch::{Hope, Known, Needs},
     known::{Purpose, ServerKeys, public_keys},
     need::{Need, latest, must_ask},
+    turns::Told,
 };
 
 #[derive(Deserialize)]
@@ -65,8 +66,8 @@ impl KeyRing {
         let now = self.inner.environment.clock.monotonic();
         for server in lacking {
             if self.inner.notary_attempts.may_ask(server, now) {
-                let answered = found.contains_key(server);
-                self.inner.notary_attempts.note(server, now, answered);
+                let told = if found.contains_key(server) { Told::Nothing } else { Told::Silent };
+                self.inner.notary_attempts.note(server, now, told);
             }
         }
         Ok(found)

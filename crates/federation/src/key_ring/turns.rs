@@ -68,12 +68,27 @@ pub(super) struct Attempts(Cache<OwnedServerName, Attempt>);
 #[derive(Clone, Copy)]
 struct Attempt {
     at: Duration,
-    answered: bool,
+    told: Told,
+}
+
+/// What came of asking a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// A key that was not known. It may have another one by now: it is asked once more whenever that is needed.
+    News,
+    /// What was known.
+    Nothing,
+    /// It did not answer.
+    Silent,
 }
 
 impl Attempt {
     fn wait(self) -> Duration {
-        if self.answered { KEY_FETCH_AFTER_SUCCESS } else { KEY_FETCH_AFTER_FAILURE }
+        match self.told {
+            Told::News => Duration::ZERO,
+            Told::Nothing => KEY_FETCH_AFTER_SUCCESS,
+            Told::Silent => KEY_FETCH_AFTER_FAILURE,
+        }
     }
 }
 
@@ -88,13 +103,13 @@ impl Attempts {
         attempt.is_none_or(|attempt| now.saturating_sub(attempt.at) >= attempt.wait())
     }
 
-    /// Notes that a server was asked, and whether it answered.
-    pub(super) fn note(&self, server: &ServerName, now: Duration, answered: bool) {
-        self.0.insert(server.to_owned(), Attempt { at: now, answered });
+    /// Notes that a server was asked, and what it told.
+    pub(super) fn note(&self, server: &ServerName, now: Duration, told: Told) {
+        self.0.insert(server.to_owned(), Attempt { at: now, told });
     }
 
     /// Whether this server did not answer when it was last asked.
     pub(super) fn unanswered(&self, server: &ServerName) -> bool {
-        self.0.get(server).is_some_and(|attempt| !attempt.answered)
+        self.0.get(server).is_some_and(|attempt| attempt.told == Told::Silent)
     }
 }

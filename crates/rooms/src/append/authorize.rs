@@ -6,6 +6,7 @@ use ruma::EventId;
 use vestibule_events::{Pdu, auth_types};
 use vestibule_state_res::{CheckError, PowerLevels, check};
 use vestibule_storage::{Read, StorageError};
+use vestibule_types::EventNo;
 
 use super::{AppendError, Draft};
 use crate::{LoggedEvent, RoomTx, RoomView, StateAt};
@@ -55,18 +56,18 @@ impl RoomTx<'_, '_> {
         check(pdu, by_id, by_place).map_err(refused)
     }
 
-    /// Whether a redaction takes effect on its target. The authorization rules let any redaction
-    /// in; whoever applies it has to ask.
+    /// Whether a redaction takes effect on its target, by the state before the redaction. The
+    /// authorization rules let any redaction in; whoever applies it has to ask.
     pub(super) fn may_redact(
         &self,
-        redaction: &Pdu,
+        (redaction, no): (&Pdu, EventNo),
         target: &EventId,
     ) -> Result<bool, AppendError> {
         let view = self.view()?;
-        let Some(target) = view.event_by_id(target)? else {
+        let (Some(target), Some(around)) = (view.event_by_id(target)?, view.around(no)?) else {
             return Ok(false);
         };
-        let power = power_levels(&view, view.room.head.state)?;
+        let power = power_levels(&view, around.value.before)?;
         let applies = power.redaction_applies(redaction, &target.pdu);
         applies.map_err(|error| AppendError::Forbidden(error.reason))
     }

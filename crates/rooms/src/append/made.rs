@@ -65,7 +65,7 @@ impl RoomTx<'_, '_> {
         for id in ids {
             let event = view.event_by_id(id)?;
             found.push(event.ok_or_else(|| {
-                AppendError::Forbidden("the event names events nobody knows here".to_owned())
+                AppendError::BadContent("the event names events nobody knows here".to_owned())
             })?);
         }
         Ok(found)

@@ -64,7 +64,7 @@ impl RoomTx<'_, '_> {
     }
 
     fn store_in_order(&mut self, events: &[Arc<Pdu>]) -> Result<Vec<OwnedEventId>, AppendError> {
-        let mut left = Vec::new();
+        let (mut left, awaited) = (Vec::new(), self.redactions_wait()?);
         for pdu in events {
             if self.view()?.event_no(pdu.event_id())?.is_some() {
                 continue;
@@ -79,6 +79,9 @@ impl RoomTx<'_, '_> {
             };
             let refused = denied(check_auth_events(pdu, by_id))?.is_some();
             self.store_event(pdu, &auth, refused)?;
+            if awaited {
+                self.apply_late_redactions(pdu)?;
+            }
         }
         Ok(left)
     }

@@ -246,7 +246,7 @@ impl RoomTx<'_, '_> {
     /// heard of that, or this server was set back to an earlier day. It bears our signature, so the
     /// policy was asked once; whether what it leads to may stay is asked again.
     fn take_back(&mut self, pdu: &Pdu) -> Result<(), AppendError> {
-        self.apply_late_redactions(pdu)?;
+        self.redact_newcomer(pdu)?;
         if is_member(pdu).is_some() && membership_of(pdu) == StoredMembership::Join {
             let now = self.rooms.inner.env.now_ms();
             self.scope_changed(now)?;
@@ -288,6 +288,7 @@ impl RoomTx<'_, '_> {
         missing: &[OwnedEventId],
     ) -> Result<(), AppendError> {
         self.store_around(no, around)?;
+        self.apply_late_redactions(pdu)?;
         match self.close_gap(pdu)? {
             Some(child) => {
                 let parents = self.parents(pdu)?;

@@ -56,7 +56,7 @@ impl RoomTx<'_, '_> {
         STREAM.put(self.tx, (self.tx.slot().0, stamp), &news)?;
         self.index_relations(&pdu, no, stamp)?;
         if *pdu.sender().server_name() != *self.rooms.inner.server_name {
-            self.apply_late_redactions(&pdu)?;
+            self.redact_newcomer(&pdu)?;
         }
 
         self.advance_head((&pdu, no), prev, after, stamp)?;

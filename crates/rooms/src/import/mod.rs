@@ -58,7 +58,9 @@ impl From<AppendError> for ImportError {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Storage(cause) => Self::Storage(cause),
-            AppendError::PermitMismatch(_) => Self::Membership(error.into()),
+            AppendError::PermitMismatch(_) | AppendError::Forbidden(_) => {
+                Self::Membership(error.into())
+            }
             other => Self::BadAnswer(other.to_string()),
         }
     }

@@ -32,7 +32,7 @@ struct CreateContent {
 impl Parcel {
     /// Checks what can be checked without the rules, and sorts the events.
     pub(super) fn open(arrival: Arrival) -> Result<Self, String> {
-        let Arrival { join, answer } = arrival;
+        let Arrival { join, mut answer } = arrival;
         let count = answer.state.len().max(answer.auth_chain.len());
         if count > JOIN_ANSWER_EVENTS_MAX {
             return Err(format!("a room of {count} events is too large"));
@@ -41,10 +41,10 @@ impl Parcel {
             Some(event) => cosigned(&join, event)?,
             None => join,
         };
-        let all = || answer.state.iter().chain(&answer.auth_chain);
-        if all().any(|event| event.pdu().room_id() != join.room_id()) {
-            return Err("an event of another room".to_owned());
-        }
+        // As whatever else is no part of the room, events of others are left out.
+        let of_it = |event: &Verified| event.pdu().room_id() == join.room_id();
+        answer.state.retain(of_it);
+        answer.auth_chain.retain(of_it);
         let state = places(&join, &answer.state)?;
         let mut kinds: BTreeMap<OwnedEventId, Verified> = BTreeMap::new();
         for event in answer.auth_chain.into_iter().chain(answer.state) {

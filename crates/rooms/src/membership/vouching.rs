@@ -22,7 +22,8 @@ pub(crate) enum Vouching {
     By(OwnedUserId),
     /// They would be let in, but none of our users there may invite.
     Nobody,
-    /// They are in none of the rooms that let people in, as far as this server can see those.
+    /// They are in none of the rooms that let people in, as far as this server can see those, or there
+    /// are none.
     Refused,
     /// This server is in none of the rooms that let people in.
     Unknown,
@@ -68,17 +69,18 @@ impl RoomTx<'_, '_> {
     }
 
     fn voucher_for(&self, user: &UserId, rules: &JoinRules) -> Result<Vouching, MembershipError> {
-        let mut answer = Vouching::Unknown;
+        // Who meets no condition is refused, also where there is none that can be met.
+        let mut answer = None;
         let allowed = rules.allow.iter().take(RESTRICTED_ROOMS_MAX);
         for rule in allowed.filter(|rule| rule.kind == "m.room_membership") {
             let Some(room) = &rule.room_id else { continue };
             match self.is_joined_elsewhere(user, room)? {
                 Some(true) => return Ok(self.inviter()?.map_or(Vouching::Nobody, Vouching::By)),
-                Some(false) => answer = Vouching::Refused,
-                None => {}
+                Some(false) => answer = Some(Vouching::Refused),
+                None => answer = answer.or(Some(Vouching::Unknown)),
             }
         }
-        Ok(answer)
+        Ok(answer.unwrap_or(Vouching::Refused))
     }
 
     /// Whether somebody is joined to another room; `None` when this server is not in it and cannot

@@ -1,13 +1,19 @@
 //! The end of an invitation, or of a knock, by those who are in the room.
+//!
+//! The room's state is not here, so who may end it cannot be judged by the authorization rules. What is
+//! accepted is what can be known without it: the event builds on the very invitation or knock that is
+//! kept, so it was made by somebody who saw that; an invitation is ended by whoever made it; a knock by
+//! the server it was handed in through, or by one of which somebody set the state that server showed.
 
 use std::sync::Arc;
 
-use ruma::{OwnedUserId, RoomId};
+use ruma::{OwnedUserId, RoomId, ServerName};
+use serde::Deserialize;
 use vestibule_events::{Pdu, RoomVersion, Verified};
 use vestibule_storage::{
     StorageError,
     tables::{
-        handshake::{OUTSIDE_BY_ROOM, OUTSIDE_BY_USER},
+        handshake::{OUTSIDE_BY_ROOM, OUTSIDE_BY_USER, StoredOutside},
         room::StoredMembership,
     },
 };
@@ -39,7 +45,8 @@ impl Rooms {
     }
 
     /// Ends an invitation or a knock of a user of ours in a room this server is not in, by an event of
-    /// somebody else that takes it back or bans the user. `false` when there is nothing to end.
+    /// somebody else that takes it back or bans the user. `false` when there is nothing to end, or not by
+    /// this event.
     pub async fn withdraw_invite(&self, event: Verified) -> Result<bool, StorageError> {
         if !event.is_whole() {
             return Ok(false);
@@ -71,13 +78,40 @@ impl RoomTx<'_, '_> {
         pdu: &Pdu,
     ) -> Result<bool, StorageError> {
         let Some(row) = self.outside(user)? else { return Ok(false) };
-        let waiting =
-            matches!(row.value.membership, StoredMembership::Invite | StoredMembership::Knock);
-        if !waiting || row.value.version != pdu.version().as_str() {
+        if row.value.version != pdu.version().as_str() || !may_end(&row.value, pdu) {
             return Ok(false);
         }
         let (stripped, via) = (&row.value.stripped, &row.value.via);
         self.put_outside(user, &Outside { membership: ended, event: pdu, stripped, via })?;
         Ok(true)
     }
+}
+
+/// Whether an event may end a membership that waits for an answer.
+fn may_end(row: &StoredOutside, pdu: &Pdu) -> bool {
+    if !pdu.auth_events().contains(&row.event_id) {
+        return false;
+    }
+    match row.membership {
+        StoredMembership::Invite => sender_of(&row.event).is_some_and(|it| it == pdu.sender()),
+        StoredMembership::Knock => {
+            let server = pdu.sender().server_name();
+            row.via.iter().any(|via| via == server) || is_of(server, &row.stripped)
+        }
+        StoredMembership::Join | StoredMembership::Leave | StoredMembership::Ban => false,
+    }
+}
+
+/// Whether somebody of a server set any of the state that was shown to whoever knocked.
+fn is_of(server: &ServerName, stripped: &[String]) -> bool {
+    let mut senders = stripped.iter().filter_map(|json| sender_of(json.as_bytes()));
+    senders.any(|sender| sender.server_name() == server)
+}
+
+fn sender_of(json: &[u8]) -> Option<OwnedUserId> {
+    #[derive(Deserialize)]
+    struct Sent {
+        sender: OwnedUserId,
+    }
+    serde_json::from_slice::<Sent>(json).ok().map(|sent| sent.sender)
 }

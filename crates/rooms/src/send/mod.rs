@@ -41,7 +41,7 @@ pub enum SendError {
     /// An alias the content names does not lead to this room.
     #[error("{0} does not lead to this room")]
     BadAlias(String),
-    /// The event to redact is not in this room.
+    /// The event that was to be changed is not in this room.
     #[error("the event is not in this room")]
     UnknownEvent,
 }

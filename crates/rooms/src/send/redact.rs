@@ -4,6 +4,7 @@ use ruma::{CanonicalJsonObject, OwnedEventId, OwnedRoomId};
 use vestibule_events::Pdu;
 use vestibule_policy::kind;
 use vestibule_state_res::Power;
+use vestibule_storage::tables::room::EVENT_BY_ID;
 use vestibule_types::Actor;
 
 use super::{SendError, transaction::Transaction};
@@ -41,14 +42,19 @@ impl Rooms {
 impl RoomTx<'_, '_> {
     fn redact(&mut self, ask: &Ask, command: &Redact) -> Result<OwnedEventId, SendError> {
         let at = self.known()?.head.state;
-        let target = self.view()?.event_by_id(&command.event_id)?.ok_or(SendError::UnknownEvent)?;
-        if let Some(reason) = must_stay(&target.pdu) {
+        // What is not here may be on other servers: the redaction goes out, and takes effect where its
+        // target is, or once it comes here.
+        let target = self.view()?.event_by_id(&command.event_id)?;
+        if target.is_none() && EVENT_BY_ID.contains(&self.tx.fixed(), (&command.event_id,))? {
+            return Err(SendError::BadContent("the event is of another room"));
+        }
+        if let Some(reason) = target.as_ref().and_then(|target| must_stay(&target.pdu)) {
             return Err(AppendError::Forbidden(reason.to_owned()).into());
         }
-        let own = target.pdu.sender() == ask.user_id;
+        let own = target.as_ref().is_some_and(|target| target.pdu.sender() == ask.user_id);
         let deed = Deed::Redact(self.room_id.clone(), own);
         let permit = self.permit::<kind::Redact>(ask, &deed)?;
-        if !own {
+        if target.is_some() && !own {
             let power = power_levels(&self.view()?, at)?;
             let level = power.user(&ask.user_id).map_err(malformed)?;
             if level < Power::Int(power.to_redact().map_err(malformed)?) {

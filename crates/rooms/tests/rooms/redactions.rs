@@ -54,7 +54,7 @@ async fn servers_that_join_or_knock_are_sent_what_redactions_left() {
     house.join(&bob, &room).await.expect("joined");
 
     let join = house.setter(&room, "m.room.member", bob.user_id().as_str()).await;
-    let joined = house.rooms.joined_state(&join).await.expect("an answer");
+    let joined = house.rooms.joined_state(&join, false).await.expect("an answer");
     let outside = house.rooms.state_from_outside(&room).await.expect("an answer");
     let topics = |events: &[Box<serde_json::value::RawValue>]| {
         events.iter().filter(|event| event.get().contains("m.room.topic")).count()

@@ -10,6 +10,10 @@ use crate::{Stamped, Table, value};
 pub const REDACTION_WAITING: Table<(RoomNo, OwnedEventId, EventNo), ()> =
     Table::new(0x07A8, "redaction_waiting");
 
+/// Redactions that took no effect, or not yet: clients are not shown them.
+pub const REDACTION_WITHHELD: Table<(RoomNo, EventNo), ()> =
+    Table::new(0x0D50, "redaction_withheld");
+
 /// One purge of a room: messages of before a moment, as far as it went through the room's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredPurgeLine {

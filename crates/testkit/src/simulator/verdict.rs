@@ -7,8 +7,11 @@ use ruma::{OwnedEventId, OwnedRoomId};
 use serde::Deserialize;
 use serde_json::Value;
 use vestibule_storage::{
-    StorageError,
-    tables::room::{EVENT_BY_ID, EVENT_BY_NO, EVENT_STATE, ROOM_HEAD, ROOM_NO_BY_ID},
+    Snapshot, StorageError,
+    tables::{
+        history::REDACTION_WITHHELD,
+        room::{EVENT_BY_ID, EVENT_BY_NO, EVENT_STATE, ROOM_HEAD, ROOM_NO_BY_ID, StoredEventPlace},
+    },
 };
 
 use super::{
@@ -80,6 +83,8 @@ pub(super) enum Fate {
     Rejected,
     /// Part of the graph, hidden.
     SoftFailed,
+    /// Part of the graph, not shown because it redacts what is not here.
+    Withheld,
     /// Part of the graph.
     Accepted,
 }
@@ -98,11 +103,30 @@ pub(super) async fn fate(server: &SimServer, event_id: &str) -> Fate {
                 (Some(event), _) if event.rejected => Fate::Rejected,
                 (_, None) => Fate::Outlier,
                 (_, Some(around)) if around.value.soft_failed => Fate::SoftFailed,
+                (Some(event), _) if waits_for_its_target(snapshot, place, &event.json)? => {
+                    Fate::Withheld
+                }
                 (_, Some(_)) => Fate::Accepted,
             })
         })
         .await;
     found.expect("a store in memory")
+}
+
+/// Whether an event is a redaction that clients are not shown because its target never came. One of which
+/// the target is here has to be shown by all servers or by none.
+fn waits_for_its_target(
+    snapshot: &Snapshot<'_>,
+    place: StoredEventPlace,
+    json: &[u8],
+) -> Result<bool, StorageError> {
+    if !REDACTION_WITHHELD.contains(snapshot, (place.room, place.event))? {
+        return Ok(false);
+    }
+    let event: Value = serde_json::from_slice(json).expect("an event");
+    let named = event["redacts"].as_str().or(event["content"]["redacts"].as_str());
+    let target = named.and_then(|id| OwnedEventId::try_from(id).ok()).expect("a target");
+    Ok(!EVENT_BY_ID.contains(snapshot, (&*target,))?)
 }
 
 #[derive(Deserialize)]
@@ -165,7 +189,7 @@ async fn leave_out_the_unheard(
                         let world = (servers, people, looks.as_slice());
                         undone_unseen(world, (server, seen, room_id)).await
                     }
-                    Fate::Unknown | Fate::Outlier | Fate::Rejected => false,
+                    Fate::Unknown | Fate::Outlier | Fate::Rejected | Fate::Withheld => false,
                 };
             }
         }
@@ -314,7 +338,9 @@ pub(super) async fn differences(
             // own server left and came back, need not have come to everybody.
             let left_behind =
                 !reached.contains(event) && matches!(fate, Fate::Unknown | Fate::Outlier);
-            if fate != Fate::SoftFailed && !left_behind {
+            //
+            // A redaction of what was left behind is shown by those who have both.
+            if !matches!(fate, Fate::SoftFailed | Fate::Withheld) && !left_behind {
                 let whose: Vec<&str> = match fate {
                     Fate::Accepted => vec![&seen.user_id],
                     _ => people_of(people, *server),

@@ -29,7 +29,7 @@ pub const INBOUND_TRANSACTION_AGE_MS_MAX: u64 = 60 * 60 * 1_000;
 pub const ANSWERS_FORGOTTEN_AT_ONCE: usize = 8;
 
 /// Transactions of one server that wait for the one before them.
-pub const INBOUND_WAITING_PER_ORIGIN_MAX: usize = 4;
+pub const INBOUND_WAITING_PER_ORIGIN_MAX: usize = 20;
 
 /// Transactions that are worked on at once.
 pub const INBOUND_TRANSACTIONS_AT_ONCE: usize = 32;
@@ -114,8 +114,8 @@ pub const OUTLIERS_PER_BATCH_MAX: usize = 500;
 /// Events remembered as not to be had, or as broken.
 pub const HOPELESS_EVENTS_MAX: u64 = 20_000;
 
-/// How long they are.
-pub const HOPELESS_AGE: Duration = Duration::from_mins(30);
+/// How long they are. What they lack may come meanwhile: then they are taken at once.
+pub const HOPELESS_AGE: Duration = Duration::from_mins(5);
 
 /// How long a server is not asked again for an event that it said it does not have.
 pub const ABSENT_AGE: Duration = Duration::from_mins(5);

@@ -106,8 +106,8 @@ pub const STRANGERS_ASKED_MAX: usize = 32;
 /// Requests of such servers that wait for that; more are refused.
 pub const STRANGERS_WAITING_MAX: usize = 512;
 
-/// How long a server that told its keys is not asked again, whatever keys it is said to have.
-pub const KEY_FETCH_AFTER_SUCCESS: Duration = Duration::from_mins(1);
+/// How long a server that told no key that was new is not asked again, whatever keys it is said to have.
+pub const KEY_FETCH_AFTER_SUCCESS: Duration = Duration::from_secs(10);
 
 /// How long a server that did not tell its keys is not asked again.
 pub const KEY_FETCH_AFTER_FAILURE: Duration = Duration::from_secs(10);

@@ -118,14 +118,16 @@ impl Rooms {
 fn is_worth_another(error: &MembershipError) -> bool {
     match error {
         MembershipError::Elsewhere(ElsewhereError::Refused { status, errcode, .. }) => {
-            *status == 404
+            matches!(*status, 404 | 429)
                 || *status >= 500
                 || matches!(
                     errcode.as_str(),
                     "M_UNABLE_TO_AUTHORISE_JOIN" | "M_UNABLE_TO_GRANT_JOIN"
                 )
         }
-        MembershipError::Elsewhere(ElsewhereError::Unreachable | ElsewhereError::BadAnswer(_)) => {
+        // What it tells of the room forbids the membership it let our user have: others may know better.
+        MembershipError::Append(AppendError::Forbidden(_))
+        | MembershipError::Elsewhere(ElsewhereError::Unreachable | ElsewhereError::BadAnswer(_)) => {
             true
         }
         _ => false,
