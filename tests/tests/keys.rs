@@ -127,19 +127,19 @@ async fn what_is_wrong_with_an_upload_is_told_by_its_code() {
         object["device_id"] = "OTHER".into();
         object
     };
-    let forged = {
+    let wrong = {
         let mut object = identity(&alice, &key);
-        Key::new(2).sign(&mut object, &alice.user_id, &alice.device_id);
+        object["user_id"] = 7.into();
         object
     };
     post(&alice, "/keys/upload", &json!({ "one_time_keys": { "a:1": "first" } })).await.ok();
     let table = [
-        (json!({ "device_keys": other }), (400, "M_INVALID_PARAM")),
-        (json!({ "device_keys": forged }), (400, "M_INVALID_SIGNATURE")),
-        (json!({ "device_keys": { "user_id": 7 } }), (400, "M_BAD_JSON")),
+        (json!({ "device_keys": other }), (400, "M_BAD_JSON")),
+        (json!({ "device_keys": wrong }), (400, "M_BAD_JSON")),
+        (json!({ "device_keys": { "user_id": &alice.user_id } }), (400, "M_MISSING_PARAM")),
         (json!({ "device_keys": [] }), (400, "M_BAD_JSON")),
         (json!({ "one_time_keys": { "nocolon": "k" } }), (400, "M_BAD_JSON")),
-        (json!({ "one_time_keys": { "a:1": "second" } }), (400, "M_INVALID_PARAM")),
+        (json!({ "one_time_keys": { "a:1": "second" } }), (400, "M_UNKNOWN")),
         (json!({ "one_time_keys": [] }), (400, "M_BAD_JSON")),
         (json!({ "fallback_keys": { "a:1": "k", "a:2": "k" } }), (400, "M_INVALID_PARAM")),
     ];
@@ -151,6 +151,53 @@ async fn what_is_wrong_with_an_upload_is_told_by_its_code() {
     assert_eq!(refused.refusal(), (400, "M_BAD_JSON"));
     let refused = post(&alice, "/keys/query", &json!({ "device_keys": { "nobody": [] } })).await;
     assert_eq!(refused.refusal(), (400, "M_BAD_JSON"));
+    server.stop().await;
+}
+
+/// The identity keys the specification shows, for somebody's device: nothing in them can be checked.
+fn placeholder_identity(who: &Person) -> Value {
+    let device = &who.device_id;
+    json!({
+        "user_id": who.user_id,
+        "device_id": device,
+        "algorithms": ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
+        "keys": {
+            format!("curve25519:{device}"): "3C5BFWi2Y8MaVvjM8M22DBmh24PmgR0nPvJOIArzgyI",
+            format!("ed25519:{device}"): "lEuiRJBit0IG6nUf5pUzWTUEsRVVe/HJkoKuEww9ULI",
+        },
+        "signatures": { &who.user_id: { format!("ed25519:{device}"):
+            "dSO80A01XiigH3uBiDVx/EjzaoycHcjq9lfQX0uWsqxl2giMIiSPR8a4d291W1ihKJL/a+myXS367WT6NAIcBA" } },
+    })
+}
+
+#[tokio::test]
+async fn what_a_device_says_of_itself_is_taken_without_the_signature_that_does_not_hold() {
+    let server = TestServer::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let identity = placeholder_identity(&alice);
+    let one_time = json!({ "key": "k", "signatures": identity["signatures"] });
+    let upload = json!({
+        "device_keys": identity,
+        "one_time_keys": { "signed_curve25519:AA": one_time },
+        "fallback_keys": { "signed_curve25519:AF": one_time },
+    });
+    let answer = post(&alice, "/keys/upload", &upload).await.ok();
+    assert_eq!(answer, json!({ "one_time_key_counts": { "signed_curve25519": 1 } }));
+    let found = query(&bob, &alice.user_id).await;
+    let shown = &found["device_keys"][&alice.user_id][&alice.device_id];
+    let expected = {
+        let mut object = identity.clone();
+        object["signatures"] = json!({});
+        object["unsigned"] = json!({});
+        object
+    };
+    assert_eq!(*shown, expected);
+    for name in ["AA", "AF"] {
+        let claimed = claim(&bob, &alice).await;
+        let given = &claimed["one_time_keys"][&alice.user_id][&alice.device_id];
+        let key = &given[format!("signed_curve25519:{name}")];
+        assert_eq!(*key, json!({ "key": "k", "signatures": {} }));
+    }
     server.stop().await;
 }
 
@@ -546,5 +593,55 @@ async fn device_lists_follow_those_of_other_servers_in_both_directions() {
     assert_eq!(list["stream_id"], updates[1]["stream_id"]);
     assert_eq!(list["devices"][0]["device_display_name"], "desk");
     assert_eq!(list["master_key"], keys["master_key"]);
+    server.stop().await;
+}
+
+/// Whose lists a sync says have changed.
+fn changed(sync: &Value) -> Vec<&str> {
+    let changed = sync["device_lists"]["changed"].as_array().into_iter().flatten();
+    changed.filter_map(Value::as_str).collect()
+}
+
+#[tokio::test]
+async fn devices_without_keys_are_told_of_when_they_come_are_renamed_and_go() {
+    let network = Network::default();
+    let server = Box::pin(Blueprint::default().on(&network, "a.example").start()).await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let far = Far::default();
+    let elsewhere = far.on(&network);
+    let options = json!({ "preset": "public_chat", "room_version": "11" });
+    let room = alice.create_room(&options).await;
+    bob.join(&room).await.ok();
+    elsewhere.slip_in(&server, &room, "zoe").await;
+
+    let token = |sync: &Value| sync["next_batch"].as_str().expect("a token").to_owned();
+    let mut places = [token(&alice.sync("").await), token(&bob.sync("").await)];
+    let mut told = async |what: &str| {
+        for (who, since) in [&alice, &bob].into_iter().zip(&mut places) {
+            let sync = who.sync_for(since, 5_000).await;
+            assert_eq!(changed(&sync), [alice.user_id.as_str()], "{what}");
+            *since = token(&sync);
+            assert!(changed(&who.sync(since).await).is_empty(), "{what}: once");
+        }
+    };
+    let second = server.login("alice").await;
+    told("a login").await;
+    let path = format!("{V3}/devices/{}", second.device_id);
+    second.http().put(&path, &json!({ "display_name": "desk" })).await.ok();
+    told("a name").await;
+    second.http().post(&format!("{V3}/logout"), &json!({})).await.ok();
+    told("a logout").await;
+
+    let updates = far.received("m.device_list_update", 3).await;
+    let update = |at: u64| {
+        let before: Vec<u64> = (1..at).rev().take(1).collect();
+        json!({
+            "user_id": alice.user_id, "device_id": second.device_id, "stream_id": at, "prev_id": before,
+        })
+    };
+    let (mut renamed, mut gone) = (update(2), update(3));
+    renamed["device_display_name"] = "desk".into();
+    gone["deleted"] = true.into();
+    assert_eq!(updates, [update(1), renamed, gone]);
     server.stop().await;
 }

@@ -5,6 +5,7 @@ use ruma::{DeviceId, UserId};
 use vestibule_storage::{
     AsKey, Key, Scan, Stamped, StorageError, Table, Tx, Value,
     tables::{
+        account::DEVICE_BY_USER,
         device_key::{DEVICE_KEY, KEY_SIGNATURE},
         device_list::{
             DEVICE_LIST_CHANGE, DEVICE_LIST_NEWS, DEVICE_LIST_POSITION, DEVICE_LIST_VERSION,
@@ -22,8 +23,8 @@ use vestibule_types::limits::{KEY_ALGORITHMS_MAX, ONE_TIME_KEYS_PER_DEVICE_MAX};
 /// More rows than one table can hold for one device.
 const ROWS_PER_DEVICE_MAX: usize = ONE_TIME_KEYS_PER_DEVICE_MAX * 2;
 
-/// Tells everybody who shares a room with a user of this server that a device of theirs changed:
-/// its keys, a signature on them, its name, or that it is gone.
+/// Tells everybody who shares a room with a user of this server that a device of theirs changed, with keys
+/// or without: that it is new or gone, its keys, a signature on them, or its name.
 pub fn device_changed(
     tx: &mut Tx<'_>,
     user: &UserId,
@@ -66,7 +67,7 @@ fn tell_servers(
     DEVICE_LIST_NEWS.put(tx, (slot, stamp), &StoredDeviceListNews { user: user.to_owned(), change })
 }
 
-/// Removes every key of a device that goes, and tells of it if it had any.
+/// Removes every key of a device that goes, and tells that it does. The row of the device is still there.
 pub(crate) fn drop_keys(
     tx: &mut Tx<'_>,
     user: &UserId,
@@ -75,6 +76,8 @@ pub(crate) fn drop_keys(
     if DEVICE_KEY.contains(tx, (user, device))? {
         DEVICE_KEY.delete(tx, (user, device))?;
         delete_each(tx, &KEY_SIGNATURE, Scan::prefix((user, user, device.as_str())))?;
+    }
+    if DEVICE_BY_USER.contains(tx, (user, device))? {
         device_changed(tx, user, device)?;
     }
     // Whoever claims one of these read its row: the claim conflicts with the deletion.

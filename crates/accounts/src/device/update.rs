@@ -2,10 +2,7 @@
 
 use ruma::DeviceId;
 use tracing::instrument;
-use vestibule_storage::{
-    StorageError,
-    tables::{account::DEVICE_BY_USER, device_key::DEVICE_KEY},
-};
+use vestibule_storage::{StorageError, tables::account::DEVICE_BY_USER};
 use vestibule_types::{Actor, limits};
 
 use super::list_change;
@@ -43,12 +40,12 @@ impl Accounts {
                 let row = DEVICE_BY_USER.get(tx, (&user, &device_id))?;
                 let mut row = row.ok_or(UpdateDeviceError::Unknown)?;
                 let Some(name) = &display_name else { return Ok(()) };
+                if row.display_name.as_ref() == Some(name) {
+                    return Ok(());
+                }
                 row.display_name = Some(name.clone());
                 DEVICE_BY_USER.put(tx, (&user, &device_id), &row)?;
-                if DEVICE_KEY.contains(tx, (&user, &device_id))? {
-                    list_change::device_changed(tx, &user, &device_id)?;
-                }
-                Ok(())
+                Ok(list_change::device_changed(tx, &user, &device_id)?)
             })
             .await
     }

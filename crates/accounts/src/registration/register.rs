@@ -253,7 +253,8 @@ impl Registration {
         }
         self.add_contact(tx)?;
         if let Some(minted) = &self.session {
-            session::open(tx, &account.user_id, minted, self.device_name.as_deref())?;
+            let open = if self.upgrade.is_some() { session::open_and_tell } else { session::open };
+            open(tx, &account.user_id, minted, self.device_name.as_deref())?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::{
     facts,
     password::HasherBusy,
     service::counted_address,
-    session::open,
+    session::open_and_tell,
     uia::UiaError,
     username::named_user,
 };
@@ -187,6 +187,6 @@ impl Login {
         {
             return Err(LogInError::Token);
         }
-        Ok(open(tx, user_id, &self.tokens, self.name.as_deref())?)
+        Ok(open_and_tell(tx, user_id, &self.tokens, self.name.as_deref())?)
     }
 }

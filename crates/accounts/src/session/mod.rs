@@ -13,7 +13,7 @@ mod standing;
 
 pub(crate) use self::guest_token::{GuestToken, NAME_ALPHABET, NAME_BYTES};
 pub(crate) use self::open::{
-    Minted, close_all, close_device, cut, is_device_id, make_room, open, touch,
+    Minted, close_all, close_device, cut, is_device_id, make_room, open, open_and_tell, touch,
 };
 #[cfg(test)]
 pub(crate) use self::refused_token::{is_refused, refuse};

@@ -21,7 +21,10 @@ use vestibule_types::{Secret, limits};
 use super::{login_token, wake};
 use crate::{
     Accounts,
-    device::{dehydrated, list_change::drop_keys},
+    device::{
+        dehydrated,
+        list_change::{device_changed, drop_keys},
+    },
     openid, token,
 };
 
@@ -112,7 +115,20 @@ pub(crate) fn is_named_like_a_key(
     Ok(keys.into_iter().flatten().any(|key| key.public_key == device_id.as_str()))
 }
 
-/// Opens a session: makes the device if it is new, and ends what it had before.
+/// Opens a session of an account that may be in rooms: of a new device everybody in them is told.
+pub(crate) fn open_and_tell(
+    tx: &mut Tx<'_>,
+    user_id: &UserId,
+    minted: &Minted,
+    display_name: Option<&str>,
+) -> Result<(), StorageError> {
+    let is_new = !DEVICE_BY_USER.contains(tx, (user_id, &minted.device_id))?;
+    open(tx, user_id, minted, display_name)?;
+    if is_new { device_changed(tx, user_id, &minted.device_id) } else { Ok(()) }
+}
+
+/// Opens a session: makes the device if it is new, and ends what it had before. Of a new device nobody is
+/// told: of a new account nobody knows anything yet.
 pub(crate) fn open(
     tx: &mut Tx<'_>,
     user_id: &UserId,

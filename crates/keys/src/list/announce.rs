@@ -60,13 +60,26 @@ impl Keys {
             })
             .await?;
         let more = letters.len() == NEWS_AT_ONCE;
+        let (mut quiet, mut loud) = (Vec::new(), Vec::new());
         for (stamp, letter) in letters {
+            match letter {
+                Some(letter) => loud.push((stamp, letter)),
+                None => quiet.push(stamp),
+            }
+        }
+        if !quiet.is_empty() {
+            // What concerns no other server, as most logins, is done with together.
+            let done = self.store().write::<_, StorageError, _>(slot, move |tx| {
+                quiet.iter().try_for_each(|stamp| DEVICE_LIST_NEWS.delete(tx, (slot.0, *stamp)))
+            });
+            done.await?;
+        }
+        for (stamp, letter) in loud {
             let queued = self.store().write::<_, StorageError, _>(slot, move |tx| {
                 if !DEVICE_LIST_NEWS.contains(tx, (slot.0, stamp))? {
                     return Ok(());
                 }
                 DEVICE_LIST_NEWS.delete(tx, (slot.0, stamp))?;
-                let Some(letter) = &letter else { return Ok(()) };
                 // A server that misses one of several updates finds out with the next one.
                 let servers = letter.servers.clone();
                 queue_newest(tx, servers, &letter.edu, &letter.key).map(drop)
@@ -152,14 +165,13 @@ fn device_update(
     content.insert("stream_id".to_owned(), version.into());
     let before: Vec<u64> = version.checked_sub(1).filter(|it| *it > 0).into_iter().collect();
     content.insert("prev_id".to_owned(), before.into());
-    if DEVICE_KEY.contains(read, (user, device))? {
+    if let Some(row) = DEVICE_BY_USER.get(read, (user, device))? {
         let sight = Sight::new(read, &Viewer::Server, user)?;
         if let Some(mut object) = sight.device(read, device)? {
             object.remove_unsigned();
             content.insert("keys".to_owned(), json!(object.object()));
         }
-        let named = DEVICE_BY_USER.get(read, (user, device))?;
-        if let Some(name) = named.and_then(|row| row.display_name) {
+        if let Some(name) = row.display_name {
             content.insert("device_display_name".to_owned(), name.into());
         }
     } else {
@@ -187,9 +199,10 @@ fn signing_keys(read: &impl Read, user: &OwnedUserId) -> Result<StoredEdu, Stora
 /// has an older one learns that it is old.
 fn latest(read: &impl Read, user: &OwnedUserId) -> Result<Option<StoredEdu>, StorageError> {
     let Some(version) = DEVICE_LIST_VERSION.get(read, (user,))? else { return Ok(None) };
-    let devices = DEVICE_KEY.scan(read, (user,), 1)?;
-    let Some(((_, device), _)) = devices.first() else { return Ok(None) };
-    device_update(read, user, device, version).map(Some)
+    let with_keys = DEVICE_KEY.scan(read, (user,), 1)?.into_iter().map(|((_, device), _)| device);
+    let any = DEVICE_BY_USER.scan(read, (user,), 1)?.into_iter().map(|((_, device), _)| device);
+    let Some(device) = with_keys.chain(any).next() else { return Ok(None) };
+    device_update(read, user, &device, version).map(Some)
 }
 
 fn edu(edu_type: &str, content: Map<String, Value>) -> StoredEdu {

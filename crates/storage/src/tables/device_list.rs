@@ -33,7 +33,7 @@ value!(StoredDeviceListNews, 1);
 /// What changed about a user's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoredListChange {
-    /// A device: its keys, a signature on them, its name, or that it is gone.
+    /// A device: that it is new or gone, its keys, a signature on them, or its name.
     Device {
         /// Which one.
         device: OwnedDeviceId,
