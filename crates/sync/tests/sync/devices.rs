@@ -132,6 +132,24 @@ async fn who_comes_to_share_a_room_is_told_of_and_who_shares_none_any_more_too()
 }
 
 #[tokio::test]
+async fn who_went_before_one_went_oneself_is_followed_no_more() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+        let carol = house.account("carol").await;
+        let room = encrypted_room(&house, &alice).await;
+        house.join(&bob, &room).await;
+        house.join(&carol, &room).await;
+        let seen = house.first(&alice).await;
+        house.leave(&bob, &room).await;
+        house.leave(&alice, &room).await;
+        let answer = house.next(&alice, &seen).await;
+        assert_eq!(left(&answer), ["bob", "carol"]);
+        assert!(changed(&answer).is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_change_while_no_room_was_shared_is_made_up_for() {
     let house = House::new(3);
     let (alice, bob) = (house.account("alice").await, house.account("bob").await);
