@@ -331,7 +331,7 @@ fn remember(
     (owner, device): (&UserId, &DeviceId),
     key: &OneTimeKey,
 ) -> Result<(), StorageError> {
-    let digest = digest(key);
+    let digest = digest(&key.unsigned());
     let stamp = tx.next_stamp();
     SPENT_KEY.put(tx, (owner, device, digest), &())?;
     SPENT_KEY_BY_ORDER.put(tx, (owner, device, stamp), &digest.to_vec())?;

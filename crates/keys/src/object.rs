@@ -11,10 +11,13 @@ pub enum ObjectError {
     /// Too large, not canonical JSON, or not of the shape of such a key.
     #[error("{0}")]
     Malformed(String),
+    /// A field that must be there is not.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
     /// It belongs to somebody else.
     #[error("the key is not of this user and device")]
     NotOwn,
-    /// A signature does not hold, or one that must be there is not.
+    /// A signature of a cross-signing key does not hold, or one that must be there is not.
     #[error("the signature is not valid")]
     Signature,
 }
@@ -110,6 +113,27 @@ impl SignedObject {
         }
     }
 
+    /// Leaves out the signature of a device that its key did not make.
+    pub(crate) fn drop_forged(
+        &mut self,
+        user: &UserId,
+        (device, key): (&DeviceId, &DeviceSigningKey),
+    ) {
+        let Some(signature) = self.signature(user, device.as_str()) else { return };
+        if key.signed(&self.0, signature) {
+            return;
+        }
+        let signatures = self.0.get_mut("signatures").and_then(CanonicalJsonValue::as_object_mut);
+        let Some(signatures) = signatures else { return };
+        let of_user = signatures.get_mut(user.as_str());
+        if let Some(of_user) = of_user.and_then(CanonicalJsonValue::as_object_mut) {
+            of_user.remove(&format!("ed25519:{device}"));
+            if of_user.is_empty() {
+                signatures.remove(user.as_str());
+            }
+        }
+    }
+
     /// Leaves the signatures of identity keys that hold: the device's own, and that of its owner's
     /// self-signing key.
     pub(crate) fn retain_signatures_that_hold(
@@ -141,8 +165,10 @@ impl SignedObject {
         of_user.insert(key.to_owned(), CanonicalJsonValue::String(signature.to_owned()));
     }
 
-    /// Sets a field that signatures do not cover.
-    pub(crate) fn set_unsigned(&mut self, unsigned: CanonicalJsonObject) {
+    /// Sets `unsigned`, which signatures do not cover and which shown devices have, named or not.
+    pub(crate) fn set_display_name(&mut self, name: Option<String>) {
+        let field = |name| ("device_display_name".to_owned(), CanonicalJsonValue::String(name));
+        let unsigned = name.map(field).into_iter().collect();
         self.0.insert("unsigned".to_owned(), CanonicalJsonValue::Object(unsigned));
     }
 
@@ -167,29 +193,33 @@ impl SignedObject {
 
     /// The Ed25519 key of this name in `keys`. `None` when there is none, or none we can check with.
     pub(crate) fn ed25519(&self, name: &str) -> Option<DeviceSigningKey> {
+        DeviceSigningKey::from_base64(self.ed25519_text(name)?)
+    }
+
+    /// The same as it was written.
+    pub(crate) fn ed25519_text(&self, name: &str) -> Option<&str> {
         let keys = self.0.get("keys")?.as_object()?;
-        DeviceSigningKey::from_base64(keys.get(&format!("ed25519:{name}"))?.as_str()?)
+        keys.get(&format!("ed25519:{name}"))?.as_str()
     }
 }
 
-/// The identity keys of a device, as its owner uploads them. A signature of the device itself that
-/// can be checked holds; one that could be there and is not is a fault.
+/// The identity keys of a device, as its owner uploads them. Their signatures are not checked here: what
+/// does not hold is left out where they are stored, and every device looks for the signature itself.
 pub(crate) fn device_keys(
     json: &RawValue,
     user: &UserId,
     device: &DeviceId,
 ) -> Result<SignedObject, ObjectError> {
     let object = SignedObject::parse(json)?;
+    for field in ["user_id", "device_id", "algorithms", "keys", "signatures"] {
+        if !object.0.contains_key(field) {
+            return Err(ObjectError::Missing(field));
+        }
+    }
     if object.text("user_id")? != user.as_str() || object.text("device_id")? != device.as_str() {
         return Err(ObjectError::NotOwn);
     }
     check_identity(&object)?;
-    // Other kinds of keys may come: what cannot be checked here is for other devices to judge.
-    if let Some(key) = object.ed25519(device.as_str())
-        && !object.is_signed_by(user, (device.as_str(), &key))
-    {
-        return Err(ObjectError::Signature);
-    }
     Ok(object)
 }
 
@@ -294,39 +324,40 @@ pub(crate) struct OneTimeKey {
     pub(crate) json: String,
 }
 
-/// A one-time or fallback key under its id, `algorithm:name`. Where the device's key is known, its
-/// signature must hold, and of an algorithm whose keys are signed it must be there.
+impl OneTimeKey {
+    /// What the key says, whoever signed it.
+    pub(crate) fn unsigned(&self) -> Self {
+        let mut bare = self.clone();
+        if let Some(mut object) = SignedObject::stored(&self.json) {
+            object.0.remove("signatures");
+            bare.json = object.to_json();
+        }
+        bare
+    }
+}
+
+/// A one-time or fallback key under its id, `algorithm:name`. Where the device's key is known, a signature
+/// of the device that does not hold is left out.
 pub(crate) fn one_time_key(
     id: &str,
     json: &RawValue,
-    signer: (&UserId, &DeviceId, Option<&DeviceSigningKey>),
+    (user, device, key): (&UserId, &DeviceId, Option<&DeviceSigningKey>),
 ) -> Result<OneTimeKey, ObjectError> {
     let (algorithm, name) = id.split_once(':').ok_or_else(|| malformed("a key id has a colon"))?;
     if algorithm.is_empty() || algorithm.len().max(name.len()) > KEY_NAME_BYTES_MAX {
         return Err(malformed("a key id is too long or too short"));
     }
-    let must_be_signed = algorithm.starts_with(SIGNED);
     let text = json.get().trim();
     let json = if text.starts_with('"') {
-        if must_be_signed && signer.2.is_some() {
-            return Err(ObjectError::Signature);
-        }
         if text.len() > KEY_OBJECT_BYTES_MAX {
             return Err(malformed("the key is too large"));
         }
         text.to_owned()
     } else {
-        let object = SignedObject::parse(json)?;
-        let (user, device, key) = signer;
-        let signature = object.signature(user, device.as_str());
-        let holds = match (key, signature) {
-            (Some(key), Some(signature)) => key.signed(object.object(), signature),
-            (Some(_), None) => !must_be_signed,
-            // Identity keys that come later say whether it holds.
-            (None, _) => true,
-        };
-        if !holds {
-            return Err(ObjectError::Signature);
+        let mut object = SignedObject::parse(json)?;
+        // Identity keys that come later say whether it holds.
+        if let Some(key) = key {
+            object.drop_forged(user, (device, key));
         }
         object.to_json()
     };

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{CanonicalJsonObject, CanonicalJsonValue, DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde_json::value::RawValue;
 use vestibule_storage::{
     Read, StorageError,
@@ -107,13 +107,7 @@ impl Sight {
         for (((_, device), row), named) in rows.into_iter().zip(names) {
             let Some(object) = row.json.as_deref().and_then(SignedObject::stored) else { continue };
             let mut object = self.signed(device.as_str(), object);
-            if let Some(name) = row.display_name.or_else(|| named?.display_name) {
-                let field = "device_display_name".to_owned();
-                object.set_unsigned(CanonicalJsonObject::from([(
-                    field,
-                    CanonicalJsonValue::String(name),
-                )]));
-            }
+            object.set_display_name(row.display_name.or_else(|| named?.display_name));
             devices.push((device, object));
         }
         Ok(devices)

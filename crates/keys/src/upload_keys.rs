@@ -66,8 +66,8 @@ pub enum UploadKeysError {
     /// The device is named like a cross-signing key.
     #[error("the device is named like one of your cross-signing keys")]
     NamedLikeAKey,
-    /// There is another one-time key of this name.
-    #[error("there is another one-time key {0}")]
+    /// There is another one-time key of this name. Clients look for these words to report it.
+    #[error("One time key {0} already exists")]
     Conflict(String),
     /// Two fallback keys of one algorithm.
     #[error("there can be one fallback key for each algorithm")]
@@ -95,6 +95,12 @@ impl From<Refusal> for UploadKeysError {
 impl Keys {
     /// Stores keys of the caller's device, and says how many one-time keys there are by algorithm.
     /// Uploading the same again changes nothing.
+    ///
+    /// What a device says of itself is taken whether or not its signature holds: the specification knows no
+    /// refusal for it and leaves the judgement to other devices, which pass over a device that did not sign
+    /// itself and a key its device did not sign. A signature of the device that can be checked and does not
+    /// hold is left out, so that nobody is shown a forged one. One that cannot be checked, because the key is
+    /// of no kind known here or not told yet, stays.
     #[instrument(name = "keys.upload_keys", skip_all)]
     pub async fn upload_keys(
         &self,
@@ -245,9 +251,7 @@ impl Owner {
         if before.as_ref() == Some(&identity) {
             return Ok(());
         }
-        if before.as_ref().is_none_or(|before| !before.says_the_same(&identity)) {
-            self.drop_forged(tx, &identity)?;
-        }
+        self.sift(tx, &identity, before.as_ref())?;
         if before.is_some_and(|before| !before.says_the_same(&identity)) {
             // Signatures are of what the device said before.
             for (key, _) in
@@ -261,30 +265,48 @@ impl Owner {
         Ok(list_change::device_changed(tx, user, device)?)
     }
 
-    /// Removes keys whose signature is not by the identity they now belong to: they came before it,
-    /// when that could not be told.
-    fn drop_forged(&self, tx: &mut Tx<'_>, identity: &SignedObject) -> Result<(), StorageError> {
+    /// Judges the keys that were left before by the identity they now belong to. Of those that came before
+    /// any, when nothing could be told, a signature that does not hold is left out. Of those of another
+    /// identity none stays: nobody has their other half any more.
+    fn sift(
+        &self,
+        tx: &mut Tx<'_>,
+        identity: &SignedObject,
+        before: Option<&SignedObject>,
+    ) -> Result<(), StorageError> {
         let (user, device) = (&self.user, &self.device);
+        let key = identity.ed25519_text(device.as_str());
+        if before.is_some_and(|before| before.ed25519_text(device.as_str()) == key) {
+            return Ok(());
+        }
         let Some(own) = identity.ed25519(device.as_str()) else { return Ok(()) };
-        let is_forged = |algorithm: &str, json: &str| {
-            let object = SignedObject::stored(json);
-            let signature = object.as_ref().and_then(|it| it.signature(user, device.as_str()));
-            match (&object, signature) {
-                (Some(object), Some(signature)) => !own.signed(object.object(), signature),
-                _ => algorithm.starts_with(SIGNED),
-            }
+        let judge = |algorithm: &str, json: &str| match before {
+            Some(_) => is_of(&own, self, (algorithm, json)).then(|| json.to_owned()),
+            None => Some(without_forged(&own, self, json)),
         };
-        for (key, row) in ONE_TIME_KEY.scan(tx, (user, device), ONE_TIME_KEYS_PER_DEVICE_MAX)? {
+        for (key, mut row) in ONE_TIME_KEY.scan(tx, (user, device), ONE_TIME_KEYS_PER_DEVICE_MAX)? {
             let (_, _, algorithm, _) = &key;
-            if is_forged(algorithm, &row.value) {
-                ONE_TIME_KEY_BY_ORDER.delete(tx, (user, device, algorithm, row.stamp))?;
-                ONE_TIME_KEY_COUNT.add(tx, (user, device, algorithm), -1)?;
-                ONE_TIME_KEY.delete(tx, &key)?;
+            match judge(algorithm, &row.value) {
+                Some(json) if json == row.value => {}
+                Some(json) => {
+                    row.value = json;
+                    ONE_TIME_KEY.put(tx, &key, &row)?;
+                }
+                None => {
+                    ONE_TIME_KEY_BY_ORDER.delete(tx, (user, device, algorithm, row.stamp))?;
+                    ONE_TIME_KEY_COUNT.add(tx, (user, device, algorithm), -1)?;
+                    ONE_TIME_KEY.delete(tx, &key)?;
+                }
             }
         }
-        for (key, row) in FALLBACK_KEY.scan(tx, (user, device), KEY_ALGORITHMS_MAX)? {
-            if is_forged(&key.2, &row.json) {
-                FALLBACK_KEY.delete(tx, &key)?;
+        for (key, mut row) in FALLBACK_KEY.scan(tx, (user, device), KEY_ALGORITHMS_MAX)? {
+            match judge(&key.2, &row.json) {
+                Some(json) if json == row.json => {}
+                Some(json) => {
+                    row.json = json;
+                    FALLBACK_KEY.put(tx, &key, &row)?;
+                }
+                None => FALLBACK_KEY.delete(tx, &key)?,
             }
         }
         Ok(())
@@ -294,13 +316,18 @@ impl Owner {
     fn store_one_time(&self, tx: &mut Tx<'_>, key: &OneTimeKey) -> Result<bool, UploadKeysError> {
         let place = (&self.user, &self.device, &key.algorithm, &key.name);
         if let Some(before) = ONE_TIME_KEY.get(tx, place)? {
-            if before.value == key.json {
+            let before = OneTimeKey { json: before.value, ..key.clone() };
+            // Whoever signed it: a device may sign a key of its own anew.
+            if before.unsigned() == key.unsigned() {
                 return Ok(false);
             }
             return Err(UploadKeysError::Conflict(format!("{}:{}", key.algorithm, key.name)));
         }
-        if SPENT_KEY.contains(tx, (&self.user, &self.device, digest(key)))? {
-            return Ok(false);
+        // With its signatures it was remembered once.
+        for digest in [digest(&key.unsigned()), digest(key)] {
+            if SPENT_KEY.contains(tx, (&self.user, &self.device, digest))? {
+                return Ok(false);
+            }
         }
         let stamp = tx.next_stamp();
         ONE_TIME_KEY.put(tx, place, &Stamped::new(stamp, key.json.clone()))?;
@@ -321,6 +348,24 @@ impl Owner {
         FALLBACK_KEY.put(tx, place, &StoredFallbackKey { key_name, json, used: false })?;
         Ok(true)
     }
+}
+
+/// Whether a key that was left before is by this identity. What is not signed at all may be, unless keys of
+/// its algorithm are signed.
+fn is_of(own: &DeviceSigningKey, owner: &Owner, (algorithm, json): (&str, &str)) -> bool {
+    let object = SignedObject::stored(json);
+    let signature = object.as_ref().and_then(|it| it.signature(&owner.user, owner.device.as_str()));
+    match (&object, signature) {
+        (Some(object), Some(signature)) => own.signed(object.object(), signature),
+        _ => !algorithm.starts_with(SIGNED),
+    }
+}
+
+/// A key without a signature of its device that does not hold.
+fn without_forged(own: &DeviceSigningKey, owner: &Owner, json: &str) -> String {
+    let Some(mut object) = SignedObject::stored(json) else { return json.to_owned() };
+    object.drop_forged(&owner.user, (&owner.device, own));
+    object.to_json()
 }
 
 /// What is remembered of a key that was given out.

@@ -39,6 +39,7 @@ fn object_answer(error: &ObjectError) -> MatrixError {
     let message = error.to_string();
     match error {
         ObjectError::Malformed(_) => MatrixError::bad_json(message),
+        ObjectError::Missing(_) => MatrixError::missing_param(message),
         ObjectError::NotOwn => MatrixError::invalid_param(message),
         ObjectError::Signature => invalid_signature(message),
     }

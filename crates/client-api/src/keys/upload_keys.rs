@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
+use http::StatusCode;
+use ruma::api::error::ErrorKind;
 use serde::{Deserialize, Serialize};
 use tracing::instrument;
 use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson};
-use vestibule_keys::{Json, Keys, UploadKeys, UploadKeysError};
+use vestibule_keys::{Json, Keys, ObjectError, UploadKeys, UploadKeysError};
 
 use super::object_answer;
 use crate::failure;
@@ -46,10 +48,14 @@ pub(crate) async fn handle(
 pub(crate) fn answer(error: UploadKeysError) -> MatrixError {
     let message = error.to_string();
     match error {
+        UploadKeysError::Object(ObjectError::NotOwn) => MatrixError::bad_json(message),
         UploadKeysError::Object(error) => object_answer(&error),
+        // Clients know this code with these words.
+        UploadKeysError::Conflict(_) => {
+            MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, message)
+        }
         UploadKeysError::NoDevice
         | UploadKeysError::NamedLikeAKey
-        | UploadKeysError::Conflict(_)
         | UploadKeysError::TwoFallbacks => MatrixError::invalid_param(message),
         UploadKeysError::TooMany => MatrixError::too_large(message),
         UploadKeysError::Denied(denial) => denial.into(),

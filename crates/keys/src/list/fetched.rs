@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{CanonicalJsonObject, CanonicalJsonValue, DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::Deserialize;
 use vestibule_events::DeviceSigningKey;
 use vestibule_storage::StorageError;
@@ -118,10 +118,7 @@ impl Fetched {
                 continue;
             }
             let mut object = fetched.keys;
-            if let Some(name) = fetched.display_name {
-                let name = ("device_display_name".to_owned(), CanonicalJsonValue::String(name));
-                object.set_unsigned(CanonicalJsonObject::from([name]));
-            }
+            object.set_display_name(fetched.display_name);
             keys.insert(device, json(&object)?);
         }
         shown.device_keys.insert(owner.to_owned(), keys);
