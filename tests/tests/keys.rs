@@ -149,8 +149,23 @@ async fn what_is_wrong_with_an_upload_is_told_by_its_code() {
     }
     let refused = post(&alice, "/keys/query", &json!({})).await;
     assert_eq!(refused.refusal(), (400, "M_BAD_JSON"));
-    let refused = post(&alice, "/keys/query", &json!({ "device_keys": { "nobody": [] } })).await;
+    let refused = post(&alice, "/keys/query", &json!({ "device_keys": { "nobody": 1 } })).await;
     assert_eq!(refused.refusal(), (400, "M_BAD_JSON"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_named_like_nobody_takes_nothing_from_the_others() {
+    let server = TestServer::start().await;
+    let alice = server.register("alice").await;
+    let asked = json!({ "device_keys": { "nobody": [], &alice.user_id: [] } });
+    let found = post(&alice, "/keys/query", &asked).await.ok();
+    assert_eq!(found["device_keys"], json!({ &alice.user_id: {} }));
+    let hello = json!({ "*": { "hello": 1 } });
+    let messages = json!({ "messages": { "nobody": hello, &alice.user_id: hello } });
+    alice.http().put(&format!("{V3}/sendToDevice/m.tea/1"), &messages).await.ok();
+    let told = alice.sync("").await;
+    assert_eq!(told["to_device"]["events"][0]["content"], json!({ "hello": 1 }));
     server.stop().await;
 }
 
@@ -400,11 +415,17 @@ async fn a_dehydrated_device_outlives_a_restart_with_what_waits_for_it() {
         })
     };
     Key::new(2).sign(&mut identity, &alice.user_id, "DRY");
-    let forged = alice.http().put(DEVICE, &device(&identity)).await;
-    assert_eq!(forged.refusal(), (400, "M_INVALID_SIGNATURE"));
+    let nameless = alice.http().put(DEVICE, &device(&json!({ "device_id": "DRY" }))).await;
+    assert_eq!(nameless.refusal(), (400, "M_MISSING_PARAM"));
     assert_eq!(alice.http().get(DEVICE).await.refusal(), (404, "M_NOT_FOUND"));
+    alice.http().put(DEVICE, &device(&identity)).await.ok();
+    let shown = query(&bob, &alice.user_id).await;
+    assert_eq!(shown["device_keys"][&alice.user_id]["DRY"]["signatures"], json!({}));
+    // The signature that holds is taken with the same request.
     key.sign(&mut identity, &alice.user_id, "DRY");
     alice.http().put(DEVICE, &device(&identity)).await.ok();
+    let shown = query(&bob, &alice.user_id).await;
+    assert_eq!(shown["device_keys"][&alice.user_id]["DRY"]["signatures"], identity["signatures"]);
     let letter = json!({ "messages": { &alice.user_id: { "DRY": { "tea": 1 } } } });
     bob.http().put(&format!("{V3}/sendToDevice/m.tea/1"), &letter).await.ok();
     post(&alice, "/logout", &json!({})).await.ok();

@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod appservice;
 mod backup;
+mod by_user;
 mod dehydrated;
 mod device;
 mod directory;

@@ -5,18 +5,19 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use axum::extract::State;
+use ruma::OwnedDeviceId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::instrument;
 use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson};
-use vestibule_keys::{DeviceIds, Keys, QueryKeys, QueryKeysError, ShownKeys};
+use vestibule_keys::{Keys, QueryKeys, QueryKeysError, ShownKeys};
 
 use super::failures;
-use crate::failure;
+use crate::{by_user::ByUser, failure};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Body {
-    device_keys: DeviceIds,
+    device_keys: ByUser<Vec<OwnedDeviceId>>,
     timeout: Option<u64>,
 }
 
@@ -33,7 +34,8 @@ pub(crate) async fn handle(
     Caller(actor): Caller,
     IncomingJson(Body { device_keys, timeout }): IncomingJson<Body>,
 ) -> Result<OutgoingJson<Answer>, MatrixError> {
-    let command = QueryKeys { device_keys, timeout: timeout.map(Duration::from_millis) };
+    let timeout = timeout.map(Duration::from_millis);
+    let command = QueryKeys { device_keys: device_keys.0, timeout };
     let queried = keys.query_keys(&actor, command).await.map_err(answer)?;
     Ok(OutgoingJson(Answer { keys: queried.keys, failures: failures(queried.failures) }))
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use ruma::{OwnedUserId, api::client::to_device::send_event_to_device::v3::Response};
+use ruma::api::client::to_device::send_event_to_device::v3::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::instrument;
@@ -13,12 +13,12 @@ use vestibule_events::canonical_content;
 use vestibule_http::{Caller, IncomingJson, MatrixError, Outgoing};
 use vestibule_rooms::{Rooms, SendToDevice, SendToDeviceError};
 
-use crate::{extract::PathArgs, failure};
+use crate::{by_user::ByUser, extract::PathArgs, failure};
 
 /// The messages by user and device.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Body {
-    messages: BTreeMap<OwnedUserId, BTreeMap<String, Box<RawValue>>>,
+    messages: ByUser<BTreeMap<String, Box<RawValue>>>,
 }
 
 #[instrument(name = "client_api.to_device.send_event_to_device", skip_all)]
@@ -26,7 +26,7 @@ pub(crate) async fn handle(
     State(rooms): State<Rooms>,
     Caller(actor): Caller,
     PathArgs((event_type, transaction_id)): PathArgs<(String, String)>,
-    IncomingJson(Body { messages }): IncomingJson<Body>,
+    IncomingJson(Body { messages: ByUser(messages) }): IncomingJson<Body>,
 ) -> Result<Outgoing<Response>, MatrixError> {
     for content in messages.values().flat_map(BTreeMap::values) {
         canonical_content(content).map_err(|error| MatrixError::bad_json(error.to_string()))?;

@@ -91,8 +91,8 @@ impl Keys {
         self.write(actor.user_id(), move |tx| {
             asked.spend(tx)?;
             match put_dehydrated(tx, &owner.user, &dehydrate)? {
-                Dehydrated::New => Ok(owner.store(tx, &parsed).map(drop)?),
-                Dehydrated::Same => Ok(()),
+                // Of the same device keys may come that were not there before.
+                Dehydrated::New | Dehydrated::Same => Ok(owner.store(tx, &parsed).map(drop)?),
                 Dehydrated::Taken => Err(PutDehydratedDeviceError::Taken),
                 Dehydrated::BadName => Err(PutDehydratedDeviceError::BadName),
             }

@@ -271,8 +271,8 @@ impl Watch<'_> {
                 duties.push(Duty::Distrust(user.clone()));
             }
         } else if is_in {
-            let has_keys = DEVICE_LIST_VERSION.contains(self.read, (user,))?;
-            if has_keys && !self.was_in(room, event, user)? {
+            let has_list = DEVICE_LIST_VERSION.contains(self.read, (user,))?;
+            if has_list && !self.was_in(room, event, user)? {
                 duties.push(Duty::Tell(user.clone(), room));
             }
         } else if !SERVER_BY_ROOM.contains(self.read, (room, self.here))? {
