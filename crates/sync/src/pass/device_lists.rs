@@ -140,7 +140,7 @@ impl Pass<'_> {
             (false, true) => self.add_company(&view, company),
             (true, false) => {
                 self.add_members(room.no, LISTS_TOLD_MAX, &mut company.gone)?;
-                self.went_before(&view, then, company)
+                went_before(&view, then, company)
             }
             (true, true) => self.compare(&view, then, company),
         }
@@ -212,27 +212,6 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Those who went out of a room between that time and when the user did.
-    fn went_before(
-        &self,
-        view: &RoomView<'_, &Snapshot<'_>>,
-        then: StateAt,
-        company: &mut Company,
-    ) -> Result<(), StorageError> {
-        for change in view.state_diff(then, view.room.head.state)? {
-            let (kind, key) = (change.key.0.as_str(), change.key.1.as_str());
-            let (MEMBER, Some(old), Ok(user)) = (kind, change.old, <&UserId>::try_from(key)) else {
-                continue;
-            };
-            if company.gone.len() < LISTS_TOLD_MAX
-                && view.event(old)?.is_some_and(|event| says_joined(&event.pdu))
-            {
-                company.gone.insert(user.to_owned());
-            }
-        }
-        Ok(())
-    }
-
     fn add_members(
         &self,
         room: RoomNo,
@@ -275,6 +254,26 @@ impl Pass<'_> {
         }
         Ok(false)
     }
+}
+
+/// Those who went out of a room between that time and when the user did.
+fn went_before(
+    view: &RoomView<'_, &Snapshot<'_>>,
+    then: StateAt,
+    company: &mut Company,
+) -> Result<(), StorageError> {
+    for change in view.state_diff(then, view.room.head.state)? {
+        let (kind, key) = (change.key.0.as_str(), change.key.1.as_str());
+        let (MEMBER, Some(old), Ok(user)) = (kind, change.old, <&UserId>::try_from(key)) else {
+            continue;
+        };
+        if company.gone.len() < LISTS_TOLD_MAX
+            && view.event(old)?.is_some_and(|event| says_joined(&event.pdu))
+        {
+            company.gone.insert(user.to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// Whether somebody who is in a room as before was out of it in between: what changed about
