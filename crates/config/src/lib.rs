@@ -18,7 +18,7 @@ mod tree;
 
 pub use self::{
     example::example,
-    load::{Config, LoadError, Loaded, environment, load, parse},
+    load::{Config, DEFAULT_FILE, LoadError, Loaded, environment, load, parse},
     period::Period,
     problem::{Problem, Problems},
     sections::{

@@ -113,6 +113,26 @@ pub struct Loaded {
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// There is no such file.
+    #[error(
+        "there is no configuration file {path}; write one (`vestibule config example` shows every key), or name \
+         yours: `vestibule --config FILE ..`",
+        path = path.display()
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file may be read by others only.
+    #[error(
+        "no permission to read {path}; run this as the server's account, for example with `sudo -u vestibule`, or let \
+         this account read the file",
+        path = path.display()
+    )]
+    Forbidden {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be read.
     #[error("cannot read {path}: {cause}", path = path.display())]
     Unreadable {
@@ -135,11 +155,41 @@ pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(text).collect()
 }
 
-/// Reads the file and checks it, the environment over it.
+/// Where the file is when nobody says otherwise.
+pub const DEFAULT_FILE: &str = "/etc/vestibule/vestibule.toml";
+
+/// Reads the file and checks it, the environment over it. The file at the usual place may be missing if the
+/// environment says what must be said.
 pub fn load(path: &Path) -> Result<Loaded, LoadError> {
-    let text = fs::read_to_string(path)
-        .map_err(|cause| LoadError::Unreadable { path: path.to_owned(), cause })?;
-    Ok(parse(&text, environment())?)
+    load_with(path, environment(), Path::new(DEFAULT_FILE))
+}
+
+fn load_with(
+    path: &Path,
+    variables: Vec<(String, String)>,
+    usual: &Path,
+) -> Result<Loaded, LoadError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(parse(&text, variables)?),
+        Err(cause) => match cause.kind() {
+            // Whoever names another file means one that is there.
+            io::ErrorKind::NotFound if path == usual && suffices(&variables) => {
+                let mut loaded = parse("", variables)?;
+                let text =
+                    format!("{} is not there, so the environment alone decides", path.display());
+                loaded.warnings.insert(0, Problem::new("", text, ""));
+                Ok(loaded)
+            }
+            io::ErrorKind::NotFound => Err(LoadError::Missing { path: path.to_owned() }),
+            io::ErrorKind::PermissionDenied => Err(LoadError::Forbidden { path: path.to_owned() }),
+            _ => Err(LoadError::Unreadable { path: path.to_owned(), cause }),
+        },
+    }
+}
+
+/// Whether the environment names the server, which is all that must be said.
+fn suffices(variables: &[(String, String)]) -> bool {
+    Overlay::of(variables.iter().cloned()).raw(&tree::path("server.name")).is_some()
 }
 
 /// Checks the text of a file, variables over it.

@@ -32,6 +32,6 @@ pub use self::{
     message::{Incoming, IncomingForm, IncomingJson, Outgoing, OutgoingJson},
     path::WrittenTarget,
     routes::{RouteEntry, Routes},
-    socket::Bind,
+    socket::{Bind, connect_unix},
     tls::{CertificateError, Certificates, LoadedCertificates},
 };

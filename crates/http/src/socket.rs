@@ -3,7 +3,13 @@
 use std::{
     fmt, fs, io,
     net::{IpAddr, SocketAddr},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::{
+            fs::{DirBuilderExt, PermissionsExt},
+            net::SocketAddr as UnixAddr,
+        },
+    },
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -114,7 +120,7 @@ impl Drop for SocketFile {
 /// A socket that nobody answers was left by a process that was killed. One that somebody answers
 /// belongs to a running server and is not ours to take.
 async fn clear_the_way(path: &Path) -> io::Result<()> {
-    match UnixStream::connect(path).await {
+    match connect_unix(path).await {
         Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers there")),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -133,11 +139,46 @@ fn bind_privately(path: &Path) -> io::Result<UnixListener> {
     }
     fs::DirBuilder::new().mode(0o700).create(&folder)?;
     let inside = folder.join("s");
-    let bound = UnixListener::bind(&inside).and_then(|listener| {
+    let bound = Reach::of(&inside).and_then(|reach| UnixListener::bind(&reach.path));
+    let bound = bound.and_then(|listener| {
         fs::set_permissions(&inside, fs::Permissions::from_mode(0o600))?;
         fs::rename(&inside, path)?;
         Ok(listener)
     });
     fs::remove_dir_all(&folder)?;
     bound
+}
+
+/// Connects to a socket in the file system, however long its path is.
+pub async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    let reach = Reach::of(path)?;
+    UnixStream::connect(&reach.path).await
+}
+
+/// Where this process finds its open files.
+const OPEN_FILES: &str = "/proc/self/fd";
+
+/// The address of a socket holds about a hundred bytes, and data folders may have longer names. Such a
+/// socket is reached through its opened folder, whose name by number is short.
+struct Reach {
+    path: PathBuf,
+    /// Keeps the number good.
+    _folder: Option<fs::File>,
+}
+
+impl Reach {
+    fn of(path: &Path) -> io::Result<Self> {
+        if UnixAddr::from_pathname(path).is_ok() {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        }
+        let folder = fs::File::open(path.parent().unwrap_or(Path::new(".")))?;
+        let by_number = Path::new(OPEN_FILES).join(folder.as_raw_fd().to_string());
+        if !by_number.exists() {
+            let text = "the path is too long for a socket, and there is no /proc to shorten it by: \
+                        choose a folder with a shorter name";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let path = by_number.join(path.file_name().unwrap_or_default());
+        Ok(Self { path, _folder: Some(folder) })
+    }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Caretaker {
 impl Maintenance for Caretaker {
     fn check_database(&self) -> BoxFuture<'_, Result<DatabaseAnswer, MaintenanceError>> {
         Box::pin(async {
-            let found = self.store.read::<_, StorageError, _>(|read| check(read)).await;
+            let found = self.store.read::<_, StorageError, _>(|read| Ok(check(read))).await;
             let report = found.map_err(|cause| MaintenanceError::Failed(Box::new(cause)))?;
             Ok(DatabaseAnswer {
                 rows: report.rows.values().sum(),
@@ -60,5 +60,6 @@ impl Maintenance for Caretaker {
 
 fn told(problem: &Problem) -> String {
     let table = problem.table.unwrap_or("no table");
-    format!("{table} {}: {}", problem.key, problem.detail)
+    let place = format!("{table} {}", problem.key);
+    format!("{}: {}", place.trim_end(), problem.detail)
 }

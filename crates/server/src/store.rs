@@ -1,7 +1,7 @@
 //! Opening the database.
 
 use std::{
-    fs::DirBuilder,
+    fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, bail};
 use vestibule_config::{Config, Durability as Wanted, Engine};
 use vestibule_storage::{
-    CommitMode, Durability, Executor, MemoryEngine, Store, StoreOptions, ThreadPool,
+    CommitMode, Durability, Executor, MemoryEngine, StorageError, Store, StoreOptions, ThreadPool,
 };
 use vestibule_storage_rocksdb::{RocksEngine, RocksOptions};
 use vestibule_types::Clock;
@@ -72,24 +72,38 @@ async fn rocksdb(config: &Config, clock: &dyn Clock) -> anyhow::Result<RocksEngi
     loop {
         match RocksEngine::open(&path, &options) {
             Ok(engine) => return Ok(engine),
-            Err(error) if clock.monotonic() < patience && error.to_string().contains("LOCK") => {
+            Err(error) if clock.monotonic() < patience && is_taken(&error) => {
                 clock.sleep(LOCK_PAUSE).await;
             }
             Err(error) => {
-                return Err(error).with_context(|| {
-                    let path = path.display();
-                    format!("cannot open the database in {path}; does another process use it?")
-                });
+                let asked = if is_taken(&error) { "; does another process use it?" } else { "" };
+                let told = || format!("cannot open the database in {}{asked}", path.display());
+                return Err(error).with_context(told);
             }
         }
     }
 }
 
+/// Whether the database cannot be opened because a process has it. Every other reason is the database's own.
+fn is_taken(error: &StorageError) -> bool {
+    let told = error.to_string();
+    // Another process has it; or this one, when two servers run in one.
+    ["While lock file", "lock hold by current process"].iter().any(|words| told.contains(words))
+}
+
 /// Makes the data folder, closed to everybody else, if it is not there.
 fn prepare(data_dir: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
-    match made {
+    let entered = made.and_then(|()| fs::read_dir(data_dir).map(drop));
+    match entered {
         Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && data_dir.is_dir() => {
+            bail!(
+                "server.data_dir: no permission to use {}; run this as the account it belongs to, for example with \
+             `sudo -u vestibule`, or give it to this one",
+                data_dir.display()
+            )
+        }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => bail!(
             "server.data_dir: no permission to make {}; make it and give it to the server's \
              account, or choose another folder",

@@ -2,15 +2,12 @@
 
 mod room_indexes;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::ControlFlow,
-};
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use vestibule_types::limits::CHECK_PROBLEMS_MAX;
 
 use crate::{
-    Read, ScanRange, StorageError, TableInfo,
+    Read, ScanRange, TableInfo,
     key::{Shown, take},
     registry::REGISTERED,
 };
@@ -46,41 +43,77 @@ impl CheckReport {
     }
 }
 
-/// Decodes every row of every table, and holds the indexes of rooms against the memberships.
-pub fn check(reader: &(impl Read + ?Sized)) -> Result<CheckReport, StorageError> {
-    let tables: HashMap<u16, &TableInfo> =
+/// Decodes every row of every table, and holds the indexes of rooms against the memberships. Where the
+/// engine cannot read on, its words are a problem like others, and the next table is looked at.
+pub fn check(reader: &(impl Read + ?Sized)) -> CheckReport {
+    let tables: BTreeMap<u16, &TableInfo> =
         REGISTERED.iter().map(|table| (table.id, table)).collect();
     let mut report = CheckReport::default();
-    reader.scan_bytes(&ScanRange::prefix(Vec::new()), &mut |key, value| {
-        let mut parts = key;
-        let table = take(&mut parts).and_then(|id| tables.get(&u16::from_be_bytes(id)));
-        if let Some(table) = table {
-            *report.rows.entry(table.name).or_default() += 1;
+    let (mut from, mut told) = (Some(Vec::new()), None);
+    while let Some(start) = from.take() {
+        let mut reached = start.clone();
+        let stretch = ScanRange { start, end: None, reverse: false };
+        let read = reader.scan_bytes(&stretch, &mut |key, value| {
+            key.clone_into(&mut reached);
+            row(&tables, &mut report, key, value);
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = read {
+            let id = table_id(&reached);
+            // A block may hold the beginnings of several tables.
+            if told.as_ref() != Some(&error) {
+                let name = id.and_then(|id| tables.get(&id)).map(|table| table.name);
+                let detail = format!("what follows cannot be read: {error}");
+                report.add(name, Shown(&reached).to_string(), detail);
+                told = Some(error);
+            }
+            let least = id.map_or(Some(0), |id| id.checked_add(1));
+            let next = least.and_then(|least| tables.range(least..).next());
+            from = next.map(|(id, _)| id.to_be_bytes().to_vec());
         }
-        let problem = match table {
-            Some(table) => (table.problem)(parts, value),
-            None => Some("no table has this number".to_owned()),
-        };
-        if let Some(detail) = problem {
-            report.add(table.map(|table| table.name), Shown(key).to_string(), detail);
-        }
-        ControlFlow::Continue(())
-    })?;
-    room_indexes::check(reader, &mut report)?;
-    Ok(report)
+    }
+    if let Err(error) = room_indexes::check(reader, &mut report) {
+        let detail = format!("the indexes of rooms cannot be compared: {error}");
+        report.add(None, String::new(), detail);
+    }
+    report
+}
+
+fn row(tables: &BTreeMap<u16, &TableInfo>, report: &mut CheckReport, key: &[u8], value: &[u8]) {
+    let mut parts = key;
+    let table = take(&mut parts).and_then(|id| tables.get(&u16::from_be_bytes(id)));
+    if let Some(table) = table {
+        *report.rows.entry(table.name).or_default() += 1;
+    }
+    let problem = match table {
+        Some(table) => (table.problem)(parts, value),
+        None => Some("no table has this number".to_owned()),
+    };
+    if let Some(detail) = problem {
+        report.add(table.map(|table| table.name), Shown(key).to_string(), detail);
+    }
+}
+
+fn table_id(mut key: &[u8]) -> Option<u16> {
+    take(&mut key).map(u16::from_be_bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
-    use crate::{Engine, EngineOp, MemoryEngine, Snapshot, tables::meta::FORMAT_VERSION};
+    use crate::{
+        Engine, EngineOp, MemoryEngine, Snapshot, StorageError, Visit,
+        tables::{account::ADMIN_COUNT, meta::FORMAT_VERSION},
+    };
 
     fn checked(rows: &[(&[u8], &[u8])]) -> CheckReport {
         let engine = MemoryEngine::new(1);
         let ops: Vec<EngineOp> =
             rows.iter().map(|(key, value)| EngineOp::Put(key.to_vec(), value.to_vec())).collect();
         engine.apply(&ops, false).unwrap();
-        check(&Snapshot::new(&*engine.snapshot().unwrap(), 1)).unwrap()
+        check(&Snapshot::new(&*engine.snapshot().unwrap(), 1))
     }
 
     #[test]
@@ -108,5 +141,41 @@ mod tests {
                 (None, "no table has this number"),
             ]
         );
+    }
+
+    /// Cannot read the rows of one table.
+    struct Torn<'a>(Snapshot<'a>, u16);
+
+    impl Read for Torn<'_> {
+        fn get_bytes(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+            self.0.get_bytes(key)
+        }
+
+        fn multi_get_bytes(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Bytes>>, StorageError> {
+            self.0.multi_get_bytes(keys)
+        }
+
+        fn scan_bytes(&self, range: &ScanRange, visit: &mut Visit<'_>) -> Result<(), StorageError> {
+            let mut torn = false;
+            self.0.scan_bytes(range, &mut |key, value| {
+                torn = table_id(key) == Some(self.1);
+                if torn { ControlFlow::Break(()) } else { visit(key, value) }
+            })?;
+            if torn { Err(StorageError::engine("block checksum mismatch")) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn what_the_engine_cannot_read_is_told_in_its_words_and_the_rest_is_read() {
+        let engine = MemoryEngine::new(1);
+        let keys = [FORMAT_VERSION.key_bytes((0_u8,)), ADMIN_COUNT.key_bytes((0_u8,))];
+        let ops = keys.map(|key| EngineOp::Put(key, 1_u64.to_be_bytes().to_vec()));
+        engine.apply(&ops, false).unwrap();
+        let snapshot = engine.snapshot().unwrap();
+        let torn = Torn(Snapshot::new(&*snapshot, 1), FORMAT_VERSION.info().id);
+        let report = check(&torn);
+        assert_eq!(report.rows, [(ADMIN_COUNT.name(), 1)].into());
+        assert_eq!(report.damaged, 1);
+        assert!(report.problems[0].detail.ends_with("block checksum mismatch"), "{report:?}");
     }
 }

@@ -100,6 +100,29 @@ fn the_environment_stands_above_the_file() {
 }
 
 #[test]
+fn the_environment_alone_suffices_where_no_file_is_at_the_usual_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let usual = folder.path().join("vestibule.toml");
+    let named = variable("VESTIBULE_SERVER__NAME", "example.org");
+    let loaded = load_with(&usual, named.clone(), &usual).unwrap();
+    assert_eq!(loaded.config.server_name(), "example.org");
+    assert!(loaded.warnings[0].to_string().contains("the environment alone"), "{loaded:?}");
+    // A file that somebody named, and an environment that names no server, are mistakes.
+    let other = folder.path().join("vestibul.toml");
+    for (path, variables) in [(&other, named.clone()), (&usual, no_variables())] {
+        let told = load_with(path, variables, &usual).unwrap_err().to_string();
+        assert!(told.contains("config example") && told.contains("--config"), "{told}");
+    }
+    // One that is there counts.
+    fs::write(&usual, LEAST.replace("example.org", "file.example")).unwrap();
+    assert_eq!(
+        load_with(&usual, no_variables(), &usual).unwrap().config.server_name(),
+        "file.example"
+    );
+    assert!(load_with(&usual, named, &usual).unwrap().warnings.is_empty());
+}
+
+#[test]
 fn text_from_the_environment_may_look_like_a_number() {
     let secret = "12345678901234567";
     let loaded = parse(LEAST, variable("VESTIBULE_REGISTRATION__SHARED_SECRET", secret)).unwrap();

@@ -41,6 +41,27 @@ async fn a_unix_socket_is_for_its_owner_and_leaves_no_file_behind() {
 }
 
 #[tokio::test]
+async fn a_unix_socket_in_a_folder_with_a_long_name_is_reached_all_the_same() {
+    let top = tempfile::tempdir().unwrap();
+    let folder = top.path().join("n".repeat(120)).join("m".repeat(120));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("admin.sock");
+    // One that was left by a killed process is in nobody's way either.
+    for _ in 0..2 {
+        let server = Server::start_with(unix(path.clone())).await;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let second = vestibule_http::Listener::bind(unix(path.clone())).await;
+        assert_eq!(second.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+        let io = vestibule_http::connect_unix(&path).await.unwrap();
+        assert_eq!(exchange(io, "GET", "/test/whence", "", "").await.status, 200);
+        server.stop().await;
+        assert!(fs::read_dir(&folder).unwrap().next().is_none());
+        std::os::unix::net::UnixListener::bind(top.path().join("left")).unwrap();
+        fs::rename(top.path().join("left"), &path).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_dead_socket_is_replaced_and_a_live_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("admin.sock");

@@ -14,7 +14,7 @@ pub(super) struct Arguments {
         global = true,
         value_name = "FILE",
         env = "VESTIBULE_CONFIG",
-        default_value = "/etc/vestibule/vestibule.toml"
+        default_value = vestibule_config::DEFAULT_FILE
     )]
     pub(super) config: PathBuf,
     #[command(subcommand)]

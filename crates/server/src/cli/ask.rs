@@ -1,6 +1,6 @@
 //! Putting a question to the admin API, wherever it answers.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use anyhow::{Context, anyhow, bail};
 use axum::{Router, body::Body, http::Request};
@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tower::ServiceExt;
 use vestibule_config::{Loaded, load};
+use vestibule_http::connect_unix;
 
 use crate::{socket_path, start};
 
@@ -88,13 +89,19 @@ pub(super) fn ask<T: DeserializeOwned>(file: &Path, question: Question) -> anyho
 /// the database already and its socket a moment later.
 async fn operator(loaded: Loaded) -> anyhow::Result<Operator> {
     let path = socket_path(&loaded.config.server.data_dir);
-    if let Ok(stream) = UnixStream::connect(&path).await {
-        return Ok(Operator::Running(stream));
+    match connect_unix(&path).await {
+        Ok(stream) => return Ok(Operator::Running(stream)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => bail!(
+            "no permission to talk to the server at {}; run this as the server's account, for example with \
+             `sudo -u vestibule`",
+            path.display()
+        ),
+        Err(_) => {}
     }
     match start::offline(loaded).await {
         Ok(offline) => Ok(Operator::Here(Box::new(offline))),
         Err(reason) => {
-            let running = UnixStream::connect(&path).await;
+            let running = connect_unix(&path).await;
             running.map(Operator::Running).map_err(|_| reason)
         }
     }

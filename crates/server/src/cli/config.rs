@@ -17,7 +17,10 @@ pub(super) fn run(file: &Path, command: &ConfigCommand) -> anyhow::Result<ExitCo
             for warning in &loaded.warnings {
                 complain(&format!("warning: {warning}"));
             }
-            say(&format!("{} is right", file.display()));
+            // A missing one that loads all the same was told about.
+            let checked =
+                if file.exists() { file.display().to_string() } else { "the environment".into() };
+            say(&format!("{checked} is right"));
         }
     }
     Ok(ExitCode::SUCCESS)

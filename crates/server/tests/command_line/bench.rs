@@ -3,8 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::TcpListener,
-    os::unix::net::UnixStream,
+    net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -15,6 +14,7 @@ use tempfile::TempDir;
 /// A folder with a configuration.
 pub(crate) struct Bench {
     folder: TempDir,
+    data: PathBuf,
     pub(crate) port: u16,
 }
 
@@ -28,17 +28,23 @@ pub(crate) struct Said {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::with_data_in("data")
+    }
+
+    /// The data folder lies at this place in the folder.
+    pub(crate) fn with_data_in(place: &str) -> Self {
         // Freed at once and taken by the server a moment later.
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let bench =
-            Self { folder: tempfile::tempdir().unwrap(), port: free.local_addr().unwrap().port() };
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join(place);
+        let bench = Self { folder, data, port: free.local_addr().unwrap().port() };
         bench.write("");
         bench
     }
 
     /// Writes the usual configuration and some more.
     pub(crate) fn write(&self, more: &str) {
-        let data = self.folder.path().join("data").display().to_string();
+        let data = self.data.display();
         let text = format!(
             "[server]\nname = \"localhost\"\ndata_dir = \"{data}\"\n\
              [[listener]]\nbind = \"127.0.0.1:{}\"\n{more}",
@@ -52,7 +58,7 @@ impl Bench {
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
     }
 
     fn command(&self, words: &str) -> Command {
@@ -84,12 +90,26 @@ impl Bench {
         let child = self.command("serve").stderr(Stdio::piped()).spawn().unwrap();
         let mut served = Served(child);
         let deadline = deadline();
-        while UnixStream::connect(self.data().join("vestibule.sock")).is_err() {
+        while !self.answers() {
             assert!(served.0.try_wait().unwrap().is_none(), "{}", served.end());
             assert!(!passed(deadline), "the server does not answer");
             pause();
         }
         served
+    }
+}
+
+impl Bench {
+    /// Whether a server answers: then it also has its socket.
+    fn answers(&self) -> bool {
+        let asked = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
+            stream.write_all(
+                b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        });
+        asked.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
     }
 }
 

@@ -79,6 +79,33 @@ fn a_fresh_database_is_clean() {
 }
 
 #[test]
+fn whoever_has_no_configuration_is_told_how_to_come_by_one() {
+    let bench = Bench::new();
+    std::fs::remove_file(bench.config()).unwrap();
+    for words in ["serve", "config check", "user list"] {
+        let told = bench.run(words);
+        assert!(!told.ok && told.err.contains("config example"), "{words}: {told:?}");
+        assert!(told.err.contains("--config"), "{words}: {told:?}");
+    }
+}
+
+#[test]
+fn a_database_that_another_process_has_and_one_that_is_damaged_are_told_apart() {
+    let bench = Bench::new();
+    assert!(bench.run("db check").ok);
+    let served = bench.serve();
+    // Nobody answers at the socket any more, and the database is still taken.
+    std::fs::remove_file(bench.data().join("vestibule.sock")).unwrap();
+    let taken = bench.run("db check");
+    assert!(!taken.ok && taken.err.contains("does another process use it?"), "{taken:?}");
+    drop(served);
+    std::fs::write(bench.data().join("db/CURRENT"), "MANIFEST-000005").unwrap();
+    let damaged = bench.run("db check");
+    assert!(!damaged.ok && damaged.err.contains("cannot open the database in"), "{damaged:?}");
+    assert!(!damaged.err.contains("another process"), "{damaged:?}");
+}
+
+#[test]
 fn tokens_are_made_listed_and_withdrawn() {
     let bench = Bench::new();
     let made = bench.run("token create welcome --uses 2 --expires 7d");

@@ -23,6 +23,17 @@ fn a_running_server_answers_commands_over_a_private_socket() {
 }
 
 #[test]
+fn a_data_folder_with_a_long_name_has_a_socket_as_any_other() {
+    let bench = Bench::with_data_in(&format!("{0}/{0}", "long".repeat(30)));
+    assert!(bench.run("config check").ok);
+    let served = bench.serve();
+    assert!(bench.run_with("user create root --class admin", "secret password\n").ok);
+    assert!(bench.run("user list").out.contains("@root:localhost"));
+    drop(served);
+    assert!(bench.run("user list").ok);
+}
+
+#[test]
 fn a_server_without_an_admin_says_how_to_make_one_and_stops_in_good_order() {
     let bench = Bench::new();
     let mut served = bench.serve();

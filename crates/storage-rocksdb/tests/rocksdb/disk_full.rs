@@ -35,7 +35,7 @@ impl Drop for Mounted<'_> {
     }
 }
 
-fn open(folder: &Path) -> Store {
+pub(crate) fn open(folder: &Path) -> Store {
     let options = StoreOptions {
         slots: 1,
         durability: Durability::Fsync,
@@ -46,7 +46,7 @@ fn open(folder: &Path) -> Store {
     Store::open(engine, options).unwrap()
 }
 
-async fn put(store: &Store, at: u64) -> Result<u64, StorageError> {
+pub(crate) async fn put(store: &Store, at: u64) -> Result<u64, StorageError> {
     // Bytes that do not compress.
     let blob: Vec<u8> = (0..16_384_u64)
         .map(|byte| (byte.wrapping_mul(at * 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)

@@ -1,9 +1,11 @@
-//! The RocksDB engine: the contract of every engine, a power cut, a full disk.
+//! The RocksDB engine: the contract of every engine, a power cut, a full disk, a damaged file.
 
 #[cfg(test)]
 #[macro_use]
 #[path = "../../../storage/tests/memory/contract/mod.rs"]
 mod contract;
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod disk_full;
 #[cfg(test)]

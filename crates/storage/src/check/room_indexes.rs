@@ -207,7 +207,7 @@ mod tests {
             })
             .await
             .unwrap();
-        let report = store.read::<_, StorageError, _>(|read| check(read)).await.unwrap();
+        let report = store.read::<_, StorageError, _>(|read| Ok(check(read))).await.unwrap();
         assert_eq!(usize::try_from(report.damaged).unwrap(), report.problems.len());
         report.problems.into_iter().map(|it| (it.table.unwrap(), it.detail)).collect()
     }
