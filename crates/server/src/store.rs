@@ -76,18 +76,28 @@ async fn rocksdb(config: &Config, clock: &dyn Clock) -> anyhow::Result<RocksEngi
                 clock.sleep(LOCK_PAUSE).await;
             }
             Err(error) => {
-                let asked = if is_taken(&error) { "; does another process use it?" } else { "" };
-                let told = || format!("cannot open the database in {}{asked}", path.display());
-                return Err(error).with_context(told);
+                let told =
+                    format!("cannot open the database in {}{}", path.display(), advice(&error));
+                return Err(error).context(told);
             }
         }
     }
 }
 
-/// Whether the database cannot be opened because a process has it. Every other reason is the database's own.
+/// What to do about a database that cannot be opened. What is damaged nobody can advise on.
+fn advice(error: &StorageError) -> &'static str {
+    if is_taken(error) {
+        "; does another process use it?"
+    } else if error.to_string().contains("Permission denied") {
+        "; run this as the account it belongs to, for example with `sudo -u vestibule`"
+    } else {
+        ""
+    }
+}
+
+/// Whether another process has the database; or this one, when two servers run in one.
 fn is_taken(error: &StorageError) -> bool {
     let told = error.to_string();
-    // Another process has it; or this one, when two servers run in one.
     ["While lock file", "lock hold by current process"].iter().any(|words| told.contains(words))
 }
 

@@ -38,7 +38,7 @@ async fn throw(role: Role) {
 
 /// Every row of the store can be read.
 async fn assert_sound(scene: &Scene) {
-    let found = scene.store.read::<_, StorageError, _>(|read| check(read)).await.unwrap();
+    let found = scene.store.read::<_, StorageError, _>(|read| Ok(check(read))).await.unwrap();
     assert_eq!((found.damaged, found.problems), (0, Vec::new()));
 }
 

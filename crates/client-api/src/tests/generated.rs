@@ -63,7 +63,7 @@ async fn still_works(scene: &mut Scene) {
     let room = server.public_room(host, json!({})).await;
     let all = server.fetch(host, "/_matrix/client/v3/sync").await;
     assert!(all["rooms"]["join"][&room].is_object(), "{all}");
-    let found = server.store.read::<_, StorageError, _>(|read| check(read)).await.unwrap();
+    let found = server.store.read::<_, StorageError, _>(|read| Ok(check(read))).await.unwrap();
     assert_eq!((found.damaged, found.problems), (0, Vec::new()));
 }
 

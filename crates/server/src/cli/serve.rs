@@ -41,7 +41,9 @@ pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
                 file.display()
             );
         }
-        info!("ready");
+        // Rigs wait for this line and read it: in the order of the configuration, ports as they were chosen.
+        let listeners = running.addresses().iter().map(ToString::to_string).collect::<Vec<_>>();
+        info!(listeners = %listeners.join(","), "ready");
         loop {
             match signals.next().await {
                 Order::Stop => break,

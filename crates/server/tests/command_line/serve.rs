@@ -34,6 +34,18 @@ fn a_data_folder_with_a_long_name_has_a_socket_as_any_other() {
 }
 
 #[test]
+fn the_line_that_says_ready_tells_the_ports_that_were_chosen() {
+    let bench = Bench::new();
+    bench.write("[[listener]]\nbind = \"127.0.0.1:0\"\nserves = [\"metrics\"]\n");
+    let mut served = bench.serve();
+    served.signal("-TERM");
+    let log = served.end();
+    let told = format!(": ready listeners=127.0.0.1:{},127.0.0.1:", bench.port);
+    let chosen = log.split_once(&told).unwrap_or_else(|| panic!("{log}")).1;
+    assert_ne!(chosen.lines().next().unwrap().parse::<u16>().unwrap(), 0, "{log}");
+}
+
+#[test]
 fn a_server_without_an_admin_says_how_to_make_one_and_stops_in_good_order() {
     let bench = Bench::new();
     let mut served = bench.serve();
