@@ -17,14 +17,16 @@ FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates curl \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 991 --home-dir /var/lib/vestibule --create-home vestibule
+ && useradd --system --uid 991 --home-dir /var/lib/vestibule --create-home vestibule \
+ && chmod 700 /var/lib/vestibule
 COPY --from=build /vestibule /usr/local/bin/vestibule
 COPY LICENSE /usr/share/doc/vestibule/
 USER vestibule
 VOLUME /var/lib/vestibule
 EXPOSE 8008
-# The configuration is mounted; `data_dir` in it is /var/lib/vestibule, and a listener binds 0.0.0.0:8008.
+# The configuration is mounted, or given by variables. In it a listener binds 0.0.0.0:8008: loopback, the default, is the
+# container's own. See docs/operations/install.md.
 HEALTHCHECK --interval=30s --timeout=5s CMD curl -fsS http://127.0.0.1:8008/readyz || exit 1
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["vestibule", "--config", "/etc/vestibule/vestibule.toml"]
+ENTRYPOINT ["vestibule"]
 CMD ["serve"]
