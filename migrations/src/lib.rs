@@ -12,6 +12,7 @@ mod error;
 mod m0001_baseline;
 mod m0002_room_indexes;
 mod m0003_relations;
+mod m0004_relations_by_sender;
 mod step;
 
 use std::ops::ControlFlow;

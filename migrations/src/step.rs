@@ -3,13 +3,16 @@
 use ruma::{OwnedServerName, ServerName};
 use vestibule_storage::Tx;
 
-use crate::{MigrationError, m0001_baseline, m0002_room_indexes, m0003_relations};
+use crate::{
+    MigrationError, m0001_baseline, m0002_room_indexes, m0003_relations, m0004_relations_by_sender,
+};
 
 /// Every step, in order. Numbers have no gaps; new steps go to the end.
 pub(crate) static STEPS: &[Step] = &[
     Step { number: 1, name: "m0001_baseline", run: m0001_baseline::run },
     Step { number: 2, name: "m0002_room_indexes", run: m0002_room_indexes::run },
     Step { number: 3, name: "m0003_relations", run: m0003_relations::run },
+    Step { number: 4, name: "m0004_relations_by_sender", run: m0004_relations_by_sender::run },
 ];
 
 /// What steps may know of the world.

@@ -6,10 +6,10 @@ use vestibule_storage::{
     tables::{
         device_list::JOINED_ROOM_BY_USER,
         meta::StoredServer,
-        relation::{AGGREGATED, RELATION_BY_TYPE, StoredAggregated},
+        relation::{AGGREGATED, RELATION_BY_SENDER, RELATION_BY_TYPE, StoredAggregated},
         room::{
-            MEMBER_BY_ROOM, RELATION_BY_PARENT, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
-            StoredMembership, StoredRelation,
+            EVENT_BY_NO, MEMBER_BY_ROOM, RELATION_BY_PARENT, ROOM_BY_SERVER, SERVER_BY_ROOM,
+            StoredEvent, StoredEventNo, StoredMembership, StoredRelation,
         },
     },
 };
@@ -39,7 +39,7 @@ async fn server_of(store: &Store) -> Option<StoredServer> {
 async fn an_empty_database_becomes_this_servers_and_stays_as_it_is() {
     let store = store(&MemoryEngine::new(1));
     let name = server_name!("example.org");
-    assert_eq!(run(&store, name, 7).await.unwrap(), [1, 2, 3]);
+    assert_eq!(run(&store, name, 7).await.unwrap(), [1, 2, 3, 4]);
     assert_eq!(run(&store, name, 8).await.unwrap(), [0_u64; 0]);
     let server = server_of(&store).await.unwrap();
     assert_eq!(server, StoredServer { name: name.to_owned(), created_at: 7 });
@@ -60,7 +60,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     let store = store(&MemoryEngine::new(1));
     put_format(&store, newest_format() + 1).await;
     let error = run(&store, server_name!("example.org"), 7).await.unwrap_err();
-    assert!(matches!(error, MigrationError::UnknownFormat { found: 4, newest: 3 }), "{error}");
+    assert!(matches!(error, MigrationError::UnknownFormat { found: 5, newest: 4 }), "{error}");
     assert_eq!(server_of(&store).await, None);
 }
 
@@ -102,7 +102,7 @@ async fn an_interrupted_step_goes_on_where_it_stopped() {
     let store = store(&engine);
     assert!(!advance(&store, &COUNTS_TO_THREE, context()).await.unwrap());
     assert!(advance(&store, &COUNTS_TO_THREE, context()).await.unwrap());
-    assert_eq!(run(&store, server_name!("example.org"), 7).await.unwrap(), [2, 3]);
+    assert_eq!(run(&store, server_name!("example.org"), 7).await.unwrap(), [2, 3, 4]);
 }
 
 #[test]
@@ -166,7 +166,7 @@ async fn the_second_step_indexes_everybody_who_is_joined_and_nobody_else() {
     let store = store(&MemoryEngine::new(1));
     // More than one transaction takes.
     first_format(&store, 2_500).await;
-    assert_eq!(run(&store, server_name!("s0.example"), 8).await.unwrap(), [2, 3]);
+    assert_eq!(run(&store, server_name!("s0.example"), 8).await.unwrap(), [2, 3, 4]);
     let found = indexes_of(&store).await;
     let server = |number| OwnedServerName::try_from(format!("s{number}.example")).unwrap();
     assert_eq!(
@@ -270,7 +270,7 @@ async fn the_third_step_finds_every_relation_by_its_type() {
     let store = store(&MemoryEngine::new(1));
     let wanted = second_format(&store, 2_503).await;
     assert_eq!(relations_of(&store).await.by_type.len(), 1);
-    assert_eq!(run(&store, server_name!("s0.example"), 8).await.unwrap(), [3]);
+    assert_eq!(run(&store, server_name!("s0.example"), 8).await.unwrap(), [3, 4]);
     assert_eq!(relations_of(&store).await, wanted);
 }
 
@@ -287,5 +287,65 @@ async fn the_third_step_ends_alike_when_it_is_interrupted_and_on_a_full_last_pag
         }
         assert_eq!(transactions, relations / 1_000 + 1);
         assert_eq!(relations_of(&store(&engine)).await, wanted);
+    }
+}
+
+/// Relations of the third format: room, parent, type, sender, when.
+type BySender = BTreeMap<(RoomNo, OwnedEventId, String, OwnedUserId, Stamp), StoredEventNo>;
+
+/// A database of the third format with relations in two rooms and the events that make them, the last of
+/// which a later server stored with all its rows. Answers with what is to be there in the end.
+async fn third_format(store: &Store, relations: usize) -> BySender {
+    run(store, server_name!("s0.example"), 7).await.unwrap();
+    let mut wanted = BySender::new();
+    for number in 0..relations {
+        let room = RoomNo(1 + number as u64 % 2);
+        let (parent, kind) = (parent(number), KINDS[number % KINDS.len()].to_owned());
+        let (no, sender) = (EventNo(1_000_000 + number as u64), user(number % 9));
+        let event = StoredEvent {
+            event_id: OwnedEventId::try_from(format!("$e{number}")).unwrap(),
+            auth: Vec::new(),
+            rejected: false,
+            json: format!(r#"{{"content":{{}},"sender":"{sender}"}}"#).into_bytes().into(),
+        };
+        let later = number + 1 == relations;
+        let write = store.write::<_, StorageError, _>(SlotNo(0), move |tx| {
+            FORMAT_VERSION.put(tx, (0_u8,), &3)?;
+            let stamp = tx.next_stamp();
+            EVENT_BY_NO.put(tx, (room, no), &event)?;
+            RELATION_BY_TYPE.put(tx, (room, &parent, &kind, stamp), &StoredEventNo(no))?;
+            if later {
+                let place = (room, &parent, &kind, &sender, stamp);
+                RELATION_BY_SENDER.put(tx, place, &StoredEventNo(no))?;
+            }
+            Ok(())
+        });
+        write.await.unwrap();
+    }
+    let rows = store.read::<_, StorageError, _>(|read| RELATION_BY_TYPE.scan(read, (), usize::MAX));
+    for ((room, parent, kind, stamp), row) in rows.await.unwrap() {
+        let sender = user((row.0.0 as usize - 1_000_000) % 9);
+        wanted.insert((room, parent, kind, sender, stamp), row);
+    }
+    assert_eq!(wanted.len(), relations);
+    wanted
+}
+
+#[tokio::test]
+async fn the_fourth_step_finds_who_sent_every_relation_and_ends_alike_when_it_is_interrupted() {
+    for relations in [0, 1, 2_000, 2_503] {
+        let engine = MemoryEngine::new(1);
+        let wanted = third_format(&store(&engine), relations).await;
+        // Every transaction is the last one before the server dies.
+        let mut transactions = 1;
+        let context = || Context::new(server_name!("s0.example"), 8);
+        while !advance(&store(&engine), &STEPS[3], context()).await.unwrap() {
+            transactions += 1;
+        }
+        assert_eq!(transactions, relations / 1_000 + 1);
+        let store = store(&engine);
+        let rows =
+            store.read::<_, StorageError, _>(|read| RELATION_BY_SENDER.scan(read, (), usize::MAX));
+        assert_eq!(rows.await.unwrap().into_iter().collect::<BySender>(), wanted);
     }
 }

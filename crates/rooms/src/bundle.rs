@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use ruma::{EventId, OwnedEventId, OwnedUserId};
+use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{
     Value,
@@ -11,7 +11,7 @@ use serde_json::{
 };
 use vestibule_storage::{
     Read, Scan, StorageError,
-    tables::relation::{AGGREGATED, RELATION_BY_TYPE, StoredAggregated},
+    tables::relation::{AGGREGATED, RELATION_BY_SENDER, RELATION_BY_TYPE, StoredAggregated},
 };
 use vestibule_types::{
     EventNo,
@@ -156,6 +156,19 @@ impl<R: Read> RoomView<'_, R> {
         let rows = RELATION_BY_TYPE.scan_with(&self.reader, newest_first)?;
         Ok(rows.into_iter().map(|(_, row)| row.0).collect())
     }
+
+    /// Those of the events that relate to one by a type of relation that one user sent, newest first.
+    pub(crate) fn children_of_sender(
+        &self,
+        parent: &EventId,
+        (rel_type, sender): (&str, &UserId),
+        limit: usize,
+    ) -> Result<Vec<EventNo>, StorageError> {
+        let newest_first = Scan::prefix((self.room.no, parent, rel_type, sender));
+        let newest_first = newest_first.reverse().limit(limit);
+        let rows = RELATION_BY_SENDER.scan_with(&self.reader, newest_first)?;
+        Ok(rows.into_iter().map(|(_, row)| row.0).collect())
+    }
 }
 
 impl<'b, 'a, R: Read> Bundler<'b, 'a, R> {
@@ -182,12 +195,15 @@ impl<'b, 'a, R: Read> Bundler<'b, 'a, R> {
     }
 
     /// Renders the root of a thread that was summed up already; redacted where the reader ignores who
-    /// sent it (client-server API, `GET /rooms/{roomId}/threads`).
+    /// sent it (client-server API, `GET /rooms/{roomId}/threads`). Nothing is summed up for state events.
     pub(crate) fn show_root(
         &mut self,
         root: &LoggedEvent,
         thread: Thread,
     ) -> Result<Box<RawValue>, StorageError> {
+        if root.pdu.is_state() {
+            return self.view.show(self.viewer, root, self.showing);
+        }
         let kinds = self.view.aggregated(std::slice::from_ref(root))?;
         let kinds = kinds.first().copied().flatten().unwrap_or_default();
         if !self.ignored.contains(root.pdu.sender()) {
@@ -240,20 +256,35 @@ impl<'b, 'a, R: Read> Bundler<'b, 'a, R> {
         let replies =
             self.view.children(root.pdu.event_id(), "m.thread", THREAD_REPLIES_COUNTED_MAX)?;
         let replies = self.standing(&replies)?;
-        let reader = self.showing.actor.map(vestibule_types::Actor::user_id);
-        let wrote = |event: &LoggedEvent| Some(event.pdu.sender()) == reader;
-        let participated = wrote(root) || replies.iter().any(wrote);
+        let participated = match self.showing.actor {
+            Some(actor) => {
+                let reader = actor.user_id();
+                root.pdu.sender() == reader
+                    || replies.iter().any(|event| event.pdu.sender() == reader)
+                    || self.replied(root.pdu.event_id(), reader)?
+            }
+            None => false,
+        };
         let count = replies.len();
         Ok(replies.into_iter().next().map(|latest| Thread { latest, count, participated }))
     }
 
-    /// The most recent valid edit of an event. What was redacted stays as it is.
+    /// Whether a user has a reply in a thread that stands, however long the thread is.
+    fn replied(&mut self, root: &EventId, user: &UserId) -> Result<bool, StorageError> {
+        let of_user = ("m.thread", user);
+        let own = self.view.children_of_sender(root, of_user, THREAD_REPLIES_COUNTED_MAX)?;
+        Ok(!self.standing(&own)?.is_empty())
+    }
+
+    /// The most recent valid edit of an event: one of whoever sent the event, so that what others send
+    /// takes no place of theirs. What was redacted stays as it is.
     fn replacement(&mut self, original: &LoggedEvent) -> Result<Option<LoggedEvent>, StorageError> {
         let id = original.pdu.event_id();
         if is_edit(original) || self.view.redacted([&**id])?.contains(&true) {
             return Ok(None);
         }
-        let edits = self.view.children(id, "m.replace", EDITS_COMPARED_MAX)?;
+        let of_sender = ("m.replace", original.pdu.sender());
+        let edits = self.view.children_of_sender(id, of_sender, EDITS_COMPARED_MAX)?;
         let edits = self.standing(&edits)?.into_iter().filter(|edit| replaces(edit, original));
         Ok(edits.max_by(|one, other| {
             let key = |edit: &LoggedEvent| edit.pdu.origin_server_ts();

@@ -66,6 +66,12 @@ pub const DEPTH_MAX: u64 = (1 << 53) - 1;
 /// give up at 128, and an event wraps its content once more when it travels.
 pub const CONTENT_DEPTH_MAX: usize = 100;
 
+/// How much of a body that is too large is taken and thrown away, so that the client reads why.
+pub const BODY_BYTES_DRAINED_MAX: usize = 16 * 1_048_576;
+
+/// How long that may take.
+pub const BODY_DRAIN_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// How long a client may take to send one JSON body, in seconds.
 pub const BODY_READ_SECONDS_MAX: u64 = 60;
 
@@ -427,6 +433,16 @@ pub const EDITS_COMPARED_MAX: usize = 500;
 
 /// References to one event that are told together with it.
 pub const REFERENCES_BUNDLED_MAX: usize = 250;
+
+/// Types of relations, and users, by which a filter chooses events that something relates to; further
+/// ones are not looked for.
+pub const RELATED_BY_NAMES_MAX: usize = 20;
+
+/// Relations to one event that are looked at to see whether such a filter lets it through.
+pub const RELATED_BY_SCAN_MAX: usize = 500;
+
+/// Addresses of a TURN server that clients are told.
+pub const TURN_URIS_MAX: usize = 10;
 
 /// Rooms on one page of a space's hierarchy.
 pub const HIERARCHY_PAGE_MAX: usize = 100;

@@ -1,5 +1,7 @@
 //! What events are shown with of those that relate to them.
 
+use vestibule_types::limits::{EDITS_COMPARED_MAX, THREAD_REPLIES_COUNTED_MAX};
+
 use super::{
     rooms::{each, encoded},
     *,
@@ -156,6 +158,38 @@ async fn only_valid_edits_are_told_and_the_newest_of_them_wins() {
 }
 
 #[tokio::test]
+async fn what_others_send_takes_the_place_of_nobodys_edits_and_replies() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let carol = server.person("carol").await;
+    let room = server.public_room(&alice, json!({})).await;
+    server.joins(&bob, &room).await;
+    server.joins(&carol, &room).await;
+    let original = server.says(&alice, &room, Value::Null).await;
+    let real = server.sends(&alice, &room, edit(&original, "real")).await;
+    for number in 0..=EDITS_COMPARED_MAX {
+        server.sends(&bob, &room, edit(&original, &format!("not mine {number}"))).await;
+    }
+    let bundle = server.bundle(&carol, &room, &original).await;
+    assert_eq!(bundle["m.replace"]["event_id"], json!(real));
+
+    let origin = server.says(&alice, &room, Value::Null).await;
+    let reply = server.says(&carol, &room, thread(&origin)).await;
+    for _ in 0..=THREAD_REPLIES_COUNTED_MAX {
+        server.says(&bob, &room, thread(&origin)).await;
+    }
+    let took_part = async || {
+        let bundle = server.bundle(&carol, &room, &origin).await;
+        bundle["m.thread"]["current_user_participated"].as_bool().unwrap()
+    };
+    assert!(took_part().await);
+    let path = format!("/_matrix/client/v1/rooms/{room}/threads?include=participated");
+    assert_eq!(each(&server.fetch(&carol, &path).await["chunk"], "event_id"), [&origin]);
+    server.redacts(&carol, &room, &reply).await;
+    assert!(!took_part().await);
+}
+
+#[tokio::test]
 async fn a_redacted_root_keeps_its_thread_and_a_redacted_reply_leaves_it() {
     let server = server();
     let (alice, bob) = (server.person("alice").await, server.person("bob").await);
@@ -255,6 +289,9 @@ async fn reactions_and_state_are_not_summed_up() {
     let topic = server.fetch(&alice, &path).await["event_id"].as_str().unwrap().to_owned();
     server.says(&alice, &room, reference(&topic)).await;
     assert!(server.bundle(&alice, &room, &topic).await.is_null());
+    server.says(&alice, &room, thread(&topic)).await;
+    let threads = server.fetch(&alice, &format!("/_matrix/client/v1/rooms/{room}/threads")).await;
+    assert!(find(&threads["chunk"], &topic)["unsigned"].get("m.relations").is_none(), "{threads}");
 }
 
 #[tokio::test]

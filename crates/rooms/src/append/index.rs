@@ -8,7 +8,7 @@ use vestibule_storage::{
     Stamp, Stamped, StorageError,
     tables::{
         device_list::JOINED_ROOM_BY_USER,
-        relation::{AGGREGATED, RELATION_BY_TYPE},
+        relation::{AGGREGATED, RELATION_BY_SENDER, RELATION_BY_TYPE},
         room::{
             ANNOTATION, DEPARTURE, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT,
             RELATION_BY_PARENT, ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
@@ -304,6 +304,8 @@ impl RoomTx<'_, '_> {
         }
         self.index_aggregated(&parent, &rel_type)?;
         RELATION_BY_TYPE.put(self.tx, (room, &parent, &rel_type, stamp), &StoredEventNo(no))?;
+        let of_sender = (room, &parent, &rel_type, pdu.sender(), stamp);
+        RELATION_BY_SENDER.put(self.tx, of_sender, &StoredEventNo(no))?;
         let row = StoredRelation { rel_type, event: no };
         RELATION_BY_PARENT.put(self.tx, (room, &parent, stamp), &row)?;
         Ok(())
@@ -334,6 +336,7 @@ impl RoomTx<'_, '_> {
             THREAD_REPLY.delete(self.tx, (room, stamp))?;
         }
         RELATION_BY_TYPE.delete(self.tx, (room, &parent, &rel_type, stamp))?;
+        RELATION_BY_SENDER.delete(self.tx, (room, &parent, &rel_type, pdu.sender(), stamp))?;
         RELATION_BY_PARENT.delete(self.tx, (room, &parent, stamp))
     }
 

@@ -79,17 +79,21 @@ impl Page<'_, '_, '_, '_> {
         let mut chunk = Vec::new();
         let mut last = None;
         for ((_, stamp), reply) in replies {
-            if chunk.len() == limit || self.known.len() == THREADS_SCAN_MAX {
+            if self.known.len() == THREADS_SCAN_MAX {
                 return Ok(Threads { chunk, next: last.map(token) });
             }
-            last = Some(stamp);
             // A thread is shown where its newest reply is: once, on whatever page that is.
-            let Some((root, thread)) = self.thread_whose_newest(&reply.root, reply.event)? else {
-                continue;
-            };
-            if thread.participated || !query.participated {
+            let met = self.thread_whose_newest(&reply.root, reply.event)?;
+            if let Some((root, thread)) =
+                met.filter(|(_, thread)| thread.participated || !query.participated)
+            {
+                // Only a further thread is a reason for a further page.
+                if chunk.len() == limit {
+                    return Ok(Threads { chunk, next: last.map(token) });
+                }
                 chunk.push(self.bundler.show_root(&root, thread)?);
             }
+            last = Some(stamp);
         }
         let next = last.filter(|_| !all_of_them).map(token);
         Ok(Threads { chunk, next })

@@ -1,6 +1,6 @@
 //! Relations between events by their type, and which events have any that are summed up.
 
-use ruma::OwnedEventId;
+use ruma::{OwnedEventId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use vestibule_types::RoomNo;
 
@@ -25,3 +25,9 @@ pub const RELATION_BY_TYPE: Table<(RoomNo, OwnedEventId, String, Stamp), StoredE
 /// Which events have relations that are summed up.
 pub const AGGREGATED: Table<(RoomNo, OwnedEventId), StoredAggregated> =
     Table::new(0x09C1, "aggregated");
+/// What one user relates to an event by one type of relation, oldest first: whose edits and replies
+/// there are is found however much others relate to it.
+pub const RELATION_BY_SENDER: Table<
+    (RoomNo, OwnedEventId, String, OwnedUserId, Stamp),
+    StoredEventNo,
+> = Table::new(0x0D30, "relation_by_sender");
