@@ -172,7 +172,8 @@ async fn an_event_of_a_moment_before_our_time_is_found_and_fetched() {
     let at = two.alice.of_room(&room, &format!("event/{early}")).await.ok()["origin_server_ts"]
         .as_u64()
         .expect("a time");
-    for number in 0..40 {
+    // More than a page of history waits for.
+    for number in 0..440 {
         two.alice.say(&room, &number.to_string()).await;
     }
     join(&two.bob, &room, "a.example").await.ok();

@@ -106,6 +106,9 @@ pub const HISTORY_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How often history is fetched for one page of it.
 pub const HISTORY_FETCHES_MAX: usize = 3;
 
+/// How often history is fetched to reach the event nearest to a moment.
+pub const MOMENT_FETCHES_MAX: usize = 100;
+
 /// Redactions of one event that wait for it.
 pub const LATE_REDACTIONS_MAX: usize = 20;
 
