@@ -4,13 +4,16 @@ use std::{error::Error, time::Duration};
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
-use http::{StatusCode, request::Parts};
+use http::{StatusCode, header::EXPECT, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ruma::api::error::ErrorKind;
 use serde::de::IgnoredAny;
 use vestibule_types::{
     json_depth,
-    limits::{BODY_BYTES_MAX, BODY_READ_SECONDS_MAX, FORM_BYTES_MAX, JSON_DEPTH_MAX},
+    limits::{
+        BODY_BYTES_DRAINED_MAX, BODY_BYTES_MAX, BODY_DRAIN_WAIT_MAX, BODY_READ_SECONDS_MAX,
+        FORM_BYTES_MAX, JSON_DEPTH_MAX,
+    },
 };
 
 use crate::MatrixError;
@@ -23,7 +26,7 @@ pub struct ReadBody(pub Bytes);
 /// Reads the whole body, up to so many bytes, and checks that it is one JSON object or nothing. How deep
 /// it is nested is left to those who parse it.
 pub async fn read_signed_body(body: Body, bytes_max: usize) -> Result<Bytes, MatrixError> {
-    let bytes = read_within(PATIENCE, body, bytes_max).await?;
+    let bytes = read_within(PATIENCE, (body, Sent::Already), bytes_max).await?;
     if !bytes.is_empty() {
         check_is_object(&bytes)?;
     }
@@ -33,19 +36,38 @@ pub async fn read_signed_body(body: Body, bytes_max: usize) -> Result<Bytes, Mat
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(BODY_READ_SECONDS_MAX);
 
+/// Whether a client sends its body without having been told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// As most do.
+    Already,
+    /// It waits for `100 Continue` first.
+    WhenAsked,
+}
+
+impl Sent {
+    fn of(parts: &Parts) -> Self {
+        if parts.headers.contains_key(EXPECT) { Self::WhenAsked } else { Self::Already }
+    }
+}
+
 async fn read_within(
     patience: Duration,
-    body: Body,
+    (mut body, sent): (Body, Sent),
     bytes_max: usize,
 ) -> Result<Bytes, MatrixError> {
     // Who announces more than that is not waited for.
     if body.size_hint().lower() > bytes_max as u64 {
+        if sent == Sent::Already {
+            drain(body).await;
+        }
         return Err(MatrixError::too_large("the request body is too large"));
     }
-    let collected = tokio::time::timeout(patience, Limited::new(body, bytes_max).collect());
-    match collected.await {
+    let limited = Limited::new(&mut body, bytes_max).collect();
+    match tokio::time::timeout(patience, limited).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if is_length_limit(&*error) => {
+            drain(body).await;
             Err(MatrixError::too_large("the request body is too large"))
         }
         Ok(Err(_)) => Err(MatrixError::not_json("the request body could not be read")),
@@ -57,10 +79,25 @@ async fn read_within(
     }
 }
 
+/// Takes what is on its way and throws it away, up to a bound: a client that is still sending when the
+/// connection is closed does not read why.
+async fn drain(mut body: Body) {
+    let taking = async {
+        let mut left = BODY_BYTES_DRAINED_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    let _ended = tokio::time::timeout(BODY_DRAIN_WAIT_MAX, taking).await;
+}
+
 /// Reads a body that must be one JSON object. Nothing at all counts as `{}`, because clients
 /// leave the body out where every field is optional.
-pub(crate) async fn read_object(body: Body) -> Result<Bytes, MatrixError> {
-    let bytes = read_within(PATIENCE, body, BODY_BYTES_MAX).await?;
+async fn read_object(body: Body, sent: Sent) -> Result<Bytes, MatrixError> {
+    let bytes = read_within(PATIENCE, (body, sent), BODY_BYTES_MAX).await?;
     if bytes.is_empty() {
         return Ok(Bytes::from_static(b"{}"));
     }
@@ -70,7 +107,7 @@ pub(crate) async fn read_object(body: Body) -> Result<Bytes, MatrixError> {
 
 /// Reads the body of a form.
 pub(crate) async fn read_form(body: Body) -> Result<Bytes, MatrixError> {
-    read_within(PATIENCE, body, FORM_BYTES_MAX).await
+    read_within(PATIENCE, (body, Sent::Already), FORM_BYTES_MAX).await
 }
 
 /// As [`read_object`], where the body may have been read before.
@@ -78,7 +115,7 @@ pub(crate) async fn take_object(parts: &mut Parts, body: Body) -> Result<Bytes, 
     match parts.extensions.remove::<ReadBody>() {
         Some(ReadBody(bytes)) if bytes.is_empty() => Ok(Bytes::from_static(b"{}")),
         Some(ReadBody(bytes)) => Ok(bytes),
-        None => read_object(body).await,
+        None => read_object(body, Sent::of(parts)).await,
     }
 }
 
@@ -114,7 +151,13 @@ fn is_length_limit(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
 
     use super::*;
 
@@ -143,8 +186,26 @@ mod tests {
     async fn a_body_that_never_ends_is_given_up() {
         let endless =
             Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+        let endless = (endless, Sent::Already);
         let error = read_within(Duration::from_millis(20), endless, 9).await.unwrap_err();
         assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_taken_before_the_answer_up_to_a_bound() {
+        let piece = Bytes::from(vec![0; 64 * 1_024]);
+        for (pieces, taken) in [(40, 40), (1_000, BODY_BYTES_DRAINED_MAX / piece.len() + 2)] {
+            let seen = Arc::new(AtomicUsize::new(0));
+            let (count, piece) = (Arc::clone(&seen), piece.clone());
+            let sent = (0..pieces).map(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, Infallible>(piece.clone())
+            });
+            let body = Body::from_stream(futures_util::stream::iter(sent));
+            let read = read_within(PATIENCE, (body, Sent::Already), 10).await;
+            assert_eq!(read.unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE);
+            assert_eq!(seen.load(Ordering::Relaxed), taken);
+        }
     }
 
     #[test]
