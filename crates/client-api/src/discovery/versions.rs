@@ -14,8 +14,17 @@ pub const CLAIMED_VERSIONS: &[&str] = &[
 /// Features that are not in the specification, and features by the names they had before they were, for
 /// clients that still ask for those.
 const FEATURES: &[&str] = &[
+    "org.matrix.e2e_cross_signing",
+    "org.matrix.msc2285.stable",
+    "org.matrix.msc3266",
+    "org.matrix.msc3266.stable",
+    "org.matrix.msc3440.stable",
+    "org.matrix.msc3771",
     "org.matrix.msc3814",
     "org.matrix.msc3814.v1",
+    "org.matrix.msc3827.stable",
+    "org.matrix.msc3981",
+    "org.matrix.msc4380.stable",
     "org.matrix.simplified_msc3575",
     "uk.half-shot.msc2666.query_mutual_rooms.stable",
     "uk.tcpip.msc4133",

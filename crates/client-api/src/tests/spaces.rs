@@ -147,6 +147,23 @@ async fn a_summary_is_found_by_alias_and_without_login_only_where_the_directory_
         assert_eq!(summary["num_joined_members"], json!(1));
         assert_eq!(summary["membership"], json!("join"));
 
+        let old = path.replace("v1/room_summary", "unstable/im.nheko.summary/summary");
+        assert_eq!(server.fetch(&alice, &old).await, summary);
+        assert!(summary.get("topic").is_none(), "{summary}");
+        for (topic, shown) in [
+            (json!({ "topic": "cups" }), "cups"),
+            (
+                json!({ "topic": "cups", "m.topic": { "m.text": [
+                    { "body": "<b>saucers</b>", "mimetype": "text/html" }, { "body": "saucers" },
+                ] } }),
+                "saucers",
+            ),
+            (json!({ "topic": "pots", "m.topic": { "m.text": "slip" } }), "pots"),
+        ] {
+            server.sets(&alice, &room, ("m.room.topic", topic)).await;
+            assert_eq!(server.fetch(&alice, &path).await["topic"], json!(shown));
+        }
+
         let (answered, summary) = server.ask(Method::GET, &path, Value::Null).await;
         assert_eq!(answered, status, "{summary}");
         assert!(summary.get("membership").is_none(), "{summary}");

@@ -1,7 +1,7 @@
 //! What those who are not in a room are told of it, in the specification's words.
 
 use ruma::{OwnedRoomAliasId, OwnedRoomId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use vestibule_storage::{
     Read, StorageError,
     tables::room::{MEMBER_COUNT, StoredMembership},
@@ -72,6 +72,8 @@ impl RoomSummary {
 struct Fields {
     name: Option<String>,
     topic: Option<String>,
+    #[serde(rename = "m.topic", default, deserialize_with = "lenient")]
+    topic_texts: Texts,
     url: Option<String>,
     alias: Option<OwnedRoomAliasId>,
     join_rule: Option<String>,
@@ -80,6 +82,34 @@ struct Fields {
     kind: Option<String>,
     #[serde(default)]
     allow: Vec<Allow>,
+}
+
+/// A text in several representations, the preferred one first (client-server API, `m.room.topic`).
+#[derive(Deserialize, Default)]
+struct Texts {
+    #[serde(rename = "m.text", default)]
+    texts: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    body: String,
+    mimetype: Option<String>,
+}
+
+/// What is not shaped as it should be says nothing, and takes nothing from the other fields.
+fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(Texts::deserialize(value).unwrap_or_default())
+}
+
+impl Fields {
+    /// The topic in plain text.
+    fn plain_topic(self) -> Option<String> {
+        let mut texts = self.topic_texts.texts.into_iter();
+        let plain = texts.find(|it| it.mimetype.as_deref().is_none_or(|kind| kind == "text/plain"));
+        plain.map(|text| text.body).or(self.topic).filter(|topic| !topic.is_empty())
+    }
 }
 
 #[derive(Deserialize)]
@@ -103,7 +133,7 @@ impl<R: Read> RoomView<'_, R> {
         let room = PublicRoom {
             room_id: self.room.room_id.clone(),
             name: name.name.filter(|name| !name.is_empty()),
-            topic: topic.topic.filter(|topic| !topic.is_empty()),
+            topic: topic.plain_topic(),
             avatar_url: avatar.url,
             canonical_alias: alias.filter(|alias| {
                 alias.server_name() != self.rooms.inner.server_name || ours.contains(alias)

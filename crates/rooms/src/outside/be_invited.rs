@@ -102,6 +102,7 @@ impl Rooms {
         let kept = Arc::new(signed.clone());
         let room_id = command.room_id.clone();
         self.in_room(&room_id, move |room| room.be_invited(&ask, &command, &kept)).await?;
+        self.inner.spaces_elsewhere.forget(&room_id);
         Ok(signed)
     }
 

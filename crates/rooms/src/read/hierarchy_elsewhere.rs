@@ -91,6 +91,12 @@ impl SpacesElsewhere {
         };
         Self(Cache::builder().weigher(weigh).max_capacity(SPACES_ELSEWHERE_BYTES_MAX).build())
     }
+
+    /// Forgets what was told of a room: somebody of ours is something else to it now, and would be told
+    /// more.
+    pub(crate) fn forget(&self, room_id: &RoomId) {
+        self.0.invalidate(room_id);
+    }
 }
 
 impl Rooms {

@@ -77,6 +77,7 @@ impl Rooms {
         let work =
             move |room: &mut RoomTx<'_, '_>| room.knocked_outside(&ask, &knock, (&via, &shown));
         self.in_room(&command.room_id, work).await?;
+        self.inner.spaces_elsewhere.forget(&command.room_id);
         Ok(())
     }
 }
