@@ -89,7 +89,9 @@ pub fn routes(api: &ClientApi) -> Routes<Services, EndpointRule> {
     let routes = guest_link::routes(routes);
     let routes = ephemeral::routes(routes);
     let routes = push::routes(routes);
-    sync::routes(routes)
+    let routes = sync::routes(routes);
+    // Clients of old ask under the first prefix, also for what is younger than that.
+    routes.also_under("/_matrix/client/v3/", "/_matrix/client/r0/")
 }
 
 /// The router of the client-server API.

@@ -1,6 +1,10 @@
 //! The route table, derived from the specification's own metadata.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -37,13 +41,13 @@ pub struct RouteEntry<R> {
 /// route itself, so a handler cannot be reached past them.
 pub struct Routes<S, R> {
     guard: Arc<dyn Guard<R>>,
-    by_path: BTreeMap<String, MethodRouter<S>>,
-    table: Vec<RouteEntry<R>>,
+    mounted: Vec<(RouteEntry<R>, MethodRouter<S>)>,
 }
 
 impl<S, R: fmt::Debug> fmt::Debug for Routes<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Routes").field("table", &self.table).finish_non_exhaustive()
+        let table: Vec<_> = self.mounted.iter().map(|(entry, _)| entry).collect();
+        f.debug_struct("Routes").field("table", &table).finish_non_exhaustive()
     }
 }
 
@@ -55,7 +59,7 @@ where
     /// No routes yet.
     #[must_use]
     pub fn new(guard: impl Guard<R> + 'static) -> Self {
-        Self { guard: Arc::new(guard), by_path: BTreeMap::new(), table: Vec::new() }
+        Self { guard: Arc::new(guard), mounted: Vec::new() }
     }
 
     /// Adds `handler` under every path the specification gives `Req`:
@@ -141,36 +145,51 @@ where
         let threshold = Threshold { guard, rule, login, limited, endpoint };
         let methods =
             on(filter(&method), handler).route_layer(from_fn_with_state(threshold, enter::<R>));
-        let position = positional(path);
-        let merged = self.by_path.remove(&position).unwrap_or_default().merge(methods);
-        self.by_path.insert(position, merged);
-        self.table.push(RouteEntry { method, path: path.to_owned(), rule, login, limited });
+        let entry = RouteEntry { method, path: path.to_owned(), rule, login, limited };
+        self.mounted.push((entry, methods));
         self
     }
 
     /// Adds everything another collection holds.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
-        for (path, methods) in other.by_path {
-            let merged = self.by_path.remove(&path).unwrap_or_default().merge(methods);
-            self.by_path.insert(path, merged);
-        }
-        self.table.extend(other.table);
+        self.mounted.extend(other.mounted);
+        self
+    }
+
+    /// Mounts every endpoint whose path begins with one prefix under another one too, unless it is there
+    /// already.
+    #[must_use]
+    pub fn also_under(mut self, from: &str, to: &str) -> Self {
+        let place = |entry: &RouteEntry<R>| (positional(&entry.path), entry.method.to_string());
+        let known: BTreeSet<_> = self.mounted.iter().map(|(entry, _)| place(entry)).collect();
+        let twins = self.mounted.iter().filter_map(|(entry, methods)| {
+            let path = format!("{to}{}", entry.path.strip_prefix(from)?);
+            Some((RouteEntry { path, ..entry.clone() }, methods.clone()))
+        });
+        let twins: Vec<_> = twins.filter(|(twin, _)| !known.contains(&place(twin))).collect();
+        self.mounted.extend(twins);
         self
     }
 
     /// What was mounted, sorted by path and method.
     #[must_use]
     pub fn table(&self) -> Vec<RouteEntry<R>> {
-        let mut table = self.table.clone();
+        let mut table: Vec<_> = self.mounted.iter().map(|(entry, _)| entry.clone()).collect();
         table.sort_by(|a, b| (&a.path, a.method.as_str()).cmp(&(&b.path, b.method.as_str())));
         table
     }
 
     /// The router. [`crate::entrance`] adds what is common to all surfaces of a listener.
     pub fn into_router(self, state: S) -> Router {
+        let mut by_path: BTreeMap<String, MethodRouter<S>> = BTreeMap::new();
+        for (entry, methods) in self.mounted {
+            let path = positional(&entry.path);
+            let merged = by_path.remove(&path).unwrap_or_default().merge(methods);
+            by_path.insert(path, merged);
+        }
         let router = Router::new();
-        self.by_path
+        by_path
             .into_iter()
             .fold(router, |router, (path, methods)| router.route(&path, methods))
             .with_state(state)
