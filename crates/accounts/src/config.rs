@@ -57,6 +57,31 @@ pub struct EmailConfig {
     pub next_link_hosts: Vec<String>,
 }
 
+/// The TURN server for calls, as this service needs it.
+#[derive(Clone, Debug)]
+pub struct TurnConfig {
+    /// Where it listens.
+    pub uris: Vec<String>,
+    /// How users log in there.
+    pub key: TurnKey,
+    /// How long credentials are good.
+    pub life: Duration,
+}
+
+/// How users log in at a TURN server.
+#[derive(Clone, Debug)]
+pub enum TurnKey {
+    /// Each with credentials of their own, made with a secret that the TURN server shares.
+    Shared(Secret),
+    /// All with the same.
+    Fixed {
+        /// The name.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+}
+
 /// The `[registration]` section, as this service needs it.
 #[derive(Clone, Debug, Default)]
 pub struct RegistrationConfig {
@@ -148,6 +173,8 @@ pub struct AccountsConfig {
     pub sessions: SessionConfig,
     /// How mail is written; `None` when this server sends none.
     pub email: Option<EmailConfig>,
+    /// The TURN server for calls, if there is one.
+    pub turn: Option<TurnConfig>,
     /// How often things may be tried.
     pub limits: AccountLimits,
 }
@@ -161,6 +188,7 @@ impl AccountsConfig {
             registration: RegistrationConfig::default(),
             sessions: SessionConfig::default(),
             email: None,
+            turn: None,
             limits: AccountLimits::default(),
         }
     }

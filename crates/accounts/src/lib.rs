@@ -25,6 +25,7 @@ mod service;
 mod session;
 mod throttle;
 mod token;
+mod turn;
 mod uia;
 mod user_data;
 mod username;
@@ -42,7 +43,7 @@ pub use self::{
     },
     config::{
         AccountLimits, AccountsConfig, EmailAtRegistration, EmailConfig, RegistrationConfig,
-        RegistrationMode, SessionConfig, Terms,
+        RegistrationMode, SessionConfig, Terms, TurnConfig, TurnKey,
     },
     contact::{
         AddContact, AddContactError, CONFIRM_PATH, ConfirmEmailError, Contact, DeleteContactError,
@@ -73,6 +74,7 @@ pub use self::{
     },
     throttle::Rate,
     token::TokenKind,
+    turn::TurnCredentials,
     uia::{Attempt, Challenge, Failure, FallbackMail, FallbackStage, Proof, Stage, UiaError},
     user_data::{
         AccountDataItem, ChangePushRuleError, CreateFilterError, PutAccountData, PutPushRule,

@@ -4,6 +4,7 @@ mod email;
 mod federation;
 mod push;
 mod support;
+mod voip;
 
 use std::{fs, path::Path};
 
@@ -16,6 +17,7 @@ use self::{
     federation::{federation, identity},
     push::push,
     support::support,
+    voip::voip,
 };
 use crate::{
     Engine, Limits, Listener, Log, Media, Notices, Previews, Problem, Registration,
@@ -29,6 +31,7 @@ pub(crate) struct Checked {
     pub(crate) warnings: Vec<Problem>,
     pub(crate) shared_secret: Option<Secret>,
     pub(crate) email_password: Option<Secret>,
+    pub(crate) turn_secret: Option<Secret>,
 }
 
 /// Looks at everything, and keeps looking after the first find.
@@ -54,6 +57,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
     media(&sections.media, &mut found);
     push(&sections.push, &mut found);
     previews(&sections.previews, &mut found);
+    voip(&sections.voip, &mut found);
     limits(&sections.limits, &mut found);
     if sections.storage.cache_mib < CACHE_MIB_MIN {
         found.problems.push(

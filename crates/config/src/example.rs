@@ -7,7 +7,7 @@ use crate::{
     section::{Key, Section},
     sections::{
         Email, Federation, Identity, Limits, Listener, Log, Login, Media, Notices, Presence,
-        Previews, Push, Registration, Rooms, Server, Storage, Support,
+        Previews, Push, Registration, Rooms, Server, Storage, Support, Voip,
     },
     tree::Step,
 };
@@ -43,6 +43,7 @@ fn sections() -> Vec<Described> {
         described::<Presence>("presence", "[presence]"),
         described::<Push>("push", "[push]"),
         described::<Previews>("previews", "[previews]"),
+        described::<Voip>("voip", "[voip]"),
         described::<Limits>("limits", "[limits]"),
         described::<Log>("log", "[log]"),
     ]

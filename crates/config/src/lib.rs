@@ -24,6 +24,6 @@ pub use self::{
     sections::{
         Contact, Durability, Email, EmailAtRegistration, EmailTls, Engine, Federation, Identity,
         Limits, Listener, Log, LogFormat, Login, Media, Network, Notices, Presence, Previews, Push,
-        Registration, RegistrationMode, Rooms, Server, Storage, Support, Surface, Terms, Tls,
+        Registration, RegistrationMode, Rooms, Server, Storage, Support, Surface, Terms, Tls, Voip,
     },
 };

@@ -13,7 +13,7 @@ use vestibule_types::Secret;
 
 use crate::{
     Email, Federation, Identity, Limits, Listener, Log, Login, Media, Notices, Presence, Previews,
-    Problem, Problems, Push, Registration, Rooms, Server, Storage, Support, Surface,
+    Problem, Problems, Push, Registration, Rooms, Server, Storage, Support, Surface, Voip,
     check::{Checked, check},
     example::section_names,
     overlay::Overlay,
@@ -55,6 +55,8 @@ pub struct Config {
     pub push: Push,
     /// `[previews]`
     pub previews: Previews,
+    /// `[voip]`
+    pub voip: Voip,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
@@ -90,6 +92,12 @@ impl Config {
     pub fn email_password(&self) -> Option<&Secret> {
         self.secrets.email_password.as_ref()
     }
+
+    /// The secret shared with the TURN server, wherever it was written.
+    #[must_use]
+    pub fn turn_secret(&self) -> Option<&Secret> {
+        self.secrets.turn_secret.as_ref()
+    }
 }
 
 /// The secrets, wherever they were written.
@@ -97,6 +105,7 @@ impl Config {
 struct CheckedSecrets {
     shared_secret: Option<Secret>,
     email_password: Option<Secret>,
+    turn_secret: Option<Secret>,
 }
 
 /// What loading gives.
@@ -217,8 +226,8 @@ pub fn parse(
     let warnings = located(std::mem::take(&mut checked.warnings), &reader);
     match (compiled, sections.server.name.clone()) {
         (Ok(policy), Some(name)) if problems.is_empty() => {
-            let Checked { shared_secret, email_password, .. } = checked;
-            let secrets = CheckedSecrets { shared_secret, email_password };
+            let Checked { shared_secret, email_password, turn_secret, .. } = checked;
+            let secrets = CheckedSecrets { shared_secret, email_password, turn_secret };
             let config = sections.config(name, secrets);
             Ok(Loaded { config, policy, warnings })
         }
@@ -247,6 +256,7 @@ pub(crate) struct Sections {
     pub(crate) presence: Presence,
     pub(crate) push: Push,
     pub(crate) previews: Previews,
+    pub(crate) voip: Voip,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) policy: PolicyConfig,
@@ -270,6 +280,7 @@ impl Sections {
             presence: self.presence,
             push: self.push,
             previews: self.previews,
+            voip: self.voip,
             limits: self.limits,
             log: self.log,
             policy: self.policy,
@@ -297,6 +308,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
     let presence = own(reader, &mut root, "presence");
     let push = own(reader, &mut root, "push");
     let previews = own(reader, &mut root, "previews");
+    let voip = own(reader, &mut root, "voip");
     let limits = own(reader, &mut root, "limits");
     let log = own(reader, &mut root, "log");
     let at = [Step::Key("rooms".to_owned())];
@@ -322,6 +334,7 @@ fn read(reader: &mut Reader<'_>, mut root: Table) -> Sections {
         presence,
         push,
         previews,
+        voip,
         limits,
         log,
         policy,

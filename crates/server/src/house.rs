@@ -8,7 +8,7 @@ use ruma::api::client::discovery::discover_support::Contact;
 use tokio::sync::Notify;
 use vestibule_accounts::{
     AccountLimits, Accounts, AccountsConfig, AccountsParts, EmailAtRegistration, EmailConfig,
-    RegistrationConfig, RegistrationMode, SessionConfig, Terms,
+    RegistrationConfig, RegistrationMode, SessionConfig, Terms, TurnConfig, TurnKey,
 };
 use vestibule_client_api::{ClientApi, ClientApiSettings, Support};
 use vestibule_config::{
@@ -309,6 +309,7 @@ fn accounts_config(config: &Config) -> AccountsConfig {
     AccountsConfig {
         registration,
         email: email_config(config),
+        turn: turn_config(config),
         sessions: SessionConfig {
             access_token_life: config.limits.access_token_life.duration(),
             device_idle_life: Some(config.limits.device_idle_life.duration())
@@ -322,6 +323,20 @@ fn accounts_config(config: &Config) -> AccountsConfig {
         },
         ..AccountsConfig::new(config.server_name().to_owned())
     }
+}
+
+/// The TURN server that clients are told of, if anything was written of one.
+fn turn_config(config: &Config) -> Option<TurnConfig> {
+    let written = &config.voip;
+    let key = match (config.turn_secret(), &written.turn_username, &written.turn_password) {
+        (Some(secret), _, _) => TurnKey::Shared(secret.clone()),
+        (None, Some(username), Some(password)) => {
+            TurnKey::Fixed { username: username.clone(), password: password.clone() }
+        }
+        _ => return None,
+    };
+    let life = written.turn_lifetime.duration();
+    Some(TurnConfig { uris: written.turn_uris.clone(), key, life })
 }
 
 fn presence_config(config: &Config) -> PresenceConfig {

@@ -141,6 +141,7 @@ fn told(epoch: u64, old: &Config, new: &Config) -> String {
         ("login", old.login != new.login),
         ("email", old.email != new.email),
         ("support", old.support != new.support),
+        ("voip", old.voip != new.voip),
         ("rooms.default_version", old.rooms != new.rooms),
         ("limits", old.limits != new.limits),
         ("federation", reached_otherwise(&old.federation, &new.federation)),

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use vestibule_accounts::SetClass;
+use vestibule_accounts::{SetClass, TurnConfig, TurnKey};
 use vestibule_types::{ClassName, Secret};
 
 use super::*;
@@ -194,6 +194,45 @@ async fn there_is_no_turn_server() {
     let alice = server.person("alice").await;
     let answer = server.get("/_matrix/client/v3/voip/turnServer", &alice).await;
     assert_eq!(error(answer), code(404, "M_NOT_FOUND"));
+}
+
+fn turn(key: TurnKey) -> TurnConfig {
+    let uris = vec!["turn:turn.a.example?transport=udp".to_owned()];
+    TurnConfig { uris, key, life: Duration::from_hours(1) }
+}
+
+#[tokio::test]
+async fn callers_are_handed_credentials_for_the_turn_server_and_guests_where_their_class_may() {
+    let path = "/_matrix/client/v3/voip/turnServer";
+    let shared = || Some(turn(TurnKey::Shared(Secret::new("key".to_owned()))));
+    let closed = server_with(|_| {}, |accounts| accounts.turn = shared());
+    let open = server_with(
+        |policy| {
+            policy.class.entry("guest".to_owned()).or_default().may_also = vec!["voip".to_owned()];
+        },
+        |accounts| accounts.turn = shared(),
+    );
+    for (server, status) in [(&closed, 403), (&open, 200)] {
+        let alice = server.person("alice").await;
+        let told = server.fetch(&alice, path).await;
+        assert_eq!(told["uris"], json!(["turn:turn.a.example?transport=udp"]));
+        assert_eq!(told["ttl"], json!(3_600));
+        let (end, user) = told["username"].as_str().unwrap().split_once(':').unwrap();
+        assert_eq!(user, alice.user_id);
+        let now = server.time.environment.now_ms() / 1_000;
+        assert_eq!(end.parse::<u64>().unwrap(), now + 3_600);
+        // 20 bytes in base64.
+        assert_eq!(told["password"].as_str().unwrap().len(), 28);
+        let bob = server.person("bob").await;
+        assert_ne!(server.fetch(&bob, path).await["password"], told["password"]);
+        assert_eq!(server.get(path, &server.guest().await).await.0, status);
+    }
+
+    let password = Secret::new("p".to_owned());
+    let fixed = TurnKey::Fixed { username: "u".to_owned(), password };
+    let server = server_with(|_| {}, |accounts| accounts.turn = Some(turn(fixed)));
+    let told = server.fetch(&server.person("alice").await, path).await;
+    assert_eq!((&told["username"], &told["password"]), (&json!("u"), &json!("p")));
 }
 
 #[tokio::test]

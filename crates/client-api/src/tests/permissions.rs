@@ -43,7 +43,6 @@ const NEVER_DONE: &[(&str, &str)] = &[
     ("GET /_matrix/client/v3/thirdparty/location/{protocol}", "there are no other networks"),
     ("GET /_matrix/client/v3/thirdparty/protocol/{protocol}", "there are no other networks"),
     ("GET /_matrix/client/v3/thirdparty/user/{protocol}", "there are no other networks"),
-    ("GET /_matrix/client/v3/voip/turnServer", "there is no relay"),
     (
         "GET /_matrix/media/v3/download/{server_name}/{media_id}",
         "files are newer than the end of these endpoints; see the tests of media over sockets",

@@ -1,7 +1,7 @@
 //! Somebody, and the things that requests of theirs are about.
 
 use ruma::serde::Base64;
-use vestibule_accounts::EmailConfig;
+use vestibule_accounts::{EmailConfig, TurnConfig, TurnKey};
 use vestibule_types::Secret;
 
 use super::{
@@ -81,6 +81,11 @@ fn open_server() -> Server {
         },
         |accounts| {
             accounts.registration.shared_secret = Some(Secret::new("key".to_owned()));
+            accounts.turn = Some(TurnConfig {
+                uris: vec!["turn:turn.a.example".to_owned()],
+                key: TurnKey::Shared(Secret::new("key".to_owned())),
+                life: Duration::from_hours(1),
+            });
             accounts.email = Some(EmailConfig {
                 link_base: "https://chat.a.example/".to_owned(),
                 link_life: Duration::from_hours(1),

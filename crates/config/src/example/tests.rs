@@ -64,11 +64,12 @@ fn every_policy_key_is_shown_with_its_default() {
 fn what_is_switched_on_is_understood() {
     let problems = crate::parse(&switched_on(), Vec::new()).unwrap_err().0;
     let keys = problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>();
-    // Only what names files of another machine, and the secret given in both ways.
+    // Only what names files of another machine, and secrets given in more than one way.
     let files = ["listener[0].tls.certificate", "listener[0].tls.private_key"];
     let more = ["registration.shared_secret_file", "federation.ca_file"];
     let mail = ["email.password_file", ""];
-    let expected = [files, more, mail].concat();
+    let calls = ["voip.turn_shared_secret_file", "voip.turn_username"];
+    let expected = [files, more, mail, calls].concat();
     assert_eq!(keys, expected.iter().filter(|key| !key.is_empty()).copied().collect::<Vec<_>>());
 }
 

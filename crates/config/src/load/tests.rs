@@ -262,3 +262,34 @@ fn letting_every_network_be_reached_is_doubted() {
     let loaded = parse(&text, no_variables()).unwrap();
     assert_eq!(keys(&loaded.warnings), ["federation.allowed_networks"]);
 }
+
+#[test]
+fn a_turn_server_needs_addresses_and_one_way_to_log_in() {
+    let with = |voip: &str| parse(&format!("{LEAST}[voip]\n{voip}"), no_variables());
+    let problems = |voip: &str| {
+        let found = with(voip).unwrap_err();
+        keys(&found.0).into_iter().map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let uris = "turn_uris = [\"turn:t.example?transport=udp\"]\n";
+    let shared = "turn_shared_secret = \"key\"\n";
+    let name = "turn_username = \"u\"\n";
+    assert_eq!(problems(uris), ["voip.turn_shared_secret"]);
+    assert_eq!(problems(shared), ["voip.turn_uris"]);
+    assert_eq!(problems(&format!("{uris}{name}")), ["voip.turn_username"]);
+    let both = format!("{uris}{shared}{name}turn_password = \"p\"\n");
+    assert_eq!(problems(&both), ["voip.turn_username"]);
+    let twice = format!("{uris}{shared}turn_shared_secret_file = \"/dev/null\"\n");
+    assert_eq!(problems(&twice), ["voip.turn_shared_secret_file"]);
+    let short = format!("turn_uris = [\"stun:t.example\"]\n{shared}turn_lifetime = \"1s\"\n");
+    assert_eq!(problems(&short), ["voip.turn_uris[0]", "voip.turn_lifetime"]);
+    let many = format!("turn_uris = [{}]\n{shared}", "\"turn:t\",".repeat(11));
+    assert_eq!(problems(&many), ["voip.turn_uris"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("turn-secret");
+    fs::write(&file, "from a file\n").unwrap();
+    let loaded =
+        with(&format!("{uris}turn_shared_secret_file = \"{}\"\n", file.display())).unwrap();
+    let secret = loaded.config.turn_secret().map(|secret| secret.expose().clone());
+    assert_eq!(secret.as_deref(), Some("from a file"));
+}

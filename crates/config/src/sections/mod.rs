@@ -17,6 +17,7 @@ mod rooms;
 mod server;
 mod storage;
 mod support;
+mod voip;
 
 pub use self::{
     email::{Email, EmailTls},
@@ -36,4 +37,5 @@ pub use self::{
     server::Server,
     storage::{Durability, Engine, Storage},
     support::{Contact, Support},
+    voip::Voip,
 };
