@@ -13,6 +13,7 @@ mod glance;
 mod hub;
 mod members;
 mod pass;
+mod passing;
 mod presence;
 mod recent;
 mod request;
@@ -26,6 +27,7 @@ mod token;
 
 pub use self::{
     dehydrated::{DehydratedEvents, DehydratedEventsError},
+    passing::Passing,
     request::{SyncError, SyncRequest},
     response::{
         DeviceLists, Events, InvitedRoom, JoinedRoom, KeyCounts, KnockedRoom, LeftRoom, RawEvent,

@@ -7,7 +7,9 @@ use ruma::{OwnedRoomId, RoomId, api::client::filter::RoomEventFilter};
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::to_raw_value};
 use tracing::instrument;
-use vestibule_rooms::{Availability, Direction, MessagesQuery, ReadError, TimelinePosition};
+use vestibule_rooms::{
+    Availability, Direction, MessagesQuery, ReadError, RelatedBy, TimelinePosition,
+};
 use vestibule_storage::{
     Positions, Snapshot, Stamp, StorageError,
     tables::{directory::PUBLICATION_BY_ROOM, room::ROOM_NO_BY_ID},
@@ -153,6 +155,7 @@ impl Sync {
                 to: Some(end.clone()),
                 limit: STREAM_EVENTS_MAX,
                 filter: RoomEventFilter::default(),
+                related_by: RelatedBy::default(),
             };
             let caller = actor.clone();
             let standing = move |read: &Snapshot<'_>| stands::<SyncError>(read, &caller);
@@ -307,7 +310,7 @@ fn all_of(response: SyncResponse) -> Vec<RawEvent> {
 }
 
 /// The event with the room it is of.
-fn in_room(event: &RawEvent, room_id: &RoomId) -> Option<RawEvent> {
+pub(crate) fn in_room(event: &RawEvent, room_id: &RoomId) -> Option<RawEvent> {
     let mut event: Map<String, Value> = serde_json::from_str(event.get()).ok()?;
     event.insert("room_id".to_owned(), room_id.as_str().into());
     to_raw_value(&event).ok()

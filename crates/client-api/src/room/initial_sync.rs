@@ -4,13 +4,15 @@
 
 use axum::extract::State;
 use ruma::{OwnedRoomId, api::client::peeking::get_current_state::v3::Request};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tracing::instrument;
 use vestibule_http::{Caller, Incoming, MatrixError, OutgoingJson};
 use vestibule_rooms::{RoomAccountData, Rooms, name_of};
+use vestibule_sync::Sync;
 
 use super::answer;
+use crate::{extract::QueryArgs, sync::sync_answer};
 
 /// A room as it is, with what was said last.
 #[derive(Debug, Serialize)]
@@ -22,6 +24,14 @@ pub(crate) struct Snapshot {
     state: Vec<Box<RawValue>>,
     visibility: &'static str,
     account_data: Vec<RoomAccountData>,
+    presence: Vec<Box<RawValue>>,
+    receipts: Vec<Box<RawValue>>,
+}
+
+/// What the query may say beside the specification.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Args {
+    limit: Option<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,11 +43,14 @@ struct Messages {
 
 #[instrument(name = "client_api.room.initial_sync", skip_all)]
 pub(crate) async fn handle(
-    State(rooms): State<Rooms>,
+    (State(rooms), State(sync)): (State<Rooms>, State<Sync>),
     Caller(actor): Caller,
+    QueryArgs(args): QueryArgs<Args>,
     Incoming(request): Incoming<Request>,
 ) -> Result<OutgoingJson<Snapshot>, MatrixError> {
-    let room = rooms.initial_sync(&actor, &request.room_id).await.map_err(answer::read)?;
+    let room = rooms.initial_sync(&actor, &request.room_id, args.limit).await;
+    let room = room.map_err(answer::read)?;
+    let passing = sync.passing(&actor, &request.room_id).await.map_err(sync_answer)?;
     Ok(OutgoingJson(Snapshot {
         room_id: request.room_id,
         membership: room.membership.map(|membership| name_of(Some(membership))),
@@ -45,5 +58,7 @@ pub(crate) async fn handle(
         state: room.state,
         visibility: if room.published { "public" } else { "private" },
         account_data: room.account_data,
+        presence: passing.presence,
+        receipts: passing.receipts,
     }))
 }

@@ -1,6 +1,9 @@
 //! The event stream as it was before `/sync`.
 
-use super::{rooms::encoded, *};
+use super::{
+    rooms::{each, encoded},
+    *,
+};
 
 const V3: &str = "/_matrix/client/v3";
 
@@ -92,4 +95,36 @@ async fn an_event_is_found_without_its_room_by_those_who_may_see_it() {
     assert_eq!(error(server.get(&path, &bob).await), code(404, "M_NOT_FOUND"));
     let nothing = server.get(&format!("{V3}/events/%24nothing"), &alice).await;
     assert_eq!(error(nothing), code(404, "M_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn a_room_to_begin_with_holds_as_much_as_is_wanted_and_who_is_there_and_read_it() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let carol = server.person("carol").await;
+    let open = json!([{ "type": "m.room.history_visibility", "content": { "history_visibility": "world_readable" } }]);
+    let room = server.public_room(&alice, json!({ "initial_state": open })).await;
+    server.joins(&bob, &room).await;
+    let said = server.says(&alice, &room, Value::Null).await;
+    let read = format!("{V3}/rooms/{room}/receipt/m.read/{}", encoded(&said));
+    assert_eq!(server.post(&read, &bob, json!({})).await.0, 200);
+    for who in [&bob, &carol] {
+        let status = format!("{V3}/presence/{}/status", who.user_id);
+        assert_eq!(server.put(&status, who, json!({ "presence": "online" })).await.0, 200);
+    }
+    for version in ["r0", "v3"] {
+        let path = format!("/_matrix/client/{version}/rooms/{room}/initialSync?limit=2");
+        let shown = server.fetch(&alice, &path).await;
+        assert_eq!(shown["messages"]["chunk"].as_array().unwrap().len(), 2);
+        assert_eq!(shown["messages"]["chunk"][1]["event_id"], said);
+        let receipt = &shown["receipts"][0];
+        assert_eq!((&receipt["type"], &receipt["room_id"]), (&json!("m.receipt"), &json!(room)));
+        assert!(receipt["content"][&said]["m.read"][&bob.user_id].is_object(), "{receipt}");
+        let mut there = each(&shown["presence"], "sender");
+        there.sort_unstable();
+        assert!(there.contains(&&*bob.user_id) && !there.contains(&&*carol.user_id), "{shown}");
+    }
+    let outside = server.fetch(&carol, &format!("{V3}/rooms/{room}/initialSync?limit=0")).await;
+    assert_eq!(outside["messages"]["chunk"], json!([]));
+    assert_eq!((&outside["presence"], &outside["receipts"]), (&json!([]), &json!([])));
 }

@@ -9,7 +9,7 @@ use vestibule_storage::{
 };
 use vestibule_types::{
     Actor,
-    limits::{ACCOUNT_DATA_ITEMS_MAX, HISTORY_SCAN_MAX, ROOM_SNAPSHOT_EVENTS},
+    limits::{ACCOUNT_DATA_ITEMS_MAX, HISTORY_SCAN_MAX, MESSAGES_PAGE_MAX, ROOM_SNAPSHOT_EVENTS},
 };
 
 use super::{ReadError, access::Access};
@@ -47,17 +47,19 @@ pub struct RoomAccountData {
 }
 
 impl Rooms {
-    /// A snapshot of a room, as far as the reader may see it.
+    /// A snapshot of a room with so many events, as far as the reader may see it.
     pub async fn initial_sync(
         &self,
         actor: &Actor,
         room_id: &RoomId,
+        limit: Option<usize>,
     ) -> Result<RoomSnapshot, ReadError> {
+        let limit = limit.unwrap_or(ROOM_SNAPSHOT_EVENTS).min(MESSAGES_PAGE_MAX);
         let (asker, now) = (actor.clone(), self.inner.env.now());
         self.read_as(actor, room_id, move |view, mut access| {
             let showing = Showing { actor: Some(&asker), with_room_id: true, now };
             let member = view.local_member(asker.user_id())?;
-            let (newest, mut start, end) = latest(view, &mut access)?;
+            let (newest, mut start, end) = latest(view, &mut access, limit)?;
             let mut messages = Vec::with_capacity(newest.len());
             for event in newest.iter().rev() {
                 messages.push(view.show(&mut access.viewer, event, showing)?);
@@ -89,6 +91,7 @@ impl Rooms {
 fn latest(
     view: &RoomView<'_, &Snapshot<'_>>,
     access: &mut Access,
+    limit: usize,
 ) -> Result<(Vec<LoggedEvent>, TimelinePosition, TimelinePosition), ReadError> {
     let newest = view.timeline_back(None, None, 1)?;
     let nowhere = TimelinePosition { side: LIVE, stamp: vestibule_storage::Stamp::default() };
@@ -96,16 +99,18 @@ fn latest(
     let (mut at, mut start) = (None, end);
     let mut found = Vec::new();
     let mut looked_at = 0;
-    while found.len() < ROOM_SNAPSHOT_EVENTS && looked_at < HISTORY_SCAN_MAX {
-        let rows = view.timeline_back(at, None, ROOM_SNAPSHOT_EVENTS)?;
-        let exhausted = rows.len() < ROOM_SNAPSHOT_EVENTS;
+    while found.len() < limit && looked_at < HISTORY_SCAN_MAX {
+        let rows = view.timeline_back(at, None, limit)?;
+        let exhausted = rows.len() < limit;
         for (position, no) in rows {
             looked_at += 1;
             at = Some(position);
-            if found.len() == ROOM_SNAPSHOT_EVENTS || !access.viewer.may_see(view, no)? {
+            if found.len() == limit || !access.viewer.may_see(view, no)? {
                 continue;
             }
-            if let Some(event) = view.event(no)? {
+            if let Some(event) = view.event(no)?
+                && !access.viewer.ignores(view, &event)?
+            {
                 found.push(event);
                 start = position;
             }
