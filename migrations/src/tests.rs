@@ -324,7 +324,7 @@ async fn third_format(store: &Store, relations: usize) -> BySender {
     }
     let rows = store.read::<_, StorageError, _>(|read| RELATION_BY_TYPE.scan(read, (), usize::MAX));
     for ((room, parent, kind, stamp), row) in rows.await.unwrap() {
-        let sender = user((row.0.0 as usize - 1_000_000) % 9);
+        let sender = user(usize::try_from((row.0.0 - 1_000_000) % 9).unwrap());
         wanted.insert((room, parent, kind, sender, stamp), row);
     }
     assert_eq!(wanted.len(), relations);

@@ -1,4 +1,5 @@
-//! Credentials for the TURN server through which calls find their way (client-server API, "VoIP").
+//! Credentials for the TURN server through which calls find their way (client-server API,
+//! "Voice over IP").
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac};

@@ -21,5 +21,7 @@ pub fn ignored_users<R: Read>(
     let row = ACCOUNT_DATA.get(reader, (user, "", "m.ignored_user_list"))?;
     let content = row.and_then(|row| serde_json::from_str::<IgnoredUsers>(&row.value).ok());
     let names = content.map(|content| content.ignored_users).unwrap_or_default().into_keys();
-    Ok(names.filter_map(|name| OwnedUserId::try_from(name).ok()).collect())
+    let users = names.filter_map(|name| OwnedUserId::try_from(name).ok());
+    // Nobody ignores themselves.
+    Ok(users.filter(|ignored| ignored != user).collect())
 }

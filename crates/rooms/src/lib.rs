@@ -89,8 +89,8 @@ pub use self::{
     read::{
         Context, ContextQuery, Direction, EventAt, EventKnown, FoundUser, FoundUsers, Gaps,
         Hierarchy, HierarchyQuery, InboundRoom, JoinedMember, MembersQuery, Messages,
-        MessagesQuery, MutualRooms, MutualRoomsError, PolicyServer, ReadError, Relations,
-        RelationsQuery, RoomAccountData, RoomPreview, RoomSnapshot, SpaceRoom, Threads,
+        MessagesQuery, MutualRooms, MutualRoomsError, PolicyServer, ReadError, RelatedBy,
+        Relations, RelationsQuery, RoomAccountData, RoomPreview, RoomSnapshot, SpaceRoom, Threads,
         ThreadsQuery, filter_wants, type_matches,
     },
     report::{FiledReport, Report, ReportError, Reported},

@@ -137,12 +137,8 @@ impl Rooms {
                 });
                 match seen.await {
                     Ok(true) => Ok(true),
-                    Ok(false)
-                    | Err(ReadError::NotMember | ReadError::Hidden | ReadError::NotFound) => {
-                        Err(ReportError::UnknownEvent)
-                    }
-                    Err(ReadError::BadToken(_)) => Err(ReportError::UnknownEvent),
                     Err(ReadError::Ask(error)) => Err(error.into()),
+                    Ok(false) | Err(_) => Err(ReportError::UnknownEvent),
                 }
             }
         }

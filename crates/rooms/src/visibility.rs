@@ -1,6 +1,6 @@
 //! Who may see which event: history visibility, per event.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ruma::{OwnedUserId, UserId};
 use serde::Deserialize;
@@ -10,7 +10,9 @@ use vestibule_storage::{
 };
 use vestibule_types::EventNo;
 
-use crate::{LoggedEvent, RoomView, append::membership_of, erased::is_personal, purge::Purged};
+use crate::{
+    LoggedEvent, RoomView, append::membership_of, erased::is_personal, ignored_users, purge::Purged,
+};
 
 /// What a room's history visibility said at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct Viewer {
     purged: Option<Purged>,
     /// Whether senders asked to be forgotten, as far as they were looked up.
     erased: HashMap<OwnedUserId, bool>,
+    /// Whom the viewer ignores, once it was looked up.
+    ignored: Option<HashSet<OwnedUserId>>,
 }
 
 /// Later than every stamp.
@@ -73,6 +77,7 @@ impl Viewer {
             moments: HashMap::new(),
             purged: None,
             erased: HashMap::new(),
+            ignored: None,
         }
     }
 
@@ -160,6 +165,24 @@ impl Viewer {
         let erased = view.is_erased(event.pdu.sender())?;
         self.erased.insert(event.pdu.sender().to_owned(), erased);
         Ok(erased)
+    }
+
+    /// Whether the viewer does not want to see an event because of who sent it. State is shown
+    /// whoever sent it (client-server API, "Ignoring users").
+    pub fn ignores<R: Read>(
+        &mut self,
+        view: &RoomView<'_, R>,
+        event: &LoggedEvent,
+    ) -> Result<bool, StorageError> {
+        if event.pdu.is_state() {
+            return Ok(false);
+        }
+        let ignored = match (self.ignored.take(), &self.user_id) {
+            (Some(known), _) => known,
+            (None, Some(user)) => ignored_users(&view.reader, user)?,
+            (None, None) => HashSet::new(),
+        };
+        Ok(self.ignored.insert(ignored).contains(event.pdu.sender()))
     }
 
     fn purged<R: Read>(&mut self, view: &RoomView<'_, R>) -> Result<&Purged, StorageError> {

@@ -1,6 +1,9 @@
 //! From matches to what a client is shown: who may see them, and what lies around them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashSet},
+};
 
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, api::client::filter::RoomEventFilter};
 use serde::{Deserialize, Serialize};
@@ -15,7 +18,7 @@ use vestibule_types::{
 };
 
 use crate::{
-    ContextWanted, GroupBy, SearchQuery,
+    ContextWanted, GroupBy, Order, SearchQuery,
     find::{Match, Matches, View},
     rooms::Readable,
     token::{Only, SortKey, Token},
@@ -164,7 +167,9 @@ impl<'p, 's> Page<'p, 's> {
         matches: &Matches,
         from: Option<&Token>,
     ) -> Result<Found, StorageError> {
-        let Hits { shown: hits, count, next, rest, more_in } = self.look(matches)?;
+        let best = self.in_order(&matches.best, from.map(|from| from.last))?;
+        let looked = self.look(&best, matches)?;
+        let Hits { shown: hits, count, next, rest, more_in } = looked;
         let mut found = Found { count, ..Found::default() };
         let token = |last, only| Token { order: self.query.order, last, only }.to_string();
         found.next_batch = next.map(|last| token(last, from.and_then(|from| from.only.clone())));
@@ -180,9 +185,46 @@ impl<'p, 's> Page<'p, 's> {
         Ok(found)
     }
 
+    /// The best matches in their order, behind where the page before ended. The index knows when
+    /// something was sent to the second: the events themselves tell those of one second apart.
+    fn in_order(
+        &self,
+        best: &[Match],
+        behind: Option<SortKey>,
+    ) -> Result<Vec<Match>, StorageError> {
+        if self.query.order == Order::Rank {
+            return Ok(best.to_vec());
+        }
+        let mut ordered = Vec::with_capacity(best.len());
+        for of_second in best.chunk_by(|one, next| one.key.place.second == next.key.place.second) {
+            let mut of_second = of_second.to_vec();
+            let parted = |it: &Match| {
+                behind.is_some_and(|behind| behind.place.second == it.key.place.second)
+            };
+            if of_second.len() > 1 || of_second.first().is_some_and(parted) {
+                for found in &mut of_second {
+                    found.key.millisecond = self.millisecond(found)?;
+                }
+                of_second.sort_unstable_by_key(|it| Reverse(it.key));
+            }
+            ordered.extend(
+                of_second.into_iter().filter(|it| behind.is_none_or(|behind| it.key < behind)),
+            );
+        }
+        Ok(ordered)
+    }
+
+    /// The millisecond of its second in which the event of a match was sent.
+    fn millisecond(&self, found: &Match) -> Result<u16, StorageError> {
+        let Some(view) = self.views.get(found.index) else { return Ok(0) };
+        let event = view.event(found.key.place.event())?;
+        let at = event.map_or(0, |event| u64::from(event.pdu.origin_server_ts().0));
+        Ok(u16::try_from(at % 1_000).unwrap_or_default())
+    }
+
     /// Looks at the best matches: which of them the reader sees.
-    fn look(&mut self, matches: &Matches) -> Result<Hits, StorageError> {
-        let (best, total) = (&matches.best, matches.total);
+    fn look(&mut self, best: &[Match], matches: &Matches) -> Result<Hits, StorageError> {
+        let total = matches.total;
         let limit = self.limit();
         let (mut hits, mut seen, mut checked) = (Vec::<Hit>::new(), 0_usize, 0_usize);
         let mut next = None;
@@ -200,7 +242,7 @@ impl<'p, 's> Page<'p, 's> {
                 hits.push(Hit { found: *found, event });
             }
         }
-        if next.is_none() && !matches.more_in.is_empty() {
+        if limit > 0 && next.is_none() && !matches.more_in.is_empty() {
             next = best.last().map(|found| found.key);
         }
         let last = hits.last().map(|hit| hit.found.key);
@@ -220,7 +262,7 @@ impl<'p, 's> Page<'p, 's> {
     fn limit(&self) -> usize {
         let limit = self.query.filter.limit.map(|limit| usize::try_from(u64::from(limit)));
         match limit {
-            Some(Ok(limit)) => limit.clamp(1, SEARCH_RESULTS_MAX),
+            Some(Ok(limit)) => limit.min(SEARCH_RESULTS_MAX),
             Some(Err(_)) => SEARCH_RESULTS_MAX,
             None => SEARCH_RESULTS_USUAL,
         }
@@ -241,7 +283,10 @@ impl<'p, 's> Page<'p, 's> {
         if view.is_erased(event.pdu.sender())? && !event.pdu.is_state() {
             return Ok(None);
         }
-        let seen = self.with_viewer(found.index, |view, viewer| viewer.may_see(view, event.no))?;
+        let query = self.query;
+        let seen = self.with_viewer(found.index, |view, viewer| {
+            Ok(viewer.may_see(view, event.no)? && query.related_by.admits(view, viewer, &event)?)
+        })?;
         Ok(seen.unwrap_or_default().then_some(event))
     }
 

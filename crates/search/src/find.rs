@@ -215,8 +215,13 @@ impl Best<'_> {
         score: u16,
     ) -> ControlFlow<()> {
         let by_time = self.question.order == Order::Recent;
-        let key = SortKey { score: if by_time { 0 } else { score }, place, room };
-        if self.question.behind.is_some_and(|behind| key >= behind) {
+        let key = SortKey { score: if by_time { 0 } else { score }, place, millisecond: 0, room };
+        // Of those of one second it is known later which came first.
+        let is_before = |behind: SortKey| match self.question.order {
+            Order::Rank => key >= behind,
+            Order::Recent => place.second > behind.place.second,
+        };
+        if self.question.behind.is_some_and(is_before) {
             return ControlFlow::Continue(());
         }
         if self.heap.len() < SEARCH_EVENTS_CHECKED_MAX {

@@ -1,7 +1,7 @@
 //! What is searched for.
 
 use ruma::api::client::filter::RoomEventFilter;
-use vestibule_rooms::AskError;
+use vestibule_rooms::{AskError, RelatedBy};
 use vestibule_storage::StorageError;
 
 /// A search, as a client asks for it.
@@ -13,6 +13,8 @@ pub struct SearchQuery {
     pub keys: Vec<SearchKey>,
     /// Which rooms and events count, and how many are wanted.
     pub filter: RoomEventFilter,
+    /// Which of the events, by what relates to them.
+    pub related_by: RelatedBy,
     /// What comes first.
     pub order: Order,
     /// What is wanted around each result.

@@ -14,13 +14,16 @@ pub(crate) struct SortKey {
     pub(crate) score: u16,
     /// When the event was sent.
     pub(crate) place: Place,
+    /// The millisecond of that second; zero where only the score counts, and where nothing else that
+    /// was found was sent in that second.
+    pub(crate) millisecond: u16,
     /// Its room.
     pub(crate) room: RoomNo,
 }
 
 impl Ord for SortKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |it: &Self| (it.score, it.place.second, it.room, it.place.no);
+        let key = |it: &Self| (it.score, it.place.second, it.millisecond, it.room, it.place.no);
         key(self).cmp(&key(other))
     }
 }
@@ -48,12 +51,12 @@ pub(crate) struct Token {
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let order = match self.order {
-            Order::Rank => 'r',
-            Order::Recent => 't',
-        };
-        let SortKey { score, place, room } = self.last;
-        write!(f, "{order}{score}.{}.{}.{}", place.second, room.0, place.no)?;
+        let SortKey { score, place, millisecond, room } = self.last;
+        match self.order {
+            Order::Rank => write!(f, "r{score}")?,
+            Order::Recent => write!(f, "t{millisecond}")?,
+        }
+        write!(f, ".{}.{}.{}", place.second, room.0, place.no)?;
         match &self.only {
             Some(Only::Room(room)) => write!(f, ".{room}"),
             Some(Only::Sender(user)) => write!(f, ".{user}"),
@@ -76,7 +79,11 @@ fn parse(text: &str) -> Option<Token> {
         None => (Order::Recent, text.strip_prefix('t')?),
     };
     let mut parts = rest.splitn(5, '.');
-    let score = parts.next()?.parse().ok()?;
+    let first = parts.next()?.parse().ok()?;
+    let (score, millisecond) = match order {
+        Order::Rank => (first, 0),
+        Order::Recent => (0, first),
+    };
     let second = parts.next()?.parse().ok()?;
     let room = RoomNo(parts.next()?.parse().ok()?);
     let no = parts.next()?.parse().ok()?;
@@ -85,7 +92,8 @@ fn parse(text: &str) -> Option<Token> {
         Some(id) if id.starts_with('!') => Some(Only::Room(id.try_into().ok()?)),
         Some(id) => Some(Only::Sender(id.try_into().ok()?)),
     };
-    Some(Token { order, last: SortKey { score, place: Place { second, no }, room }, only })
+    let last = SortKey { score, place: Place { second, no }, millisecond, room };
+    Some(Token { order, last, only })
 }
 
 #[cfg(test)]
@@ -94,8 +102,8 @@ mod tests {
 
     #[test]
     fn tokens_are_read_as_they_were_written_and_only_for_their_order() {
-        let last =
-            SortKey { score: 7, place: Place { second: 1_800_000_000, no: 3 }, room: RoomNo(12) };
+        let place = Place { second: 1_800_000_000, no: 3 };
+        let last = SortKey { score: 7, place, millisecond: 0, room: RoomNo(12) };
         for only in [
             None,
             Some(Only::Room("!a.b:c.example".try_into().unwrap())),
@@ -105,6 +113,9 @@ mod tests {
             assert_eq!(Token::read(&token.to_string(), Order::Rank).unwrap(), token);
             assert!(Token::read(&token.to_string(), Order::Recent).is_err());
         }
+        let by_time = SortKey { score: 0, millisecond: 999, ..last };
+        let token = Token { order: Order::Recent, last: by_time, only: None };
+        assert_eq!(Token::read(&token.to_string(), Order::Recent).unwrap(), token);
         for text in ["", "r", "r1.2.3", "x1.2.3.4", "r1.2.3.4.nobody", "r-1.2.3.4"] {
             assert!(Token::read(text, Order::Rank).is_err(), "{text}");
         }
@@ -112,8 +123,12 @@ mod tests {
 
     #[test]
     fn better_and_then_later_comes_first() {
-        let key =
-            |score, second, no| SortKey { score, place: Place { second, no }, room: RoomNo(1) };
+        let key = |score, second, no| SortKey {
+            score,
+            place: Place { second, no },
+            millisecond: 0,
+            room: RoomNo(1),
+        };
         assert!(key(2, 0, 0) > key(1, 9, 9));
         assert!(key(1, 9, 0) > key(1, 8, 9));
         assert!(key(1, 9, 1) > key(1, 9, 0));

@@ -96,6 +96,11 @@ async fn a_room_of_another_server_is_summed_up_for_whoever_could_get_in() {
     assert_eq!(by_name["room_id"], hall.as_str());
     let closed = two.bob.http().get(&path(&den, "a.example")).await;
     assert_eq!(closed.refusal(), (404, "M_NOT_FOUND"));
+    // An invitation opens what was closed a moment before.
+    let bob = json!({ "user_id": "@bob:b.example" });
+    two.alice.in_room(&den, "invite", &bob).await.ok();
+    let invited = two.bob.http().get(&path(&den, "a.example")).await.ok();
+    assert_eq!((&invited["name"], &invited["membership"]), (&json!("The den"), &json!("invite")));
     let sent = two.network.sent().len();
     let stranger = two.b.http().get(&path(&hall, "a.example")).await;
     assert_eq!(stranger.status, 401);

@@ -10,8 +10,8 @@ use tracing::instrument;
 use vestibule_http::{Caller, Incoming, MatrixError, OutgoingJson};
 use vestibule_rooms::{Rooms, ThreadsQuery};
 
-use super::size;
-use crate::room::answer;
+use super::PAGE;
+use crate::{extract::page_size, room::answer};
 
 /// A page of threads.
 #[derive(Debug, Serialize)]
@@ -39,7 +39,7 @@ pub(super) async fn handle(
         room_id: request.room_id,
         participated,
         from: request.from,
-        limit: size(request.limit),
+        limit: page_size(request.limit, PAGE)?,
     };
     let page = rooms.threads(&actor, query).await.map_err(answer::read)?;
     Ok(OutgoingJson(Threads { chunk: page.chunk, next_batch: page.next }))

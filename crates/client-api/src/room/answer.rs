@@ -136,6 +136,9 @@ pub(crate) fn send(error: SendError) -> MatrixError {
         SendError::DuplicateAnnotation(_) => {
             MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::DuplicateAnnotation, message)
         }
+        SendError::NoThread => {
+            MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, message)
+        }
         SendError::BadAlias(_) => {
             MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::BadAlias, message)
         }
@@ -185,7 +188,9 @@ pub(crate) fn create_room(error: CreateRoomError) -> MatrixError {
 pub(crate) fn read(error: ReadError) -> MatrixError {
     let message = error.to_string();
     match error {
-        ReadError::NotMember | ReadError::Hidden => MatrixError::forbidden(message),
+        ReadError::NotMember | ReadError::Hidden | ReadError::Unseen => {
+            MatrixError::forbidden(message)
+        }
         ReadError::NotFound => MatrixError::not_found(message),
         ReadError::BadToken(_) => MatrixError::invalid_param(message),
         ReadError::Ask(error) => ask(error),

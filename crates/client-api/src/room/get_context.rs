@@ -11,6 +11,7 @@ use vestibule_http::{Caller, Incoming, MatrixError, OutgoingJson};
 use vestibule_rooms::{ContextQuery, Rooms};
 
 use super::answer;
+use crate::extract::Related;
 
 /// An event with what happened around it.
 #[derive(Debug, Serialize)]
@@ -27,6 +28,7 @@ pub(crate) struct Surroundings {
 pub(crate) async fn handle(
     State(rooms): State<Rooms>,
     Caller(actor): Caller,
+    Related(related_by): Related,
     Incoming(request): Incoming<Request>,
 ) -> Result<OutgoingJson<Surroundings>, MatrixError> {
     let query = ContextQuery {
@@ -34,6 +36,7 @@ pub(crate) async fn handle(
         event_id: request.event_id,
         limit: usize::try_from(u64::from(request.limit)).unwrap_or(usize::MAX),
         filter: request.filter,
+        related_by,
     };
     let context = rooms.context(&actor, query).await.map_err(answer::read)?;
     Ok(OutgoingJson(Surroundings {

@@ -11,6 +11,7 @@ use vestibule_http::{Caller, Incoming, MatrixError, OutgoingJson};
 use vestibule_rooms::{Direction, MessagesQuery, Rooms};
 
 use super::answer;
+use crate::extract::Related;
 
 /// A page of history.
 #[derive(Debug, Serialize)]
@@ -27,6 +28,7 @@ pub(crate) struct Page {
 pub(crate) async fn handle(
     State(rooms): State<Rooms>,
     Caller(actor): Caller,
+    Related(related_by): Related,
     Incoming(request): Incoming<Request>,
 ) -> Result<OutgoingJson<Page>, MatrixError> {
     let direction = match request.dir {
@@ -40,6 +42,7 @@ pub(crate) async fn handle(
         to: request.to,
         limit: usize::try_from(u64::from(request.limit)).unwrap_or(usize::MAX),
         filter: request.filter,
+        related_by,
     };
     let page = rooms.messages(&actor, query).await.map_err(answer::read)?;
     let (start, end) = (page.start, page.end);

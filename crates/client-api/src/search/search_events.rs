@@ -5,8 +5,10 @@
 use axum::extract::State;
 use ruma::{UInt, api::client::filter::RoomEventFilter};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::instrument;
 use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson};
+use vestibule_rooms::RelatedBy;
 use vestibule_search::{ContextWanted, Found, GroupBy, Order, Search, SearchKey, SearchQuery};
 
 use super::search_answer;
@@ -33,11 +35,29 @@ struct Categories<T> {
 struct Criteria {
     search_term: String,
     keys: Option<Vec<Key>>,
-    filter: Option<RoomEventFilter>,
+    filter: Option<Filter>,
     order_by: Option<OrderBy>,
     event_context: Option<EventContext>,
     include_state: Option<bool>,
     groupings: Option<Groupings>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "Value")]
+struct Filter {
+    related_by: RelatedBy,
+    events: RoomEventFilter,
+}
+
+impl TryFrom<Value> for Filter {
+    type Error = serde_json::Error;
+
+    fn try_from(filter: Value) -> Result<Self, Self::Error> {
+        Ok(Self {
+            related_by: RelatedBy::deserialize(&filter)?,
+            events: RoomEventFilter::deserialize(&filter)?,
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -125,10 +145,12 @@ fn query(criteria: Criteria, from: Option<String>) -> SearchQuery {
             GroupKey::RoomId => GroupBy::Room,
             GroupKey::Sender => GroupBy::Sender,
         });
+    let filter = criteria.filter.unwrap_or_default();
     SearchQuery {
         term: criteria.search_term,
         keys: keys.collect(),
-        filter: criteria.filter.unwrap_or_default(),
+        filter: filter.events,
+        related_by: filter.related_by,
         order: match criteria.order_by {
             Some(OrderBy::Rank) | None => Order::Rank,
             Some(OrderBy::Recent) => Order::Recent,

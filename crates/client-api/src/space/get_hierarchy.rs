@@ -10,7 +10,7 @@ use tracing::instrument;
 use vestibule_http::{Caller, Incoming, MatrixError, OutgoingJson};
 use vestibule_rooms::{HierarchyQuery, RoomSummary, Rooms, SpaceRoom};
 
-use crate::room::answer;
+use crate::{extract::page_size, room::answer};
 
 /// Rooms on one page when the client names no number.
 const PAGE: usize = 50;
@@ -36,11 +36,10 @@ pub(super) async fn handle(
     Caller(actor): Caller,
     Incoming(request): Incoming<Request>,
 ) -> Result<OutgoingJson<Page>, MatrixError> {
-    let limit = |limit| usize::try_from(u64::from(limit)).unwrap_or(usize::MAX);
     let query = HierarchyQuery {
         room_id: request.room_id,
         from: request.from,
-        limit: request.limit.map_or(PAGE, limit),
+        limit: page_size(request.limit, PAGE)?,
         max_depth: request.max_depth.map(u64::from),
         suggested_only: request.suggested_only,
     };

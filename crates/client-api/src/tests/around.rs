@@ -112,3 +112,57 @@ async fn members_of_a_page_are_as_they_were_when_it_was_written() {
     let both = server.fetch(&alice, &format!("{v3}&dir=f&limit=9")).await;
     assert_eq!(state_of(&both, "m.room.member"), [named("Robert")], "as where the page begins");
 }
+
+#[tokio::test]
+async fn who_may_not_see_an_event_is_refused_what_lies_around_it() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let carol = server.person("carol").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let hidden = json!({ "history_visibility": "joined" });
+    server.sets(&alice, &room, ("m.room.history_visibility", hidden)).await;
+    let said = server.says(&alice, &room, Value::Null).await;
+    let path = format!("/_matrix/client/v3/rooms/{room}/context/{}", encoded(&said));
+    let invite = format!("/_matrix/client/v3/rooms/{room}/invite");
+    assert_eq!(server.post(&invite, &bob, json!({ "user_id": carol.user_id })).await.0, 403);
+    let invited = server.post(&invite, &alice, json!({ "user_id": carol.user_id })).await;
+    assert_eq!(invited.0, 200);
+    for who in [&bob, &carol] {
+        assert_eq!(error(server.get(&path, who).await), code(403, "M_FORBIDDEN"));
+    }
+    server.joins(&bob, &room).await;
+    assert_eq!(error(server.get(&path, &bob).await), code(403, "M_FORBIDDEN"));
+    let nothing = format!("/_matrix/client/v3/rooms/{room}/context/$nothing");
+    assert_eq!(error(server.get(&nothing, &bob).await), code(404, "M_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn what_ignored_users_said_is_read_nowhere_and_their_state_is() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let room = server.public_room(&alice, json!({})).await;
+    server.joins(&bob, &room).await;
+    let theirs = server.says(&bob, &room, Value::Null).await;
+    let own = server.says(&alice, &room, Value::Null).await;
+    let list =
+        format!("/_matrix/client/v3/user/{}/account_data/m.ignored_user_list", alice.user_id);
+    let ignored = json!({ bob.user_id.as_str(): {}, alice.user_id.as_str(): {} });
+    assert_eq!(server.put(&list, &alice, json!({ "ignored_users": ignored })).await.0, 200);
+
+    let rooms = format!("/_matrix/client/v3/rooms/{room}");
+    let get = async |path: String| server.fetch(&alice, &path).await;
+    let around = get(format!("{rooms}/context/{}?limit=40", encoded(&own))).await;
+    let messages = get(format!("{rooms}/messages?dir=b&limit=40")).await;
+    let snapshot = get(format!("{rooms}/initialSync")).await;
+    for list in [&around["events_before"], &messages["chunk"], &snapshot["messages"]["chunk"]] {
+        let ids = each(list, "event_id");
+        assert!(!ids.contains(&&*theirs), "{list}");
+        assert!(list.to_string().contains(&bob.user_id), "the join is state: {list}");
+    }
+    // Nobody ignores themselves.
+    assert!(each(&messages["chunk"], "event_id").contains(&&*own));
+    let one = server.get(&format!("{rooms}/event/{}", encoded(&theirs)), &alice).await;
+    assert_eq!(error(one), code(404, "M_NOT_FOUND"));
+    let around = server.get(&format!("{rooms}/context/{}", encoded(&theirs)), &alice).await;
+    assert_eq!(error(around), code(403, "M_FORBIDDEN"));
+}

@@ -26,6 +26,14 @@ fn thread(origin: &str) -> Value {
     json!({ "rel_type": "m.thread", "event_id": origin })
 }
 
+impl Server {
+    /// What one reads of a room through a filter.
+    async fn filtered(&self, who: &Person, path: &str, filter: &Value) -> Value {
+        let filter = filter.to_string().replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
+        self.fetch(who, &format!("/_matrix/client/v3/rooms/{path}&filter={filter}")).await
+    }
+}
+
 #[tokio::test]
 async fn relations_come_newest_first_by_page_and_by_type() {
     let server = server();
@@ -153,8 +161,110 @@ async fn threads_come_by_their_newest_reply_each_once_with_a_summary() {
     let from = first["next_batch"].as_str().unwrap();
     let second = server.fetch(&alice, &threads(&room, &format!("?limit=1&from={from}"))).await;
     assert_eq!(each(&second["chunk"], "event_id"), [&late]);
+    // Older replies of threads that were shown are no further page.
+    assert!(second.get("next_batch").is_none(), "{second}");
+    let both = server.fetch(&alice, &threads(&room, "?limit=2")).await;
+    assert_eq!(each(&both["chunk"], "event_id"), [&early, &late]);
+    assert!(both.get("next_batch").is_none(), "{both}");
+    let none = server.get(&threads(&room, "?limit=0"), &alice).await;
+    assert_eq!(error(none), code(400, "M_INVALID_PARAM"));
 
     server.redacts(&bob, &room, &newest).await;
     let page = server.fetch(&alice, &threads(&room, "")).await;
     assert_eq!(each(&page["chunk"], "event_id"), [&late, &early]);
+}
+
+#[tokio::test]
+async fn a_thread_does_not_start_from_an_event_that_relates_to_another() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let origin = server.says(&alice, &room, Value::Null).await;
+    let reply = server.says(&alice, &room, thread(&origin)).await;
+    let liked = server.sends(&alice, &room, reaction(&origin, "👍")).await;
+    for parent in [reply, liked] {
+        let body = json!({ "msgtype": "m.text", "body": "no", "m.relates_to": thread(&parent) });
+        let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/t{}", &parent[1..]);
+        assert_eq!(error(server.put(&path, &alice, body).await), code(400, "M_UNKNOWN"));
+    }
+}
+
+#[tokio::test]
+async fn a_filter_chooses_events_by_what_relates_to_them() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let room = server.public_room(&alice, json!({})).await;
+    server.joins(&bob, &room).await;
+    let of_alice = server.says(&alice, &room, Value::Null).await;
+    let of_bob = server.says(&alice, &room, Value::Null).await;
+    let liked = server.says(&alice, &room, Value::Null).await;
+    let quiet = server.says(&alice, &room, Value::Null).await;
+    server.says(&alice, &room, thread(&of_alice)).await;
+    let reply = server.says(&bob, &room, thread(&of_bob)).await;
+    server.sends(&bob, &room, reaction(&liked, "👍")).await;
+
+    let by = |rel_types: Value, senders: Value| {
+        let mut filter = json!({ "types": ["m.room.message"] });
+        for (key, value) in [("related_by_rel_types", rel_types), ("related_by_senders", senders)] {
+            if !value.is_null() {
+                filter[key] = value;
+            }
+        }
+        filter
+    };
+    let id = json!([bob.user_id]);
+    let chosen = [
+        (by(json!(["m.thread"]), Value::Null), vec![&of_bob, &of_alice]),
+        (by(Value::Null, id.clone()), vec![&liked, &of_bob]),
+        (by(json!(["m.thread"]), id.clone()), vec![&of_bob]),
+        (by(json!(["m.annotation", "m.reference"]), id), vec![&liked]),
+        (by(json!([]), Value::Null), vec![]),
+        (json!({ "io.element.relation_types": ["m.annotation"] }), vec![&liked]),
+    ];
+    for (filter, wanted) in &chosen {
+        let messages = server.filtered(&alice, &format!("{room}/messages?dir=b"), filter).await;
+        assert_eq!(each(&messages["chunk"], "event_id"), *wanted, "{filter}");
+        let around = format!("{room}/context/{}?limit=40", encoded(&quiet));
+        let around = server.filtered(&alice, &around, filter).await;
+        assert_eq!(each(&around["events_before"], "event_id"), *wanted, "{filter}");
+        let criteria = json!({
+            "search_term": "tea", "order_by": "recent", "filter": filter,
+        });
+        let body = json!({ "search_categories": { "room_events": criteria } });
+        let (_, found) = server.post("/_matrix/client/v3/search", &alice, body).await;
+        let results = found["search_categories"]["room_events"]["results"].as_array().unwrap();
+        let mut found: Vec<&str> =
+            results.iter().map(|it| it["result"]["event_id"].as_str().unwrap()).collect();
+        found.sort_unstable();
+        let mut wanted = wanted.clone();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted, "{filter}");
+    }
+    server.redacts(&bob, &room, &reply).await;
+    let path = format!("{room}/messages?dir=b");
+    let messages = server.filtered(&alice, &path, &chosen[0].0).await;
+    assert_eq!(each(&messages["chunk"], "event_id"), [&of_alice]);
+}
+
+#[tokio::test]
+async fn no_messages_are_told_where_none_are_wanted() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let said = server.says(&alice, &room, Value::Null).await;
+    let path = format!("/_matrix/client/v3/rooms/{room}/messages?dir=b");
+    let page = server.fetch(&alice, &format!("{path}&limit=0")).await;
+    assert_eq!(page["chunk"], json!([]));
+    let from = page["end"].as_str().unwrap();
+    for from in [from, ""] {
+        let page = server.fetch(&alice, &format!("{path}&limit=1&from={from}&to=")).await;
+        assert_eq!(each(&page["chunk"], "event_id"), [&said]);
+    }
+    let body = json!({ "search_categories": { "room_events": {
+        "search_term": "tea", "filter": { "limit": 0 },
+    } } });
+    let (_, found) = server.post("/_matrix/client/v3/search", &alice, body).await;
+    assert_eq!(found["search_categories"]["room_events"]["results"], json!([]));
+    let hierarchy = format!("/_matrix/client/v1/rooms/{room}/hierarchy?limit=0");
+    assert_eq!(error(server.get(&hierarchy, &alice).await), code(400, "M_INVALID_PARAM"));
 }

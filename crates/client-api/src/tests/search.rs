@@ -176,6 +176,35 @@ async fn pages_go_on_where_the_last_ended_in_both_orders() {
 }
 
 #[tokio::test]
+async fn the_most_recent_come_first_also_within_a_second_and_across_rooms() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let mut sent = Vec::new();
+    let rooms = [
+        server.public_room(&alice, json!({})).await,
+        server.public_room(&alice, json!({})).await,
+        server.public_room(&alice, json!({})).await,
+    ];
+    for number in 0..24 {
+        server.time.clock.advance(Duration::from_millis(90));
+        sent.push(server.tells(&alice, &rooms[number % 3], "tea").await);
+    }
+    sent.reverse();
+    let (mut found, mut from) = (Vec::new(), None::<String>);
+    for _ in 0..9 {
+        let criteria = json!({ "order_by": "recent", "filter": { "limit": 5 } });
+        let page = server.finds_from(&alice, "tea", criteria, from.as_deref()).await;
+        assert_eq!(page["count"], json!(24));
+        found.extend(ids(&page).into_iter().map(ToOwned::to_owned));
+        from = page["next_batch"].as_str().map(ToOwned::to_owned);
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found, from), (sent, None));
+}
+
+#[tokio::test]
 async fn groups_hold_their_results_and_have_pages_of_their_own() {
     let server = server();
     let (alice, bob) = (server.person("alice").await, server.person("bob").await);

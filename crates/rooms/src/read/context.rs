@@ -14,6 +14,7 @@ use super::{
     ReadError,
     gaps::Filled,
     messages::{admits_type, wanted},
+    related::RelatedBy,
 };
 use crate::{
     LoggedEvent, RoomView, Rooms, Showing, StateAt, TimelinePosition, Viewer, append::LIVE,
@@ -32,6 +33,8 @@ pub struct ContextQuery {
     pub limit: usize,
     /// Which events.
     pub filter: RoomEventFilter,
+    /// Which of them, by what relates to them.
+    pub related_by: RelatedBy,
 }
 
 /// An event and what happened around it.
@@ -72,13 +75,13 @@ impl Rooms {
         let policy = self.inner.policy.current();
         let (asker, now) = (actor.clone(), self.inner.env.now());
         let room_id = query.room_id.clone();
-        let read = self.read_as(actor, &room_id, move |view, mut access| {
+        self.read_as(actor, &room_id, move |view, mut access| {
             let viewer = &mut access.viewer;
             let showing = Showing { actor: Some(&asker), with_room_id: true, now };
             let event = view.event_by_id(&query.event_id)?.ok_or(ReadError::NotFound)?;
             let around = view.around(event.no)?.ok_or(ReadError::NotFound)?;
-            if !viewer.may_see(view, event.no)? {
-                return Err(ReadError::NotFound);
+            if !viewer.may_see(view, event.no)? || viewer.ignores(view, &event)? {
+                return Err(ReadError::Unseen);
             }
             let middle = TimelinePosition { side: LIVE, stamp: around.stamp };
             let limit = query.limit.min(MESSAGES_PAGE_MAX);
@@ -91,8 +94,8 @@ impl Rooms {
             let start = back.last().map_or(middle, |(position, _)| *position);
             let end = forth.last().map_or(middle, |(position, _)| *position).next();
 
-            let before = seen(view, viewer, (&back, &query.filter))?;
-            let after = seen(view, viewer, (&forth, &query.filter))?;
+            let before = seen(view, viewer, (&back, &query))?;
+            let after = seen(view, viewer, (&forth, &query))?;
             let at = match view.around(after.last().unwrap_or(&event).no)? {
                 Some(last) if viewer.sees_state(view, (last.value.after, last.stamp))? => {
                     last.value.after
@@ -113,11 +116,8 @@ impl Rooms {
                 state,
             };
             Ok((context, gap))
-        });
-        match read.await {
-            Err(ReadError::NotMember) => Err(ReadError::NotFound),
-            other => other,
-        }
+        })
+        .await
     }
 }
 
@@ -150,12 +150,16 @@ fn state_beside<R: Read>(
 fn seen<R: Read>(
     view: &RoomView<'_, R>,
     viewer: &mut Viewer,
-    (rows, filter): (&[(TimelinePosition, EventNo)], &RoomEventFilter),
+    (rows, query): (&[(TimelinePosition, EventNo)], &ContextQuery),
 ) -> Result<Vec<LoggedEvent>, ReadError> {
     let mut events = Vec::new();
     for (_, no) in rows {
         let Some(event) = view.event(*no)? else { continue };
-        if wanted(filter, &event) && viewer.may_see(view, *no)? {
+        if wanted(&query.filter, &event)
+            && !viewer.ignores(view, &event)?
+            && viewer.may_see(view, *no)?
+            && query.related_by.admits(view, viewer, &event)?
+        {
             events.push(event);
         }
     }

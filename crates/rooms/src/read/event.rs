@@ -39,7 +39,8 @@ impl Rooms {
         let (actor_, event_id, now) = (actor.clone(), event_id.to_owned(), self.inner.env.now());
         let read = self.read_as(actor, room_id, move |view, mut access| {
             let event = view.event_by_id(&event_id)?.ok_or(ReadError::NotFound)?;
-            if !access.viewer.may_see(view, event.no)? {
+            let viewer = &mut access.viewer;
+            if !viewer.may_see(view, event.no)? || viewer.ignores(view, &event)? {
                 return Err(ReadError::NotFound);
             }
             let showing = Showing { actor: Some(&actor_), with_room_id: true, now };

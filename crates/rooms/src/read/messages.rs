@@ -18,6 +18,7 @@ use super::{
     ReadError,
     access::Access,
     gaps::{Filled, Gaps},
+    related::RelatedBy,
 };
 use crate::{LoggedEvent, RoomView, Rooms, Showing, TimelinePosition};
 
@@ -45,6 +46,8 @@ pub struct MessagesQuery {
     pub limit: usize,
     /// Which events.
     pub filter: RoomEventFilter,
+    /// Which of them, by what relates to them.
+    pub related_by: RelatedBy,
 }
 
 /// A page of history.
@@ -93,8 +96,10 @@ impl Rooms {
         passing: bool,
     ) -> Result<Reached, ReadError> {
         let slot = self.inner.store.slot_of_room(&query.room_id).0;
+        // Clients that send an empty token mean none.
         let token = |text: &Option<String>| {
-            text.as_deref().map(|text| TimelinePosition::of_token(text, slot)).transpose()
+            let text = text.as_deref().filter(|text| !text.is_empty());
+            text.map(|text| TimelinePosition::of_token(text, slot)).transpose()
         };
         let (from, to) = (token(&query.from)?, token(&query.to)?);
         let (asker, now) = (actor.clone(), self.inner.env.now());
@@ -134,7 +139,13 @@ impl Page<'_, '_, '_> {
         from: Option<TimelinePosition>,
         to: Option<TimelinePosition>,
     ) -> Result<Reached, ReadError> {
-        let limit = self.query.limit.clamp(1, MESSAGES_PAGE_MAX);
+        let limit = self.query.limit.min(MESSAGES_PAGE_MAX);
+        if limit == 0 {
+            let here = from.map_or_else(|| self.outermost(), Ok)?.to_string();
+            let (end, chunk) = (Some(here.clone()), Vec::new());
+            let page = Messages { start: here, end, chunk, state: Vec::new() };
+            return Ok(Reached { page, gap: None });
+        }
         let mut at = from;
         let mut found: Vec<LoggedEvent> = Vec::new();
         let mut exhausted = false;
@@ -223,10 +234,12 @@ impl Page<'_, '_, '_> {
 
     fn visible(&mut self, no: EventNo) -> Result<Option<LoggedEvent>, ReadError> {
         let Some(event) = self.view.event(no)? else { return Ok(None) };
-        if !wanted(&self.query.filter, &event) {
+        if !wanted(&self.query.filter, &event) || self.access.viewer.ignores(self.view, &event)? {
             return Ok(None);
         }
-        let seen = self.access.viewer.may_see(self.view, no)?;
+        let viewer = &mut self.access.viewer;
+        let seen = viewer.may_see(self.view, no)?
+            && self.query.related_by.admits(self.view, viewer, &event)?;
         Ok(seen.then_some(event))
     }
 

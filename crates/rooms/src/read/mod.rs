@@ -14,6 +14,7 @@ mod members;
 mod messages;
 mod mutual_rooms;
 mod preview;
+mod related;
 mod relations;
 mod room_summary;
 mod search_others;
@@ -35,6 +36,7 @@ pub use self::{
     members::MembersQuery,
     messages::{Direction, Messages, MessagesQuery, type_matches, wanted as filter_wants},
     mutual_rooms::{MutualRooms, MutualRoomsError},
+    related::RelatedBy,
     relations::{Relations, RelationsQuery},
     room_summary::RoomPreview,
     search_users::{FoundUser, FoundUsers},
@@ -52,6 +54,9 @@ pub enum ReadError {
     /// The reader may not see the room as it was then.
     #[error("you may not see this room as it was then")]
     Hidden,
+    /// The reader may not see the event.
+    #[error("you may not see this event")]
+    Unseen,
     /// There is no such event or state, or the reader may not see it.
     #[error("not found")]
     NotFound,

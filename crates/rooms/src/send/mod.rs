@@ -35,6 +35,9 @@ pub enum SendError {
     /// The content is not of the shape in which the room's rules read it.
     #[error("{0}")]
     Malformed(&'static str),
+    /// The event a thread is to start from relates to another itself.
+    #[error("a thread cannot start from an event that has a relation itself")]
+    NoThread,
     /// The sender has reacted like this already.
     #[error("you have already reacted like this")]
     DuplicateAnnotation(OwnedEventId),

@@ -138,9 +138,7 @@ impl RoomTx<'_, '_> {
                             .is_some_and(serde_json::Value::is_string)
                     });
                 if relates {
-                    return Err(SendError::BadContent(
-                        "a thread cannot start from an event that has a relation itself",
-                    ));
+                    return Err(SendError::NoThread);
                 }
                 Ok(())
             }

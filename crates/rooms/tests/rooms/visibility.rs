@@ -16,6 +16,7 @@ async fn reads(house: &House, who: &Actor, room: &RoomId) -> Option<Vec<String>>
         to: None,
         limit: 1_000,
         filter: ruma::api::client::filter::RoomEventFilter::default(),
+        related_by: vestibule_rooms::RelatedBy::default(),
     };
     match house.rooms.messages(who, query).await {
         Ok(page) => Some(

@@ -72,7 +72,7 @@ pub(super) fn ask<T: DeserializeOwned>(file: &Path, question: Question) -> anyho
         .build()
         .context("cannot start")?;
     runtime.block_on(async {
-        let answer = match operator(loaded).await? {
+        let answer = match Box::pin(operator(loaded)).await? {
             Operator::Running(stream) => over_socket(stream, question).await,
             Operator::Here(offline) => {
                 let answer = in_process(offline.router(), question).await;
