@@ -155,6 +155,12 @@ async fn an_invitation_is_declined_on_the_server_that_made_it() {
     bob.leave(&room).await.ok();
     bob.in_room(&room, "forget", &json!({})).await.ok();
     assert_eq!(bob.leave(&room).await.refusal(), (404, "M_NOT_FOUND"));
+    let left = section(&bob, &since, "leave", &room).await;
+    assert_eq!(left["timeline"]["events"][0]["content"]["membership"], "leave", "still told");
+    let now = token(&bob).await;
+    assert_eq!(section(&bob, &now, "leave", &room).await, Value::Null);
+    alice.invite(&room, "@bob:b.example").await.ok();
+    assert_ne!(section(&bob, &now, "invite", &room).await, Value::Null);
 }
 
 #[tokio::test]

@@ -232,7 +232,7 @@ impl RoomTx<'_, '_> {
     ) -> Result<(), AppendError> {
         let room = self.known()?.no;
         // From here on the room itself says what the user is to it.
-        if self.outside(user)?.is_some() {
+        if self.knows_outside(user)? {
             self.drop_outside(user)?;
         }
         if let Some(old) = old {

@@ -24,7 +24,8 @@ pub enum ForgetError {
 }
 
 impl Rooms {
-    /// Hides a room the user has left. Their history of it can no longer be read by them.
+    /// Hides a room the user has left. Their history of it can no longer be read by them. Clients that knew
+    /// it as one the user was in, or was invited to, are still told that it is over.
     pub async fn forget(&self, actor: &Actor, room_id: &RoomId) -> Result<(), ForgetError> {
         let user = actor.user_id().to_owned();
         self.in_room(room_id, move |room| {
@@ -32,7 +33,7 @@ impl Rooms {
                 if !is_over(outside.value.membership) {
                     return Err(ForgetError::StillThere);
                 }
-                room.drop_outside(&user)?;
+                room.forget_outside(&user)?;
                 if room.known().is_err() {
                     return Ok(());
                 }

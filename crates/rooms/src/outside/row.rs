@@ -8,11 +8,11 @@ use vestibule_events::{Pdu, RoomVersion, stripped_state};
 use vestibule_storage::{
     Read, Stamp, Stamped, StorageError,
     tables::{
-        handshake::{OUTSIDE_BY_ROOM, OUTSIDE_BY_USER, StoredOutside},
+        handshake::{OUTSIDE_BY_ROOM, OUTSIDE_BY_USER, OUTSIDE_FORGOTTEN, StoredOutside},
         room::{STREAM, StoredMembership, StoredNews},
     },
 };
-use vestibule_types::limits::OUTSIDE_ROOMS_MAX;
+use vestibule_types::limits::{OUTSIDE_FORGOTTEN_MAX, OUTSIDE_ROOMS_MAX};
 
 use crate::RoomTx;
 
@@ -29,6 +29,8 @@ pub struct OutsideRoom {
     pub event: Arc<Pdu>,
     /// What may be known of the room: stripped state events, the membership last.
     pub stripped: Vec<Box<RawValue>>,
+    /// It is over, and the user does not want to see it any more.
+    pub forgotten: bool,
 }
 
 impl OutsideRoom {
@@ -36,6 +38,18 @@ impl OutsideRoom {
     pub fn all_of(reader: &impl Read, user: &UserId) -> Result<Vec<Self>, StorageError> {
         let rows = OUTSIDE_BY_USER.scan(reader, (user,), OUTSIDE_ROOMS_MAX)?;
         rows.into_iter().map(|((_, room_id), row)| Self::of(room_id, row)).collect()
+    }
+
+    /// Those, and those that are over and that the user does not want to see any more.
+    pub fn all_of_with_forgotten(
+        reader: &impl Read,
+        user: &UserId,
+    ) -> Result<Vec<Self>, StorageError> {
+        let mut rooms = Self::all_of(reader, user)?;
+        for ((_, room_id), row) in OUTSIDE_FORGOTTEN.scan(reader, (user,), OUTSIDE_FORGOTTEN_MAX)? {
+            rooms.push(Self { forgotten: true, ..Self::of(room_id, row)? });
+        }
+        Ok(rooms)
     }
 
     /// The membership of a user in one such room.
@@ -61,7 +75,14 @@ impl OutsideRoom {
         }
         stripped.push(stripped_state(&event).map_err(|error| damaged(&error))?);
         let event = Arc::new(event);
-        Ok(Self { room_id, membership: row.membership, since: stamp, event, stripped })
+        Ok(Self {
+            room_id,
+            membership: row.membership,
+            since: stamp,
+            event,
+            stripped,
+            forgotten: false,
+        })
     }
 }
 
@@ -92,6 +113,7 @@ impl RoomTx<'_, '_> {
         let row = Stamped { stamp, value: row };
         OUTSIDE_BY_USER.put(self.tx, (user, &self.room_id), &row)?;
         OUTSIDE_BY_ROOM.put(self.tx, (&self.room_id, user), &())?;
+        OUTSIDE_FORGOTTEN.delete(self.tx, (user, &self.room_id))?;
         STREAM.put(self.tx, (slot, stamp), &StoredNews::User { user: user.to_owned() })
     }
 
@@ -103,8 +125,28 @@ impl RoomTx<'_, '_> {
         OUTSIDE_BY_USER.get(&*self.tx, (user, &self.room_id))
     }
 
+    /// Whether anything of that is kept, be it what became of a room they forgot.
+    pub(crate) fn knows_outside(&self, user: &UserId) -> Result<bool, StorageError> {
+        Ok(self.outside(user)?.is_some()
+            || OUTSIDE_FORGOTTEN.contains(&*self.tx, (user, &self.room_id))?)
+    }
+
+    /// Hides it from its user, who left it. Clients that knew of it are still told that it is over, unless
+    /// that is so of too many.
+    pub(crate) fn forget_outside(&mut self, user: &UserId) -> Result<(), StorageError> {
+        let over = self.outside(user)?;
+        self.drop_outside(user)?;
+        let others = OUTSIDE_FORGOTTEN.scan(&*self.tx, (user,), OUTSIDE_FORGOTTEN_MAX)?;
+        if let Some(mut over) = over.filter(|_| others.len() < OUTSIDE_FORGOTTEN_MAX) {
+            (over.value.stripped, over.value.via) = (Vec::new(), Vec::new());
+            OUTSIDE_FORGOTTEN.put(self.tx, (user, &self.room_id), &over)?;
+        }
+        Ok(())
+    }
+
     /// Forgets it: the room's own state says what the user is, or they do not want to know.
     pub(crate) fn drop_outside(&mut self, user: &UserId) -> Result<(), StorageError> {
+        OUTSIDE_FORGOTTEN.delete(self.tx, (user, &self.room_id))?;
         OUTSIDE_BY_USER.delete(self.tx, (user, &self.room_id))?;
         OUTSIDE_BY_ROOM.delete(self.tx, (&self.room_id, user))
     }

@@ -95,7 +95,7 @@ impl<R: Read> RoomView<'_, R> {
 
     /// When somebody who is not joined any more last left, and by which event. `None` for those who
     /// were never in.
-    pub(crate) fn departure(
+    pub fn departure(
         &self,
         user: &ruma::UserId,
         member: &Stamped<StoredMember>,

@@ -51,6 +51,10 @@ pub const OUTSIDE_BY_USER: Table<(OwnedUserId, OwnedRoomId), Stamped<StoredOutsi
 /// The same from the room's side.
 pub const OUTSIDE_BY_ROOM: Table<(OwnedRoomId, OwnedUserId), ()> =
     Table::new(0x0781, "outside_by_room");
+/// Those that are over and that the user does not want to see any more, taken from there: clients that knew
+/// of them are still to be told that they are over.
+pub const OUTSIDE_FORGOTTEN: Table<(OwnedUserId, OwnedRoomId), Stamped<StoredOutside>> =
+    Table::new(0x0D10, "outside_forgotten");
 /// Rooms on their way here.
 pub const IMPORT_BY_ROOM: Table<(OwnedRoomId,), StoredImport> =
     Table::new(0x0782, "import_by_room");

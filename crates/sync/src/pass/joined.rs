@@ -58,6 +58,9 @@ impl Pass<'_> {
             read_on: passing.read_on,
             ..JoinedRoom::default()
         };
+        // A room that is new to a client which goes on: it may hold an older stretch of it.
+        let new = since.is_none() && self.since.is_some();
+        joined.timeline.limited |= new && joined.timeline.prev_batch.is_some();
         if whole || !joined.is_empty() {
             let tally = sight.unread(member)?;
             (joined.unread_notifications, joined.unread_thread_notifications) =

@@ -7,7 +7,7 @@ pub(crate) mod ephemeral;
 mod invited;
 mod joined;
 mod key_counts;
-mod left;
+pub(crate) mod left;
 mod outside;
 pub(crate) mod presence;
 pub(crate) mod state;

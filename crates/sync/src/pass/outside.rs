@@ -11,7 +11,7 @@ impl Pass<'_> {
     /// Adds those rooms. What is kept of one is newer than what is left of the room itself.
     pub(super) fn outside(&self, response: &mut SyncResponse) -> Result<(), StorageError> {
         let store = self.inner.rooms.store();
-        for room in OutsideRoom::all_of(self.snapshot, self.user())? {
+        for room in OutsideRoom::all_of_with_forgotten(self.snapshot, self.user())? {
             let id = room.room_id.clone();
             if !self.query.filter.admits_room(&id) {
                 continue;
@@ -31,7 +31,9 @@ impl Pass<'_> {
                     response.rooms.knock.insert(id, KnockedRoom { knock_state });
                 }
                 StoredMembership::Leave | StoredMembership::Ban
-                    if moved && (since.is_some() || self.query.filter.include_leave) =>
+                    if moved
+                        && (since.is_some()
+                            || (self.query.filter.include_leave && !room.forgotten)) =>
                 {
                     response.rooms.leave.insert(id, self.gone(&room)?);
                 }

@@ -184,13 +184,16 @@ impl KnownRooms {
         use StoredMembership::{Ban, Join, Leave};
         let own = &member.value;
         let gone = matches!(own.membership, Leave | Ban);
-        if gone && own.forgotten {
-            self.rooms.remove(&room.room_id);
-            return Ok(());
-        }
-        let removed = gone && own.previous == Some(Join) && {
+        // A room that was forgotten is only there until a client that has it was told that it is over.
+        let removed = gone && !own.forgotten && {
             let view = RoomView::new(&pass.inner.rooms, pass.snapshot, room);
-            view.event(own.event)?.is_some_and(|event| event.pdu.sender() != pass.user())
+            match view.departure(pass.user(), member)? {
+                Some(left) => {
+                    let left = view.event(left.value.0)?;
+                    left.is_some_and(|event| event.pdu.sender() != pass.user())
+                }
+                None => false,
+            }
         };
         let since = member.stamp.commit;
         let last = if own.membership == Join { last.max(since) } else { since };

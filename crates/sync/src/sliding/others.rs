@@ -9,7 +9,7 @@ use vestibule_storage::{Stamped, StorageError, tables::room::StoredMember};
 use super::{connection::SentRoom, response::Room, room::Begin, slide::Slide, state::Base};
 use crate::{
     RawEvent,
-    pass::{Sight, damaged, timeline::Stretch},
+    pass::{Sight, damaged},
     shared::SharedTimeline,
 };
 
@@ -43,32 +43,28 @@ impl Slide<'_> {
         member: &Stamped<StoredMember>,
         begin: Begin<'_>,
     ) -> Result<Option<(Room, SentRoom)>, StorageError> {
-        if member.value.forgotten || has(begin, member.stamp.commit) {
+        // Of a room that the user forgot only a client that has it is told, that it is over.
+        let gone = member.value.forgotten && begin.sent.is_none();
+        if gone || has(begin, member.stamp.commit) {
             return Ok(None);
         }
         let mut sight = Sight::new(self.pass, room)?;
-        let was_in = member.value.previous == Some(StoredMembership::Join);
-        let since = if was_in { sight.known_since(member, begin.known())? } else { None };
-        let around = sight.view.around(member.value.event)?;
-        let departure = around.map_or(member.stamp, |around| around.stamp);
-        let mut events = sight.events_of(Stretch {
-            after: since,
-            until: Some(departure),
-            own: Some(member.value.event),
-            end: None,
-            limit: begin.wants.timeline.max(1),
-        })?;
-        if !was_in {
-            // Who was never in sees that they were turned away, and nothing of the room.
-            events.list.retain(|(_, event)| event.no == member.value.event);
-            (events.limited, events.begins) = (false, None);
-        }
+        let limit = begin.wants.timeline.max(1);
+        let departure = sight.departure(member, begin.since)?;
+        let since = match &departure {
+            Some(_) => sight.known_since(member, begin.known())?,
+            None => None,
+        };
+        let events = match &departure {
+            Some(departure) => sight.up_to((departure, None), (member, since), limit)?,
+            // Who was not in sees that they were turned away, and nothing of the room.
+            None => sight.turned_away(member, limit)?,
+        };
         let section = sight.timeline_section(&events)?;
         let told = SharedTimeline { events, section, ready: None };
         let mut shown = self.timeline_of(room, &told);
-        let mut own = member.value.event;
-        if was_in {
-            let at = around.map_or(room.head.state, |around| around.value.after);
+        if let Some(departure) = departure {
+            let at = departure.state;
             let span = sight.span(since, at)?;
             let diff = match span.since {
                 Some((_, base)) => sight.view.state_diff(base, at)?,
@@ -77,13 +73,13 @@ impl Slide<'_> {
             let sent = begin.sent.filter(|_| since.is_some());
             let base = Base { at, diff: &diff, sent, events: &told.events };
             shown.required_state = self.required_state(&mut sight, begin.wants, &base)?;
-            own = sight
-                .view
-                .state_event_at(at, "m.room.member", self.pass.user().as_str())?
-                .map_or(own, |event| event.no);
+            if let Some(old) = sight.view.event(departure.event)? {
+                let old = sight.show(&old)?;
+                shown.required_state.retain(|event| event.get() != old.get());
+            }
         }
         // By this event clients know that they are not in the room any more.
-        let Some(own) = sight.view.event(own)? else { return Ok(None) };
+        let Some(own) = sight.view.event(member.value.event)? else { return Ok(None) };
         let own = sight.show(&own)?;
         shown.required_state.retain(|event| event.get() != own.get());
         shown.required_state.push(own);

@@ -124,7 +124,7 @@ impl<'a> Slide<'a> {
                 }
             }
         }
-        let outside = OutsideRoom::all_of(pass.snapshot, pass.user())?;
+        let outside = OutsideRoom::all_of_with_forgotten(pass.snapshot, pass.user())?;
         let outside = outside.into_iter().map(|room| (room.room_id.clone(), room)).collect();
         let direct = lists::direct_rooms(pass)?;
         let (user, device, name) = &ask.name;

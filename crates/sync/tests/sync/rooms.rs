@@ -2,10 +2,10 @@
 
 use ruma::{api::client::filter::FilterDefinition, serde::Raw};
 use serde_json::{Value, json};
-use vestibule_rooms::{CreateRoom, Knock, Preset, Redact, TimelinePosition};
+use vestibule_rooms::{ChangeMember, CreateRoom, Knock, Preset, Redact, TimelinePosition};
 use vestibule_sync::{SyncError, SyncRequest};
 
-use crate::support::{House, LONG, bodies, keys, state};
+use crate::support::{Answer, House, LONG, bodies, keys, state};
 
 fn filtered(since: Option<String>, filter: &Value) -> SyncRequest {
     SyncRequest { since, filter: Some(filter.to_string()), ..SyncRequest::default() }
@@ -156,6 +156,94 @@ async fn who_left_sees_the_room_up_to_there_once() {
     assert!(!all.0.to_string().contains("secret"));
     house.rooms.forget(&bob, &room).await.expect("forgotten");
     assert_eq!(house.sync(&bob, filtered(None, &filter)).await.rooms(), 0);
+}
+
+/// Type, and who became what, of the events of a timeline.
+fn deeds(room: &Value) -> Vec<String> {
+    let events = room["timeline"]["events"].as_array().into_iter().flatten();
+    let deed = |event: &Value| {
+        let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+        let content = &event["content"];
+        text(&event["state_key"]) + &text(&content["membership"]) + &text(&content["body"])
+    };
+    events.map(deed).collect()
+}
+
+#[tokio::test]
+async fn a_room_that_was_left_and_forgotten_is_told_once_as_left() {
+    for slots in [1, 3] {
+        let house = House::new(slots);
+        let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+        let (in_it, invited) = (house.room(&alice).await, house.room(&alice).await);
+        house.join(&bob, &in_it).await;
+        house.invite(&alice, &bob, &invited).await;
+        let first = house.first(&bob).await;
+        house.say(&alice, &in_it, "history").await;
+        for room in [&in_it, &invited] {
+            house.leave(&bob, room).await;
+            house.rooms.forget(&bob, room).await.expect("forgotten");
+        }
+        let answer = house.next(&bob, &first).await;
+        for room in [&in_it, &invited] {
+            let shown = answer.room("leave", room);
+            assert_eq!(deeds(shown), ["@bob:home.testleave"], "{shown}");
+            assert_eq!(shown["state"]["events"], json!([]));
+        }
+        assert_eq!(house.next(&bob, &first).await.rooms(), 2, "another client with the token");
+        assert_eq!(house.next(&bob, &answer).await.rooms(), 0);
+        let filter = json!({ "room": { "include_leave": true } });
+        assert_eq!(house.sync(&bob, filtered(None, &filter)).await.rooms(), 0);
+    }
+}
+
+#[tokio::test]
+async fn who_was_kicked_and_then_banned_sees_the_room_up_to_the_kick() {
+    let house = House::new(1);
+    let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+    let room = house.room(&alice).await;
+    house.join(&bob, &room).await;
+    let first = house.first(&bob).await;
+    house.say(&alice, &room, "while in").await;
+    let user_id = bob.user_id().to_owned();
+    let change = || ChangeMember { room_id: room.clone(), user_id: user_id.clone(), reason: None };
+    house.rooms.kick(&alice, change()).await.expect("kicked");
+    house.set(&alice, &room, ("m.room.topic", ""), json!({ "topic": "secret" })).await;
+    house.rooms.ban(&alice, change()).await.expect("banned");
+
+    let answer = house.next(&bob, &first).await;
+    let all = ["while in", "@bob:home.testleave", "@bob:home.testban"];
+    assert_eq!(deeds(answer.room("leave", &room)), all);
+    assert!(!answer.0.to_string().contains("secret"));
+    house.rooms.unban(&alice, change()).await.expect("unbanned");
+    let later = house.next(&bob, &answer).await;
+    assert_eq!(deeds(later.room("leave", &room)), ["@bob:home.testleave"], "knows the kick");
+
+    let filter = json!({ "room": { "include_leave": true, "timeline": { "limit": 3 } } });
+    let archived = house.sync(&bob, filtered(None, &filter)).await;
+    let shown = archived.room("leave", &room);
+    assert_eq!(deeds(shown), ["while in", "@bob:home.testleave", "@bob:home.testleave"]);
+    assert!(state(&shown["state"], "m.room.create", "").is_some(), "{shown}");
+    assert!(!archived.0.to_string().contains("secret"));
+}
+
+#[tokio::test]
+async fn a_room_that_is_new_to_a_client_which_goes_on_begins_anew() {
+    let house = House::new(1);
+    let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+    let room = house.room(&alice).await;
+    house.join(&bob, &room).await;
+    let filter = json!({ "room": { "timeline": { "limit": 50 } } });
+    let limited = |answer: &Answer| answer.joined(&room)["timeline"]["limited"].clone();
+    let first = house.sync(&bob, filtered(None, &filter)).await;
+    assert_eq!(limited(&first), false);
+    house.leave(&bob, &room).await;
+    let left = house.sync(&bob, filtered(Some(first.token()), &filter)).await;
+    house.join(&bob, &room).await;
+    let back = house.sync(&bob, filtered(Some(left.token()), &filter)).await;
+    assert_eq!(limited(&back), true, "it shows what the client had again");
+    house.say(&alice, &room, "hello").await;
+    let next = house.sync(&bob, filtered(Some(back.token()), &filter)).await;
+    assert_eq!(limited(&next), false);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a client puts together from answers is what the rooms are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{OwnedRoomId, OwnedUserId};
 use serde_json::{Value, json};
@@ -23,12 +23,14 @@ struct Client {
     full_state: bool,
     since: Option<String>,
     rooms: BTreeMap<OwnedRoomId, Held>,
+    /// The rooms its user is in.
+    joined: BTreeSet<OwnedRoomId>,
 }
 
 impl Client {
     fn new(name: &'static str, filter: Value) -> Self {
-        let rooms = BTreeMap::new();
-        Self { name, filter, state_after: false, full_state: false, since: None, rooms }
+        let (rooms, joined) = (BTreeMap::new(), BTreeSet::new());
+        Self { name, filter, state_after: false, full_state: false, since: None, rooms, joined }
     }
 
     fn lazy(&self) -> bool {
@@ -48,7 +50,10 @@ impl Client {
         let answer = Answer(serde_json::to_value(answer).expect("JSON"));
         self.since = Some(answer.token());
         let named = self.apply(&answer);
-        for room in house.rooms.joined_rooms(who).await.expect("rooms") {
+        let joined = house.rooms.joined_rooms(who).await.expect("rooms");
+        let is_in: BTreeSet<OwnedRoomId> = joined.iter().cloned().collect();
+        assert_eq!(self.joined, is_in, "{}, {trace}: {}", self.name, answer.0);
+        for room in joined {
             let (mut real, mut held) =
                 (state_of(house, &room).await, self.rooms.get(&room).cloned().unwrap_or_default());
             if self.lazy() {
@@ -69,6 +74,11 @@ impl Client {
         for section in ["join", "leave"] {
             for (id, room) in answer.0["rooms"][section].as_object().expect("rooms") {
                 let id = OwnedRoomId::try_from(id.as_str()).expect("a room id");
+                if section == "join" {
+                    self.joined.insert(id.clone());
+                } else {
+                    self.joined.remove(&id);
+                }
                 let events = |of: &Value| of["events"].as_array().cloned().unwrap_or_default();
                 let shown = events(&room["timeline"]);
                 let sent = shown.iter().filter_map(|event| event["sender"].as_str());
@@ -138,6 +148,9 @@ async fn happen(house: &House, random: &mut SeededRandom, people: &[Actor], room
             let visibility = pick(random, &["shared", "invited", "joined", "joined"]);
             let content = json!({ "history_visibility": visibility });
             house.set(owner, room, ("m.room.history_visibility", ""), content).await;
+        }
+        16 | 17 => {
+            let _refused = house.rooms.forget(me, room).await;
         }
         9 | 10 if is_in => {
             let content = json!({ "membership": "join", "displayname": random.next().to_string() });
@@ -217,6 +230,7 @@ async fn state_and_timeline_together_are_the_state_of_the_room_for_every_filter(
                 // One that begins now.
                 if random.below(12) == 0 {
                     (client.since, client.rooms) = (None, BTreeMap::new());
+                    client.joined.clear();
                 }
             }
         }

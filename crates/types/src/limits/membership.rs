@@ -36,6 +36,9 @@ pub const STRIPPED_STATE_MAX: usize = 64;
 /// Invitations, knocks and what became of them that are kept for one user and rooms this server is not in.
 pub const OUTSIDE_ROOMS_MAX: usize = 1_000;
 
+/// Of what became of these, what is kept for one user who forgot them, for other clients to be told that they are over.
+pub const OUTSIDE_FORGOTTEN_MAX: usize = 200;
+
 /// The first wait before a server is told once more of a leave that nobody could be told.
 pub const LEAVE_TOLD_WAIT_MS_MIN: u64 = 1_000;
 

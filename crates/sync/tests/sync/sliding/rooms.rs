@@ -252,6 +252,32 @@ async fn who_left_is_told_on_connections_that_have_the_room_and_rejoins_from_the
 }
 
 #[tokio::test]
+async fn a_room_that_was_left_and_forgotten_is_told_once_on_connections_that_have_it() {
+    let house = House::new(1);
+    let (alice, bob) = (house.account("alice").await, house.account("bob").await);
+    let (in_it, invited) = (house.room(&alice).await, house.room(&alice).await);
+    house.join(&bob, &in_it).await;
+    house.invite(&alice, &bob, &invited).await;
+    let mut client = Client::of_all(&bob, 10, &[]);
+    assert_eq!(rooms(&client.next(&house).await).len(), 2);
+    house.say(&alice, &in_it, "history").await;
+    for id in [&in_it, &invited] {
+        house.leave(&bob, id).await;
+        house.rooms.forget(&bob, id).await.expect("forgotten");
+    }
+    let answer = client.next(&house).await;
+    for id in [&in_it, &invited] {
+        assert_eq!(room(&answer, id)["membership"], "leave", "{answer}");
+        assert_eq!(said(room(&answer, id)), [""; 0]);
+    }
+    assert_eq!(rooms(&client.next(&house).await).len(), 0);
+    let mut fresh = Client::of_all(&bob, 10, &[]);
+    fresh.body["conn_id"] = json!("another");
+    fresh.body["room_subscriptions"] = json!({ in_it.as_str(): { "timeline_limit": 1 } });
+    assert_eq!(rooms(&fresh.next(&house).await).len(), 0);
+}
+
+#[tokio::test]
 async fn a_room_that_was_left_is_off_the_list_once_that_was_told() {
     for slots in [1, 3] {
         let house = House::new(slots);
