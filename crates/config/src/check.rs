@@ -10,6 +10,7 @@ use std::{fs, path::Path};
 
 use ruma::RoomVersionId;
 use tracing_subscriber::EnvFilter;
+use vestibule_http::{CertificateError, Certificates};
 use vestibule_types::Secret;
 
 use self::{
@@ -21,7 +22,7 @@ use self::{
 };
 use crate::{
     Engine, Limits, Listener, Log, Media, Notices, Previews, Problem, Registration,
-    RegistrationMode, Surface, load::Sections,
+    RegistrationMode, Surface, Tls, load::Sections,
 };
 
 /// What the checks found.
@@ -46,6 +47,7 @@ pub(crate) fn check(sections: &Sections) -> Checked {
         ));
     }
     listeners(&sections.listeners, &mut found);
+    classes(sections, &mut found);
     registration(sections, &mut found);
     support(sections, &mut found);
     rooms(&sections.rooms.default_version, &mut found);
@@ -145,8 +147,44 @@ fn one_listener(key: &str, listener: &Listener, found: &mut Checked) {
         ));
     }
     if let Some(tls) = &listener.tls {
+        let before = found.problems.len();
         readable(&key_of("tls.certificate"), &tls.certificate, found);
         readable(&key_of("tls.private_key"), &tls.private_key, found);
+        if found.problems.len() == before {
+            usable(key, tls, found);
+        }
+    }
+}
+
+/// Reads the files as the listener will.
+fn usable(key: &str, tls: &Tls, found: &mut Checked) {
+    let Err(error) = Certificates::open(&tls.certificate, &tls.private_key) else { return };
+    let of_key = matches!(&error, CertificateError::File { path, .. } if *path == tls.private_key);
+    let (name, path, remedy) = if of_key {
+        let remedy = "write the path of a PEM file that holds the certificate's private key";
+        ("tls.private_key", &tls.private_key, remedy)
+    } else {
+        let remedy = "write the paths of PEM files: the certificate, what it was signed by behind it, and its key";
+        ("tls.certificate", &tls.certificate, remedy)
+    };
+    found.problems.push(
+        Problem::new(&format!("{key}.{name}"), error.to_string(), remedy)
+            .with_value(format!("\"{}\"", path.display())),
+    );
+}
+
+/// Classes are given to those who sign in through a provider, and nobody can yet.
+fn classes(sections: &Sections, found: &mut Checked) {
+    for (name, class) in &sections.policy.class {
+        if class.assign.as_ref().is_some_and(|assign| assign.sso.is_some()) {
+            found.warnings.push(Problem::new(
+                &format!("class.{name}.assign.sso"),
+                "nobody is given this class by it: there is no sign-in through other providers yet",
+                format!(
+                    "give it with `vestibule user class USER {name}` or `vestibule token create --class {name}`"
+                ),
+            ));
+        }
     }
 }
 

@@ -31,7 +31,91 @@ pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(PrometheusBuilder::install_recorder)
         .context("cannot record metrics")?;
+    begin_at_zero();
     Ok(recorder.insert(handle).clone())
+}
+
+/// Counters, their label and its words. Each exists from the start on, so that whoever watches for the first
+/// one of something sees it come. Those of the policy have the operator's own classes as labels, and come
+/// with the first decision.
+const COUNTERS: &[(&str, &str, &[&str])] = &[
+    ("vestibule_http_requests_total", "status", &["2xx", "3xx", "4xx", "5xx"]),
+    ("vestibule_jobs_total", "outcome", &["done", "failed"]),
+    (
+        "vestibule_account_moderation_total",
+        "act",
+        &["lock", "unlock", "suspend", "unsuspend", "deactivate"],
+    ),
+    ("vestibule_mail_total", "outcome", &["sent", "put_off", "refused", "late"]),
+    ("vestibule_push_requests_total", "outcome", &["sent", "rejected", "refused", "failed"]),
+    (
+        "vestibule_remote_requests_total",
+        "outcome",
+        &[
+            "answered",
+            "answered_error",
+            "backing_off",
+            "bad_answer",
+            "bad_request",
+            "refused",
+            "storage",
+            "unreachable",
+        ],
+    ),
+    ("vestibule_federation_transactions_total", "outcome", &["taken", "failed"]),
+    (
+        "vestibule_federation_pdus_total",
+        "outcome",
+        &["accepted", "soft_failed", "known", "rejected", "waiting", "ignored", "dropped"],
+    ),
+    (
+        "vestibule_federation_edus_total",
+        "outcome",
+        &[
+            "device_list",
+            "direct",
+            "failed",
+            "foreign",
+            "ignored",
+            "limited",
+            "malformed",
+            "not_in_room",
+            "presence",
+            "receipt",
+            "signing_keys",
+            "too_much",
+            "typing",
+        ],
+    ),
+    ("vestibule_policy_grants_total", "rule", &["alias", "list", "space", "guest_link", "any"]),
+];
+
+/// Counters without a label.
+const BARE_COUNTERS: &[&str] = &[
+    "vestibule_rooms_left_unmanaged_total",
+    "vestibule_key_fetches_total",
+    "vestibule_federation_staged_done_total",
+    "vestibule_federation_staged_dropped_total",
+];
+
+fn begin_at_zero() {
+    for (name, label, words) in COUNTERS {
+        for word in *words {
+            metrics::counter!(*name, *label => *word).increment(0);
+        }
+    }
+    for name in BARE_COUNTERS {
+        metrics::counter!(*name).increment(0);
+    }
+    for outcome in ["answered", "failed"] {
+        for purpose in ["servers", "gateways", "pages"] {
+            let labels = [("outcome", outcome), ("purpose", purpose)];
+            metrics::counter!("vestibule_remote_web_requests_total", &labels).increment(0);
+        }
+    }
+    for name in ["vestibule_http_connections", "vestibule_federation_servers_waiting"] {
+        metrics::gauge!(name).increment(0.0);
+    }
 }
 
 /// Keeps the recorder's memory bounded while the server runs.

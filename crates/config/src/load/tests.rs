@@ -161,6 +161,42 @@ fn contradictions_are_refused() {
     assert_eq!(with("[limits]\naccess_token_life = \"1s\"\n"), ["limits.access_token_life"]);
 }
 
+#[test]
+fn certificates_that_cannot_be_used_are_told_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = || rcgen::generate_simple_self_signed(vec!["example.org".to_owned()]).unwrap();
+    let (ours, others) = (made(), made());
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let nonsense = write("nonsense.pem", "nonsense");
+    let certificate = write("certificate.pem", &ours.cert.pem());
+    let key = write("key.pem", &ours.signing_key.serialize_pem());
+    let other_key = write("other.pem", &others.signing_key.serialize_pem());
+    let with = |certificate: &str, key: &str| {
+        format!(
+            "{LEAST}[[listener]]\ntls = {{ certificate = \"{certificate}\", private_key = \"{key}\" }}\n"
+        )
+    };
+    assert!(parse(&with(&certificate, &key), no_variables()).is_ok());
+    let told = |certificate: &str, key: &str| keys_of(wrong(&with(certificate, key)));
+    assert_eq!(told(&nonsense, &key), ["listener[0].tls.certificate"]);
+    assert_eq!(told(&certificate, &nonsense), ["listener[0].tls.private_key"]);
+    assert_eq!(told(&certificate, &other_key), ["listener[0].tls.certificate"]);
+}
+
+#[test]
+fn a_class_for_a_sign_in_that_does_not_exist_is_doubted() {
+    let text = format!(
+        "{LEAST}[guests]\nenabled = true\n[aliases]\ncreate = \"moderator\"\n\
+         [class.webchat]\ninherits = \"guest\"\nassign = {{ sso = \"shop\" }}\n"
+    );
+    let loaded = parse(&text, no_variables()).unwrap();
+    assert!(keys(&loaded.warnings).contains(&"class.webchat.assign.sso"), "{:?}", loaded.warnings);
+}
+
 fn keys_of(problems: Vec<Problem>) -> Vec<String> {
     problems.into_iter().map(|problem| problem.key).collect()
 }

@@ -89,6 +89,25 @@ async fn stopping_answers_a_parked_sync_instead_of_dropping_it() {
 }
 
 #[tokio::test]
+async fn every_documented_metric_is_there_before_anything_was_counted() {
+    let server = Blueprint::default().set("listener__0__serves", "[\"metrics\"]").start().await;
+    let told = server.http().get("/metrics").await.ok();
+    let told = told.as_str().unwrap();
+    let page = include_str!("../../../../docs/operations/metrics.md");
+    // Each decision has the operator's classes as labels, each duration an endpoint.
+    let later = ["vestibule_policy_decisions_total", "vestibule_http_request_seconds"];
+    let rows = page.lines().filter(|line| line.starts_with("| `vestibule_"));
+    let names = rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split(','));
+    let names: Vec<&str> = names.map(|name| name.trim().trim_matches('`')).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names.iter().filter(|name| !later.contains(name)) {
+        let is_sample =
+            |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        assert!(told.lines().any(is_sample), "{name} is not in\n{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_listener_answers_only_what_it_serves() {
     let server = Blueprint::default().set("listener__0__serves", "[\"metrics\"]").start().await;
     let http = server.http();
