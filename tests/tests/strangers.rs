@@ -36,6 +36,30 @@ async fn guests_peek_into_open_world_readable_rooms_and_no_others() -> Result<()
     Ok(())
 }
 
+#[tokio::test]
+async fn where_rooms_decide_themselves_guests_read_what_anybody_may_read() -> Result<()> {
+    let any = "[guests]\nenabled = true\nopen_rooms_by = [\"any\"]\n";
+    let Some(town) = Town::with_policy(any).await? else { return Ok(()) };
+    let mona = town.person("mona", "member").await?;
+    let guest = town.guest().await?;
+    let room = |history: &str| {
+        let history = json!({ "history_visibility": history });
+        let state =
+            json!([{ "type": "m.room.history_visibility", "state_key": "", "content": history }]);
+        mona.make_room(json!({ "preset": "public_chat", "initial_state": state }))
+    };
+    let (open, discreet) = (room("world_readable").await?, room("shared").await?);
+    assert_eq!(peeks(&guest, &open).await?, 200);
+    let id = segment(&open);
+    for path in ["initialSync", "members", "state/m.room.create", "messages?dir=f"] {
+        guest.get(&format!("/rooms/{id}/{path}")).await?.ok()?;
+    }
+    guest.get(&format!("/events?room_id={id}&timeout=0")).await?.ok()?;
+    assert_eq!(peeks(&guest, &discreet).await?, 403);
+    assert!(guest.join(&open).await?.refuses_a_guest(), "the room does not let guests join");
+    Ok(())
+}
+
 async fn to_device(from: &Person, to: &Person, transaction: &str) -> Result<u16> {
     let path = format!("/sendToDevice/m.room_key_request/{transaction}");
     let body = json!({ "messages": { (to.user_id.as_str()): { "*": { "from": from.user_id } } } });

@@ -152,8 +152,8 @@ pub enum Action<'a> {
     Unban { room: &'a RoomId, target: &'a UserId },
     /// Send a message-like event.
     SendEvent { room: &'a RoomId, event_type: &'a str },
-    /// Send a state event other than one's own membership.
-    SendState { room: &'a RoomId, event_type: &'a str },
+    /// Send a state event other than one's own membership. `opens` tells that it lets anybody join.
+    SendState { room: &'a RoomId, event_type: &'a str, opens: bool },
     /// Redact an event.
     Redact { room: &'a RoomId, own: bool },
     /// Make a room.
@@ -170,6 +170,8 @@ pub enum Action<'a> {
     Publish { room: &'a RoomId },
     /// Set one's own display name to this.
     SetDisplayname { name: Option<&'a str> },
+    /// Be called this in a room one stays in: a new event of one's own membership.
+    Rename { room: &'a RoomId, name: Option<&'a str> },
     /// Set one's own avatar.
     SetAvatar,
     /// Set another field of one's own profile.
@@ -241,6 +243,8 @@ impl<'a> Action<'a> {
             "leave" => Self::Leave { room },
             "be_invited" => Self::BeInvited { room },
             "redeem_guest_link" => Self::RedeemGuestLink { room },
+            "make_public" => Self::SendState { room, event_type: "m.room.join_rules", opens: true },
+            "rename" => Self::Rename { room, name: None },
             "redact_own" => Self::Redact { room, own: true },
             "redact_other" => Self::Redact { room, own: false },
             "upgrade_room" => Self::UpgradeRoom { room },
@@ -254,7 +258,7 @@ impl<'a> Action<'a> {
             }
             "send_state" => {
                 let event_type = event_type.unwrap_or("m.room.topic");
-                return Some(Self::SendState { room, event_type });
+                return Some(Self::SendState { room, event_type, opens: false });
             }
             _ => return None,
         };
@@ -284,6 +288,7 @@ impl<'a> Action<'a> {
             | Self::DeleteAlias { room, .. }
             | Self::MoveAlias { room, .. }
             | Self::Publish { room }
+            | Self::Rename { room, .. }
             | Self::Typing { room }
             | Self::Receipt { room }
             | Self::ReadMarker { room }
@@ -319,7 +324,7 @@ impl<'a> Action<'a> {
             Self::DeleteAlias { .. } => Ability::DeleteAlias,
             Self::MoveAlias { .. } => Ability::MoveAlias,
             Self::Publish { .. } => Ability::Publish,
-            Self::SetDisplayname { .. } => Ability::SetDisplayname,
+            Self::SetDisplayname { .. } | Self::Rename { .. } => Ability::SetDisplayname,
             Self::SetAvatar => Ability::SetAvatar,
             Self::SetProfileField => Ability::SetProfileField,
             Self::Typing { .. } | Self::Receipt { .. } | Self::ReadMarker { .. } => {
@@ -359,6 +364,7 @@ impl<'a> Action<'a> {
             Self::ManageGuestLinks { .. } => "manage_guest_links",
             Self::BlockRoom { .. } => "block_room",
             Self::Unban { .. } => "unban",
+            Self::Rename { .. } => "rename",
             Self::Typing { .. } => "typing",
             Self::Receipt { .. } => "receipt",
             Self::ReadMarker { .. } => "read_marker",
@@ -374,7 +380,7 @@ impl<'a> Action<'a> {
             Self::Kick { room, target }
             | Self::Ban { room, target }
             | Self::Unban { room, target } => Object::member(room, target),
-            Self::SendEvent { room, event_type } | Self::SendState { room, event_type } => {
+            Self::SendEvent { room, event_type } | Self::SendState { room, event_type, .. } => {
                 Object::event(room, event_type)
             }
             Self::CreateRoom { kind } => Object::NewRoom(kind),

@@ -1,7 +1,7 @@
 //! Who may create, delete and move an alias, and which alias opens a door.
 
 use ruma::{OwnedRoomAliasId, RoomAliasId, UserId};
-use vestibule_types::Glob;
+use vestibule_types::{ClassName, Glob};
 
 use crate::{
     AliasFact, AliasOrigin, Class, Facts, Policy, Reason, Rung, Standing, skeleton::skeleton,
@@ -79,6 +79,32 @@ impl Policy {
             return Some("its creator's class was below aliases.create");
         }
         None
+    }
+
+    /// Whether an alias opens a door by the class its maker had, and would not by the one they have
+    /// now. What an operator answers for does not depend on its maker.
+    #[must_use]
+    pub fn alias_outlived_its_maker(&self, row: &AliasFact, class_now: &ClassName) -> bool {
+        let doors = self.classes().filter_map(Class::scope);
+        let opens =
+            doors.flat_map(|scope| &scope.alias).any(|glob| glob.matches(row.alias.as_str()));
+        let stands = self.class(class_now).is_some_and(|it| it.at_least(self.aliases.create));
+        opens
+            && !stands
+            && row.origin != AliasOrigin::Admin
+            && self.alias_opens_nothing_because(row).is_none()
+    }
+
+    /// An operator answers only for an alias that opens doors then.
+    pub(crate) fn rule_adopt_alias(&self, alias: &RoomAliasId) -> Ruled {
+        if alias.server_name() != self.server_name() {
+            return Err((Reason::AliasForeign, "an alias of this server"));
+        }
+        if self.is_member_alias(alias) {
+            let what = "an alias that does not lie under aliases.members_may";
+            return Err((Reason::AliasOpensNothing, what));
+        }
+        Ok("it opens doors once it is adopted")
     }
 
     pub(crate) fn rule_create_alias(

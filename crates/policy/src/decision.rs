@@ -82,6 +82,12 @@ pub enum Obligation {
     AppendNameSuffix(String),
     /// Leave `reason` and other free text out of the event.
     StripReason,
+    /// Make the content of one's own membership here: of what was asked for go in only the display
+    /// name, a bounded `reason`, and the avatar if it is said so.
+    BareMembership {
+        /// Whether the class may choose an avatar.
+        avatar: bool,
+    },
 }
 
 /// The answer to one request. Only [`crate::Policy::decide`] makes one.

@@ -50,6 +50,8 @@ reasons! {
     AccountDeactivated = "account_deactivated", "This account has been deactivated";
     /// The name, or one that looks like it, is protected.
     NameProtected = "name_protected", "This name is reserved";
+    /// The name has characters that make it look like another.
+    NameDisguised = "name_disguised", "This name has characters that hide what it is";
     /// A guest may not be given more than a guest-derived class.
     GuestStaysGuest = "guest_stays_guest", "A guest account cannot be given this class";
     /// The class cannot be assigned.
@@ -80,6 +82,8 @@ reasons! {
     AliasStays = "alias_stays", "Aliases do not follow room upgrades here";
     /// The alias lies outside of the application service's namespaces.
     AliasOutsideNamespace = "alias_outside_namespace", "The alias is outside of your namespaces";
+    /// The alias lies where members make their own, and opens no door whoever answers for it.
+    AliasOpensNothing = "alias_opens_nothing", "The alias lies under aliases.members_may, which opens no door";
     /// The class may not publish rooms.
     PublishClassTooLow = "publish_class_too_low", "Your kind of account may not list rooms in the directory";
     /// The class may not search users.

@@ -1,6 +1,7 @@
 //! Doubts that need facts beside the policy file: asked once at start, and by `policy check`.
 
-use ruma::{OwnedRoomAliasId, OwnedRoomId};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId};
+use vestibule_types::ClassName;
 
 use crate::{GUEST_LOCALPART_PREFIX, Policy, Warning};
 
@@ -19,6 +20,8 @@ pub struct StartFacts {
     pub absent_spaces: Vec<OwnedRoomId>,
     /// Spaces too large to be walked to their end.
     pub overflowing_spaces: Vec<OwnedRoomId>,
+    /// Aliases that open a door, by people whose class is below `aliases.create` now.
+    pub outlived_aliases: Vec<(OwnedRoomAliasId, OwnedUserId, ClassName)>,
     /// Rooms in scope whose guest access is not `can_join`.
     pub rooms_without_guest_access: Vec<OwnedRoomId>,
     /// Rooms named in a list that were replaced by another.
@@ -61,6 +64,13 @@ impl Policy {
         for space in &facts.overflowing_spaces {
             warn("guests.space", format!("{space} is too large; what lies beyond stays closed"));
         }
+        for (alias, maker, class) in &facts.outlived_aliases {
+            let message = format!(
+                "{alias} still opens its room; {maker}, who made it, is of class \"{class}\" now: \
+                 delete it, or answer for it with `vestibule alias adopt '{alias}'`"
+            );
+            warn("aliases.create", message);
+        }
         for room in &facts.rooms_without_guest_access {
             let message = format!("{room} is in scope, but its guest_access is not can_join");
             warn("guests", message);
@@ -90,10 +100,10 @@ impl Policy {
 
     /// The class of accounts that sign in through a provider; `member` unless a class claims it.
     #[must_use]
-    pub fn class_by_sso(&self, provider: &str) -> vestibule_types::ClassName {
+    pub fn class_by_sso(&self, provider: &str) -> ClassName {
         self.classes
             .values()
             .find(|class| class.sso.as_deref() == Some(provider))
-            .map_or_else(vestibule_types::ClassName::member, |class| class.name.clone())
+            .map_or_else(ClassName::member, |class| class.name.clone())
     }
 }

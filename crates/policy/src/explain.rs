@@ -116,6 +116,10 @@ impl fmt::Display for Explanation<'_> {
                     writeln!(f, "  obliges: append {suffix:?} to the display name")?;
                 }
                 Obligation::StripReason => writeln!(f, "  obliges: leave out the reason text")?,
+                Obligation::BareMembership { avatar } => {
+                    let avatar = if *avatar { "a name and an avatar" } else { "a name" };
+                    writeln!(f, "  obliges: nothing but {avatar} in the membership event")?;
+                }
             }
         }
         write!(f, "  policy epoch {epoch}")

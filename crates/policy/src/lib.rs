@@ -50,7 +50,7 @@ pub use self::{
         SpaceFact, SpaceFinding,
     },
     last_admin::{GuardAnswer, LAST_ADMIN_WINDOW_MS, LastAdminGuard, PowerFacts},
-    names::{GUEST_LOCALPART_PREFIX, with_suffix},
+    names::{GUEST_LOCALPART_PREFIX, shown_name, with_suffix},
     permit::{Permit, PermitKind, PermitMismatch, Spent, kind},
     policy::{GuestLife, Policy, PolicyHandle, WhenRoomLeavesScope},
     rate::{Bucket, RATE_COUNT_MAX, Rate, RateKey, RatePer},

@@ -30,10 +30,82 @@ fn bare_skeleton(name: &str) -> String {
     skeleton(name).chars().filter(|character| character.is_alphanumeric()).collect()
 }
 
-/// Appends a suffix unless the name ends with it already, however often that is done.
+/// Appends a suffix unless the name ends with it already, however often that is done. What could
+/// turn the suffix round, or push it out of sight, is left out of the name.
 #[must_use]
 pub fn with_suffix(name: &str, suffix: &str) -> String {
-    format!("{}{suffix}", without_suffix(name, suffix))
+    format!("{}{suffix}", bare_name(name, suffix))
+}
+
+/// What somebody is called who chose `name`, or nothing: with a suffix, once, and never by the
+/// suffix alone.
+#[must_use]
+pub fn shown_name(name: Option<&str>, localpart: &str, suffix: &str) -> String {
+    let bare = bare_name(name.unwrap_or_default(), suffix);
+    let seen = !skeleton(&bare).is_empty();
+    format!("{}{suffix}", if seen { &bare } else { localpart })
+}
+
+/// The name without the suffix, and tidy.
+fn bare_name(name: &str, suffix: &str) -> String {
+    let mut bare = name.to_owned();
+    // Every round but the last makes it shorter, or only spaces of it plain ones.
+    loop {
+        let next = tidy(without_suffix(&bare, suffix));
+        if next == bare {
+            return bare;
+        }
+        bare = next;
+    }
+}
+
+/// The name on one line, from left to right as it was written: without characters that steer the
+/// text, and with single spaces.
+fn tidy(name: &str) -> String {
+    let mut tidy = String::with_capacity(name.len());
+    let mut gap = false;
+    for character in name.chars() {
+        if is_blank(character) {
+            gap = true;
+        } else if !steers(character) && !(gap && is_joiner(character)) {
+            if gap && !tidy.is_empty() {
+                tidy.push(' ');
+            }
+            gap = false;
+            tidy.push(character);
+        }
+    }
+    tidy
+}
+
+/// Characters that show as a space.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(character, '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}')
+}
+
+/// Characters that join the ones beside them, and between spaces only keep these apart.
+fn is_joiner(character: char) -> bool {
+    matches!(character, '\u{200c}' | '\u{200d}')
+}
+
+/// Characters that are not shown and act on the text around them.
+fn steers(character: char) -> bool {
+    turns(character)
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}'
+                ..='\u{206f}' | '\u{feff}'
+        )
+}
+
+/// Characters that turn what follows round, or break the line. No name needs them.
+fn turns(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// The name without the suffix, however often it was appended.
@@ -68,6 +140,11 @@ impl Policy {
         }
         let bare = without_suffix(name, class.name_suffix.as_deref().unwrap_or_default());
         self.names.protects(bare) || self.names.protects(name) || looks_like_a_user_id(bare)
+    }
+
+    /// Whether a low-trust account chose a name that hides what it is by turning or breaking text.
+    pub(crate) fn name_is_disguised(&self, class: &ClassName, name: &str) -> bool {
+        self.class(class).is_none_or(crate::Class::is_low_trust) && name.chars().any(turns)
     }
 
     /// Whether an application service may act as this account, in whose namespace it lies.
@@ -106,7 +183,27 @@ mod tests {
             prop_assert_eq!(&shown, &with_suffix(&name, " (guest)"));
             prop_assert!(shown.ends_with(" (guest)"));
             prop_assert!(!shown.ends_with(" (guest) (guest)"));
+            prop_assert!(!shown.chars().any(turns));
+            prop_assert!(!shown.contains("  "));
         }
+    }
+
+    #[test]
+    fn nothing_in_a_name_turns_its_suffix_round_or_pushes_it_away() {
+        for (name, shown) in [
+            ("\u{202e}enimda", "enimda (guest)"),
+            ("Bob\u{2066}", "Bob (guest)"),
+            ("a\nb", "a b (guest)"),
+            ("  Bob   Smith \u{3000}\u{2800}\u{200d} \u{3164}", "Bob Smith (guest)"),
+            ("Ada (\u{202e}guest)", "Ada (guest)"),
+            ("👩\u{200d}🚒", "👩\u{200d}🚒 (guest)"),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم (guest)"),
+            ("\u{2067}\u{200f} \u{200b}\u{200d}", "guest-abc (guest)"),
+            (" (guest)", "guest-abc (guest)"),
+        ] {
+            assert_eq!(shown_name(Some(name), "guest-abc", " (guest)"), shown, "{name:?}");
+        }
+        assert_eq!(shown_name(None, "guest-abc", " (guest)"), "guest-abc (guest)");
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub mod kind {
         /// List a room.
         Publish = ["publish"];
         /// Change one's own profile.
-        SetProfile = ["set_displayname", "set_avatar", "set_profile_field"];
+        SetProfile = ["set_displayname", "set_avatar", "set_profile_field", "rename"];
         /// Typing notices, receipts, read markers.
         Ephemeral = ["typing", "receipt", "read_marker"];
         /// Report something.
@@ -194,7 +194,7 @@ impl Spent {
     pub fn name_suffix(&self) -> Option<&str> {
         self.obligations.iter().find_map(|obligation| match obligation {
             Obligation::AppendNameSuffix(suffix) => Some(suffix.as_str()),
-            Obligation::StripReason => None,
+            Obligation::StripReason | Obligation::BareMembership { .. } => None,
         })
     }
 

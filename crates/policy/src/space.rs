@@ -65,8 +65,15 @@ pub trait SpaceChildren {
     /// What reading may fail with.
     type Error;
 
-    /// The current edges of a space, at most `limit` of them. A room that is not a space has none.
-    fn children(&mut self, space: &RoomId, limit: usize) -> Result<Children, Self::Error>;
+    /// The current edges of a space that are worth something, at most
+    /// [`limits::SPACE_CHILDREN_MAX`] of them: what people who are no curators set takes no room from
+    /// what curators did. Of all edges no more than [`limits::SPACE_EDGES_READ_MAX`] are looked at. A
+    /// room that is not a space has none.
+    fn children(
+        &mut self,
+        space: &RoomId,
+        worth: &dyn Fn(&ChildEdge) -> bool,
+    ) -> Result<Children, Self::Error>;
 }
 
 /// What a walk found.
@@ -142,7 +149,8 @@ impl Policy {
     /// Walks down a space, breadth first, in an order that does not depend on the source.
     ///
     /// The walk reads each space once, at most [`limits::SPACE_ROOMS_MAX`] rooms in all and at most
-    /// [`limits::SPACE_CHILDREN_MAX`] edges of each; beyond a bound everything is out of scope.
+    /// [`limits::SPACE_CHILDREN_MAX`] edges of each that count; beyond a bound everything is out of
+    /// scope.
     pub fn walk_space<S: SpaceChildren>(
         &self,
         rule: &SpaceRule,
@@ -155,7 +163,8 @@ impl Policy {
             if depth >= rule.depth {
                 continue;
             }
-            match source.children(&space, limits::SPACE_CHILDREN_MAX)? {
+            let worth = |edge: &ChildEdge| self.judge_edge(rule, edge) != EdgeJudgement::Ignored;
+            match source.children(&space, &worth)? {
                 Children::NotResident if depth == 0 => walk.unknown.push(space.clone()),
                 // A child room we are not in is a room like any other: what lies below it is unknown
                 // only if it is a space, and nobody can tell from here.

@@ -12,10 +12,13 @@ use ruma::{
 pub use vestibule_accounts::Refusal as AskError;
 use vestibule_accounts::{GUEST_PREFIX, SYSTEM_LOCALPART, spend};
 use vestibule_policy::{
-    AccountState, Action, Class, Decision, Facts, Invitee, Object, Obligation, Permit, PermitKind,
-    Policy, RateFact, RateKey, Request, RoomKind, Spent, Subject, Told, Word,
+    AccountState, Action, Decision, Facts, Invitee, Object, Obligation, Permit, PermitKind, Policy,
+    RateFact, RateKey, Request, RoomKind, Spent, Subject, Told, Word,
 };
-use vestibule_storage::{Read, Snapshot, StorageError, tables::policy::POLICY_EPOCH};
+use vestibule_storage::{
+    Read, Snapshot, StorageError,
+    tables::{directory::BLOCKED_ROOM, policy::POLICY_EPOCH},
+};
 use vestibule_types::{Actor, ClassName};
 
 use crate::{OpenRoom, RoomTx, RoomView, Rooms, facts};
@@ -49,6 +52,8 @@ pub enum Deed {
     SendEvent(OwnedRoomId, String),
     /// Set state of a type.
     SendState(OwnedRoomId, String),
+    /// Set join rules that let anybody in.
+    MakePublic(OwnedRoomId),
     /// Redact one's own event, or somebody else's.
     Redact(OwnedRoomId, bool),
     /// Make a room.
@@ -67,10 +72,8 @@ pub enum Deed {
     BrowseRemoteDirectory(OwnedServerName),
     /// List the room, or take it off the list.
     Publish(OwnedRoomId),
-    /// Change one's profile in the rooms one is in.
-    SetDisplayname(Option<String>),
-    /// Change one's picture in the rooms one is in.
-    SetAvatar,
+    /// Be called something in a room one stays in.
+    Rename(OwnedRoomId, Option<String>),
     /// Say that one is typing.
     Typing(OwnedRoomId),
     /// Say how far one has read.
@@ -114,7 +117,12 @@ impl Deed {
             Self::Ban(room, target) => Action::Ban { room, target },
             Self::Unban(room, target) => Action::Unban { room, target },
             Self::SendEvent(room, event_type) => Action::SendEvent { room, event_type },
-            Self::SendState(room, event_type) => Action::SendState { room, event_type },
+            Self::SendState(room, event_type) => {
+                Action::SendState { room, event_type, opens: false }
+            }
+            Self::MakePublic(room) => {
+                Action::SendState { room, event_type: "m.room.join_rules", opens: true }
+            }
             Self::Redact(room, own) => Action::Redact { room, own: *own },
             Self::CreateRoom(kind) => Action::CreateRoom { kind: *kind },
             Self::UpgradeRoom(room) => Action::UpgradeRoom { room },
@@ -129,8 +137,7 @@ impl Deed {
             Self::RedeemGuestLink(room) => Action::RedeemGuestLink { room },
             Self::ManageGuestLinks(room) => Action::ManageGuestLinks { room },
             Self::BlockRoom(room) => Action::BlockRoom { room },
-            Self::SetDisplayname(name) => Action::SetDisplayname { name: name.as_deref() },
-            Self::SetAvatar => Action::SetAvatar,
+            Self::Rename(room, name) => Action::Rename { room, name: name.as_deref() },
             Self::Typing(room) => Action::Typing { room },
             Self::Receipt(room) => Action::Receipt { room },
             Self::ReadMarker(room) => Action::ReadMarker { room },
@@ -146,14 +153,20 @@ impl Deed {
         self.action(None).room()
     }
 
-    /// The room, for those acts that may be about one this server knows nothing of.
-    fn somewhere_else(&self) -> Option<OpenRoom> {
-        match self {
-            Self::Join(room) | Self::Knock(room) | Self::BeInvited(room) => {
-                Some(OpenRoom::nowhere(room))
-            }
-            _ => None,
-        }
+    /// The room, for those acts that may be about one this server knows nothing of, or that is only
+    /// about to be made.
+    fn somewhere_else(&self, reader: &impl Read) -> Result<Option<OpenRoom>, StorageError> {
+        let room = match self {
+            Self::Join(room)
+            | Self::Knock(room)
+            | Self::BeInvited(room)
+            | Self::CreateAlias(_, room)
+            | Self::Publish(room)
+            | Self::Invite(room, _) => room,
+            _ => return Ok(None),
+        };
+        let blocked = BLOCKED_ROOM.contains(reader, (room,))?;
+        Ok(Some(OpenRoom { blocked, ..OpenRoom::nowhere(room) }))
     }
 
     pub(crate) fn alias(&self) -> Option<&OwnedRoomAliasId> {
@@ -283,7 +296,10 @@ impl Rooms {
                     Some(room_id) => OpenRoom::load(snapshot, room_id)?,
                     None => None,
                 };
-                let room = room.or_else(|| deed.somewhere_else());
+                let room = match room {
+                    Some(room) => Some(room),
+                    None => deed.somewhere_else(snapshot)?,
+                };
                 let view = room.as_ref().map(|room| RoomView::new(&rooms, snapshot, room));
                 let subject = who(snapshot, &ask.user_id)?;
                 let question = (&subject, &ask, &deed);
@@ -313,7 +329,7 @@ impl RoomTx<'_, '_> {
         let epoch = POLICY_EPOCH.get(&*self.tx, (0,))?.unwrap_or_default();
         let policy = self.rooms.inner.policy.of_epoch(epoch);
         let view = self.view().ok().filter(|view| deed.room() == Some(&view.room.room_id));
-        let elsewhere = if view.is_none() { deed.somewhere_else() } else { None };
+        let elsewhere = if view.is_none() { deed.somewhere_else(&*self.tx)? } else { None };
         let fixed = self.tx.fixed();
         let afar = elsewhere.as_ref().map(|room| RoomView::new(self.rooms, fixed, room));
         decide(&policy, &*self.tx, view.or(afar).as_ref(), (ask, deed))
@@ -334,18 +350,13 @@ impl RoomTx<'_, '_> {
     }
 }
 
-/// Whether anything this account does may cost a rate: its own class's, or that of a class that
-/// its age puts over `member`.
+/// Whether a message of this account may cost a rate: its own class's, or that of a class that its age
+/// puts over `member`.
 fn is_rated(policy: &Policy, class: &ClassName) -> bool {
-    let rated = |it: &Class| {
-        // Requests are counted at the door.
-        let acts = RateKey::ALL.iter().filter(|key| **key != RateKey::Request);
-        acts.into_iter().any(|key| !it.rates(*key).is_empty())
-    };
     policy.classes().any(|it| {
         let concerns =
             it.name() == class || (class.as_str() == ClassName::MEMBER && it.is_by_age());
-        concerns && rated(it)
+        concerns && !it.rates(RateKey::Message).is_empty()
     })
 }
 
@@ -422,7 +433,16 @@ pub(crate) fn unwritten_guest(user_id: &UserId) -> Option<Subject> {
 pub(crate) fn name_suffix(obligations: &[Obligation]) -> Option<&str> {
     obligations.iter().find_map(|obligation| match obligation {
         Obligation::AppendNameSuffix(suffix) => Some(suffix.as_str()),
-        Obligation::StripReason => None,
+        Obligation::StripReason | Obligation::BareMembership { .. } => None,
+    })
+}
+
+/// Whether a permit obliges to make the content of one's own membership here; if so, whether the avatar
+/// may be chosen.
+pub(crate) fn bare_membership(obligations: &[Obligation]) -> Option<bool> {
+    obligations.iter().find_map(|obligation| match obligation {
+        Obligation::BareMembership { avatar } => Some(*avatar),
+        Obligation::AppendNameSuffix(_) | Obligation::StripReason => None,
     })
 }
 

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use ruma::{OwnedRoomId, RoomAliasId};
 use vestibule_policy::{StartFacts, Warning};
 use vestibule_storage::{
-    Read, Snapshot, StorageError,
-    tables::directory::{ALIAS_BY_NAME, LIST_PIN, NEVER_ROOM},
+    Read, Scan, Snapshot, StorageError,
+    tables::{
+        account::ACCOUNT_BY_ID,
+        directory::{ALIAS_BY_NAME, LIST_PIN, NEVER_ROOM},
+    },
 };
+use vestibule_types::limits::{ALIASES_DOUBTED_MAX, ALIASES_TOLD_MAX};
 
 use crate::{
     OpenRoom, RoomView, Rooms,
-    facts::{StoredSpaces, guest_can_join},
+    facts::{StoredSpaces, alias_fact, guest_can_join},
 };
 
 impl Rooms {
@@ -23,6 +27,7 @@ impl Rooms {
         let facts = self.inner.store.read(move |snapshot| {
             let mut facts = StartFacts { open_registration, ..StartFacts::default() };
             rooms.note_names(snapshot, &mut facts)?;
+            rooms.note_outlived_aliases(snapshot, &mut facts)?;
             rooms.note_spaces(snapshot, &mut facts)?;
             rooms.note_listed_rooms(snapshot, &mut facts)?;
             Ok::<_, StorageError>(facts)
@@ -52,6 +57,29 @@ impl Rooms {
         for alias in never {
             if NEVER_ROOM.scan(snapshot, (alias,), 1)?.is_empty() {
                 facts.unresolved_never.push(alias.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for aliases whose makers were of a class that may open doors, and are not any more.
+    fn note_outlived_aliases(
+        &self,
+        snapshot: &Snapshot<'_>,
+        facts: &mut StartFacts,
+    ) -> Result<(), StorageError> {
+        let policy = self.inner.policy.current();
+        let all = Scan::prefix(()).limit(ALIASES_DOUBTED_MAX);
+        for ((alias,), row) in ALIAS_BY_NAME.scan_with(snapshot, all)? {
+            let Some(maker) = ACCOUNT_BY_ID.get(snapshot, (&row.creator,))? else { continue };
+            let fact = alias_fact(&alias, row);
+            if let (true, Some(user)) =
+                (policy.alias_outlived_its_maker(&fact, &maker.class), fact.creator)
+            {
+                facts.outlived_aliases.push((alias, user, maker.class));
+            }
+            if facts.outlived_aliases.len() == ALIASES_TOLD_MAX {
+                break;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Serialize;
-use vestibule_accounts::facts;
+use vestibule_accounts::{SYSTEM_LOCALPART, facts};
 use vestibule_policy::{Decision, Outcome, RateFact, Subject};
 use vestibule_storage::{
     Scan, Snapshot, StorageError,
@@ -29,12 +29,23 @@ pub struct OpenRoomFinding {
 
 impl Rooms {
     /// Decides what an account may do, for reading: the same decision the act itself would meet,
-    /// without charging its rate.
+    /// without charging its rate. `None` for a name nobody has.
     pub async fn explain(
         &self,
         user_id: &OwnedUserId,
         deed: Deed,
-    ) -> Result<Decision, StorageError> {
+    ) -> Result<Option<Decision>, StorageError> {
+        let user = user_id.clone();
+        let nobody = self.inner.store.read(move |snapshot| {
+            Ok::<_, StorageError>(
+                facts::subject(snapshot, &user)?.is_none()
+                    && user.localpart() != SYSTEM_LOCALPART
+                    && unwritten_guest(&user).is_none(),
+            )
+        });
+        if nobody.await? {
+            return Ok(None);
+        }
         let ask = Ask {
             user_id: user_id.clone(),
             now: self.inner.env.now(),
@@ -47,7 +58,7 @@ impl Rooms {
             Some(subject) => Ok(subject),
             None => unwritten_guest(user).map_or_else(|| subject(snapshot, user), Ok),
         };
-        self.decide_as((ask, deed, false), who).await
+        self.decide_as((ask, deed, false), who).await.map(Some)
     }
 
     /// Every room that an account of this class could join now, with the reason. Looks at no more

@@ -20,10 +20,13 @@ use vestibule_storage::{
             ALIAS_BY_NAME, ALIAS_BY_ROOM, LIST_PIN, NEVER_ROOM, SCOPE_GUARD, SPACE_APPROVAL,
             SPACE_EDGE_FIRST, SPACE_SEEN, StoredAlias, StoredAliasOrigin,
         },
-        room::{LOCAL_MEMBER_BY_ROOM, ROOM_BY_MEMBER, StoredMembership},
+        room::{JOINS_GUARD, LOCAL_MEMBER_BY_ROOM, ROOM_BY_MEMBER, StoredMembership},
     },
 };
-use vestibule_types::limits::{ALIASES_PER_ROOM_MAX, GUESTS_PER_ROOM_MAX, JOINED_ROOMS_MAX};
+use vestibule_types::limits::{
+    ALIASES_PER_ROOM_MAX, GUESTS_PER_ROOM_MAX, JOINED_ROOMS_MAX, SPACE_CHILDREN_MAX,
+    SPACE_EDGES_READ_MAX,
+};
 
 use crate::{
     OpenRoom, RoomView,
@@ -271,6 +274,8 @@ fn counts<V: Read>(
     subject: &Subject,
 ) -> Result<Counts, StorageError> {
     let joined = StoredMembership::Join;
+    // Joins to other rooms are in other hands: one that happens meanwhile writes this.
+    JOINS_GUARD.get(reader, (&subject.user_id,))?;
     let rooms = ROOM_BY_MEMBER.scan(reader, (&subject.user_id,), JOINED_ROOMS_MAX)?;
     let in_rooms = rooms
         .iter()
@@ -322,7 +327,11 @@ struct ChildContent {
 impl<R: Read> SpaceChildren for StoredSpaces<'_, R> {
     type Error = StorageError;
 
-    fn children(&mut self, space: &RoomId, limit: usize) -> Result<Children, StorageError> {
+    fn children(
+        &mut self,
+        space: &RoomId,
+        worth: &dyn Fn(&ChildEdge) -> bool,
+    ) -> Result<Children, StorageError> {
         SCOPE_GUARD.get(self.reader, (space,))?;
         let Some(room) = OpenRoom::load(self.reader, space)? else {
             return Ok(Children::NotResident);
@@ -332,9 +341,9 @@ impl<R: Read> SpaceChildren for StoredSpaces<'_, R> {
         }
         let view = RoomView::new(self.rooms, self.reader, &room);
         let state = view.full_state(room.head.state, Some("m.space.child"))?;
-        let truncated = state.len() > limit;
+        let mut truncated = state.len() > SPACE_EDGES_READ_MAX;
         let mut edges = Vec::new();
-        for ((_, child), no) in state.into_iter().take(limit) {
+        for ((_, child), no) in state.into_iter().take(SPACE_EDGES_READ_MAX) {
             let Ok(child) = OwnedRoomId::try_from(child) else { continue };
             let Some(event) = view.event(no)? else { continue };
             let content = view.shown_content_as::<ChildContent>(&event)?;
@@ -345,13 +354,16 @@ impl<R: Read> SpaceChildren for StoredSpaces<'_, R> {
                 |first| Setter { user_id: first.sender, class: first.class },
             );
             let approved = SPACE_APPROVAL.get(self.reader, (space, &child))?.is_some();
-            edges.push(ChildEdge {
-                child,
-                has_via: content.is_some_and(|content| !content.via.is_empty()),
-                sender,
-                first_setter,
-                approved,
-            });
+            let has_via = content.is_some_and(|content| !content.via.is_empty());
+            let edge = ChildEdge { child, has_via, sender, first_setter, approved };
+            if !worth(&edge) {
+                continue;
+            }
+            if edges.len() == SPACE_CHILDREN_MAX {
+                truncated = true;
+                break;
+            }
+            edges.push(edge);
         }
         Ok(Children::Known { edges, truncated })
     }

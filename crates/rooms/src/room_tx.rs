@@ -8,7 +8,7 @@ use vestibule_events::RoomVersion;
 use vestibule_storage::{
     Fixed, Newcomer, Savepoint, Stamp, Stamped, StorageError, Tx,
     tables::{
-        directory::SCOPE_GUARD,
+        directory::{BLOCKED_ROOM, SCOPE_GUARD},
         room::{
             ROOM_BY_NO, ROOM_HEAD, ROOM_NO_BY_ID, StateAt, StoredRoom, StoredRoomHead, StoredRoomNo,
         },
@@ -98,12 +98,16 @@ impl<'a, 'tx> RoomTx<'a, 'tx> {
     }
 
     /// Makes a room that was built aside the room of its identifier.
-    pub(crate) fn appear(&mut self, room: OpenRoom, seen_at: u64) -> Result<(), StorageError> {
+    pub(crate) fn appear(&mut self, mut room: OpenRoom, seen_at: u64) -> Result<(), StorageError> {
+        room.blocked = BLOCKED_ROOM.contains(&*self.tx, (&self.room_id,))?;
+        if room.blocked {
+            BLOCKED_ROOM.delete(self.tx, (&self.room_id,))?;
+        }
         let stored = StoredRoom {
             room_id: self.room_id.clone(),
             version: room.version.as_str().to_owned(),
             seen_at,
-            blocked: false,
+            blocked: room.blocked,
         };
         ROOM_NO_BY_ID.put(self.tx, (&self.room_id,), &StoredRoomNo(room.no))?;
         ROOM_BY_NO.put(self.tx, (room.no,), &stored)?;

@@ -243,11 +243,23 @@ pub const GROUP_ROWS_MAX: usize = 16_384;
 /// Runs of a write closure beside others; after that it runs alone, where nothing can conflict.
 pub const WRITE_ATTEMPTS_MAX: u32 = 3;
 
+/// Aliases that are looked through for those whose makers may open no doors any more.
+pub const ALIASES_DOUBTED_MAX: usize = 50_000;
+
+/// Such aliases that are told of at once.
+pub const ALIASES_TOLD_MAX: usize = 100;
+
+/// The reason that a guest, or another account of low trust, gives for coming into a room.
+pub const BRIEF_REASON_BYTES_MAX: usize = 512;
+
 /// Rooms a walk down one space may find.
 pub const SPACE_ROOMS_MAX: usize = 2_000;
 
-/// Edges of one space that a walk reads.
+/// Edges of one space that a walk follows: those that curators set.
 pub const SPACE_CHILDREN_MAX: usize = 2_000;
+
+/// Edges of one space that a walk looks at to find those.
+pub const SPACE_EDGES_READ_MAX: usize = 10_000;
 
 /// How deep below a space of the configuration rooms may lie.
 pub const SPACE_DEPTH_MAX: u32 = 8;

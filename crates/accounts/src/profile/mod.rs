@@ -12,7 +12,4 @@ pub use self::{
     look_up_for_server::ProfileForServerError,
     set_field::{SetProfileField, SetProfileFieldError},
 };
-pub(crate) use self::{
-    rename::{rename_for_class, with_suffix},
-    set_field::touch,
-};
+pub(crate) use self::{rename::rename_for_class, set_field::touch};

@@ -1,19 +1,13 @@
 //! The suffix that some classes' names carry.
 
 use ruma::UserId;
+use vestibule_policy::shown_name;
 use vestibule_storage::{StorageError, Tx, tables::user_data::PROFILE_FIELD};
 
 use super::touch;
 use crate::facts::DISPLAYNAME;
 
-/// The name with the suffix, once.
-pub(crate) fn with_suffix(name: &str, suffix: Option<&str>) -> String {
-    match suffix {
-        Some(suffix) => format!("{}{suffix}", without_suffix(name, Some(suffix))),
-        None => name.to_owned(),
-    }
-}
-
+/// The name without the suffix, however often it was written.
 fn without_suffix<'a>(name: &'a str, suffix: Option<&str>) -> &'a str {
     let mut name = name;
     if let Some(suffix) = suffix.filter(|suffix| !suffix.is_empty()) {
@@ -40,8 +34,8 @@ pub(crate) fn rename_for_class(
     // A name the server made up out of the suffix alone goes away with it.
     let after = match (bare, new) {
         (Some(name), None) if name == user_id.localpart() => None,
-        (Some(name), new) => Some(with_suffix(name, new)),
-        (None, Some(new)) => Some(with_suffix(user_id.localpart(), Some(new))),
+        (name, Some(new)) => Some(shown_name(name, user_id.localpart(), new)),
+        (Some(name), None) => Some(name.to_owned()),
         (None, None) => None,
     };
     if before == after {
@@ -56,19 +50,4 @@ pub(crate) fn rename_for_class(
         None => PROFILE_FIELD.delete(tx, (user_id, DISPLAYNAME))?,
     }
     Ok(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_suffix_is_there_once_however_often_it_was_written() {
-        let suffix = Some(" (guest)");
-        assert_eq!(with_suffix("Ada", suffix), "Ada (guest)");
-        assert_eq!(with_suffix("Ada (guest)", suffix), "Ada (guest)");
-        assert_eq!(with_suffix("Ada (guest) (guest)", suffix), "Ada (guest)");
-        assert_eq!(with_suffix("Ada", None), "Ada");
-        assert_eq!(with_suffix("Ada", Some("")), "Ada");
-    }
 }

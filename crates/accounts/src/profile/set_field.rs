@@ -5,14 +5,13 @@ use std::net::IpAddr;
 use ruma::{OwnedUserId, UserId};
 use serde_json::Value;
 use tracing::instrument;
-use vestibule_policy::{Denial, kind};
+use vestibule_policy::{Denial, kind, shown_name};
 use vestibule_storage::{
     StorageError, Tx, jobs,
     tables::user_data::{PROFILE_FIELD, PROFILE_GUARD},
 };
 use vestibule_types::{Actor, limits};
 
-use super::with_suffix;
 use crate::{
     Accounts,
     facts::{AVATAR_URL, DISPLAYNAME},
@@ -115,10 +114,10 @@ impl Change {
         let spent = prepared.spend::<kind::SetProfile>(tx, &self.user_id)?;
         touch(tx, &self.user_id)?;
         let value = match (&*self.field, spent.name_suffix()) {
-            (DISPLAYNAME, Some(suffix)) => Some(Value::from(with_suffix(
-                self.value.as_ref().and_then(Value::as_str).unwrap_or(self.user_id.localpart()),
-                Some(suffix),
-            ))),
+            (DISPLAYNAME, Some(suffix)) => {
+                let name = self.value.as_ref().and_then(Value::as_str);
+                Some(Value::from(shown_name(name, self.user_id.localpart(), suffix)))
+            }
             _ => self.value.clone(),
         };
         let before = PROFILE_FIELD.get(tx, (&self.user_id, self.field.as_str()))?;

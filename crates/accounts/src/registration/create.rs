@@ -2,6 +2,7 @@
 
 use ruma::{OwnedUserId, UserId};
 use tracing::instrument;
+use vestibule_policy::shown_name;
 use vestibule_storage::{
     StorageError, Tx,
     tables::{
@@ -18,7 +19,6 @@ use crate::{
     account::PasswordError,
     facts::DISPLAYNAME,
     password::HasherBusy,
-    profile::with_suffix,
     username::{UsernameError, new_user_id},
 };
 
@@ -87,9 +87,10 @@ impl NewAccount {
         };
         put_account(tx, &self.user_id, None, &account)?;
         let name = match (&self.displayname, &self.name_suffix) {
-            (Some(name), suffix) => Some(with_suffix(name, suffix.as_deref())),
-            (None, Some(suffix)) => Some(with_suffix(self.user_id.localpart(), Some(suffix))),
-            (None, None) => None,
+            (name, Some(suffix)) => {
+                Some(shown_name(name.as_deref(), self.user_id.localpart(), suffix))
+            }
+            (name, None) => name.clone(),
         };
         if let Some(name) = name {
             let json = serde_json::Value::from(name).to_string();

@@ -26,6 +26,8 @@ pub(crate) async fn handle(
     let deed = deed_of(&question.action, room_id)?;
     let decision = services.rooms.explain(&user_id, deed).await;
     let decision = decision.map_err(|cause| internal(&cause))?;
+    let decision =
+        decision.ok_or_else(|| MatrixError::not_found(format!("there is no account {user_id}")))?;
     let explanation = decision.explain();
     let mut answer = serde_json::to_value(&explanation).map_err(|cause| internal(&cause))?;
     if let Some(answer) = answer.as_object_mut() {
@@ -59,6 +61,8 @@ fn deed_of(action: &str, room: OwnedRoomId) -> Result<Deed, MatrixError> {
         Some(Action::Knock { .. }) => Deed::Knock(room),
         Some(Action::Leave { .. }) => Deed::Leave(room),
         Some(Action::SendEvent { event_type, .. }) => Deed::SendEvent(room, event_type.to_owned()),
+        Some(Action::SendState { opens: true, .. }) => Deed::MakePublic(room),
+        Some(Action::Rename { .. }) => Deed::Rename(room, None),
         Some(Action::SendState { event_type, .. }) => Deed::SendState(room, event_type.to_owned()),
         Some(Action::Redact { own, .. }) => Deed::Redact(room, own),
         Some(Action::UpgradeRoom { .. }) => Deed::UpgradeRoom(room),
@@ -77,7 +81,7 @@ fn deed_of(action: &str, room: OwnedRoomId) -> Result<Deed, MatrixError> {
 
 const ACTIONS: &str = "join, stay, discover, peek, knock, leave, send_event[:TYPE], \
                        send_state[:TYPE], redact_own, redact_other, upgrade_room, publish, \
-                       typing, receipt, read_marker, redeem_guest_link";
+                       typing, receipt, read_marker, redeem_guest_link, rename, make_public";
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,10 @@
 //! `PUT /rooms/{room}/block`: letting nobody of this server be in a room.
 
 use axum::extract::State;
-use ruma::OwnedRoomId;
 use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson, PathArgs, internal};
 use vestibule_rooms::{AskError, DirectoryError};
 
-use crate::{AdminServices, BlockChange, Done, doors::administrator};
+use crate::{AdminServices, BlockChange, Done, doors::administrator, policy::explain::room_of};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
@@ -13,8 +12,7 @@ pub(crate) async fn handle(
     PathArgs(room): PathArgs<String>,
     IncomingJson(wanted): IncomingJson<BlockChange>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
-    let room_id = OwnedRoomId::try_from(room)
-        .map_err(|reason| MatrixError::invalid_param(format!("no room id: {reason}")))?;
+    let room_id = room_of(&services, &room).await?;
     let by = administrator(&services, actor);
     services.rooms.block_room(&by, &room_id, wanted.blocked).await.map_err(answer)?;
     Ok(OutgoingJson(Done {}))
@@ -22,7 +20,6 @@ pub(crate) async fn handle(
 
 fn answer(error: DirectoryError) -> MatrixError {
     match error {
-        DirectoryError::UnknownRoom(_) => MatrixError::not_found("this server has no such room"),
         DirectoryError::Ask(AskError::Denied(denial)) => MatrixError::from(denial),
         other => internal(&other),
     }

@@ -1,19 +1,17 @@
 //! `POST /rooms/{room}/purge_history`: taking the content from a room's old messages.
 
 use axum::extract::State;
-use ruma::OwnedRoomId;
 use vestibule_http::{IncomingJson, MatrixError, OutgoingJson, PathArgs, internal};
 use vestibule_rooms::PurgeHistoryError;
 
-use crate::{AdminServices, Done, HistoryPurge};
+use crate::{AdminServices, Done, HistoryPurge, policy::explain::room_of};
 
 pub(crate) async fn handle(
     State(services): State<AdminServices>,
     PathArgs(room): PathArgs<String>,
     IncomingJson(wanted): IncomingJson<HistoryPurge>,
 ) -> Result<OutgoingJson<Done>, MatrixError> {
-    let room_id = OwnedRoomId::try_from(room)
-        .map_err(|reason| MatrixError::invalid_param(format!("no room id: {reason}")))?;
+    let room_id = room_of(&services, &room).await?;
     let before = services.environment.now_ms().saturating_sub(wanted.older_than_ms);
     let purged = services.rooms.purge_history(&room_id, before).await;
     purged.map_err(|error| answer(&error))?;

@@ -4,7 +4,7 @@ use http::StatusCode;
 use ruma::api::error::ErrorKind;
 use vestibule_http::MatrixError;
 use vestibule_rooms::{
-    AppendError, AskError, CreateRoomError, DirectoryError, ElsewhereError, ForgetError,
+    AppendError, AskError, CreateRoomError, DirectoryError, ElsewhereError, ForgetError, GuardNote,
     IdentityError, MembershipError, ReadError, SendError, UpgradeRoomError,
 };
 
@@ -209,5 +209,13 @@ pub(crate) fn upgrade(error: UpgradeRoomError) -> MatrixError {
         UpgradeRoomError::Append(error) => append(error),
         UpgradeRoomError::Alias(error) => directory(error),
         UpgradeRoomError::Ban(error) => membership(error),
+    }
+}
+
+/// What the guard of a room's last admin says to somebody who went on.
+pub(crate) fn guard_note(note: GuardNote) -> Option<&'static str> {
+    match note {
+        GuardNote::None => None,
+        GuardNote::NobodyLeft => Some("nobody in the room can change its power levels any more"),
     }
 }

@@ -7,7 +7,7 @@ use ruma::OwnedRoomId;
 use serde::Serialize;
 use tracing::instrument;
 use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson};
-use vestibule_rooms::{GuardNote, Leave, Rooms};
+use vestibule_rooms::{Leave, Rooms};
 
 use super::{answer, body::ReasonBody};
 use crate::extract::PathArgs;
@@ -28,12 +28,5 @@ pub(crate) async fn handle(
 ) -> Result<OutgoingJson<Left>, MatrixError> {
     let command = Leave { room_id, reason: body.reason };
     let note = rooms.leave(&actor, command).await.map_err(answer::membership)?;
-    Ok(OutgoingJson(Left { note: text(note) }))
-}
-
-fn text(note: GuardNote) -> Option<&'static str> {
-    match note {
-        GuardNote::None => None,
-        GuardNote::NobodyLeft => Some("nobody in the room can change its power levels any more"),
-    }
+    Ok(OutgoingJson(Left { note: answer::guard_note(note) }))
 }

@@ -50,6 +50,15 @@ const TO_DEVICE: Rate = Rate::per_minute(600, 600);
 /// The same for guests.
 const GUEST_TO_DEVICE: Rate = Rate::per_minute(120, 120);
 
+/// Names and pictures a guest may change to, each of which everybody in its rooms is shown.
+const GUEST_PROFILE: Rate = Rate::per_minute(3, 3);
+
+/// Reports, unless it is written otherwise: each is kept until somebody looks at it.
+const REPORTS: Rate = Rate::per_minute(30, 30);
+
+/// The same for guests.
+const GUEST_REPORTS: Rate = Rate::per_minute(3, 5);
+
 /// The longest suffix, in bytes; a display name has to hold it.
 const NAME_SUFFIX_BYTES_MAX: usize = 64;
 
@@ -408,6 +417,7 @@ fn builtin_classes(guest_scope: &Scope) -> [Class; 6] {
         rates: BTreeMap::from([
             (RateKey::Request, vec![REQUESTS]),
             (RateKey::ToDevice, vec![TO_DEVICE]),
+            (RateKey::Report, vec![REPORTS]),
         ]),
         name_suffix: None,
         scope: None,
@@ -420,6 +430,8 @@ fn builtin_classes(guest_scope: &Scope) -> [Class; 6] {
     let rates = BTreeMap::from([
         (RateKey::Message, vec![Rate::per_minute(6, 10)]),
         (RateKey::Join, vec![Rate::per_minute(3, 3)]),
+        (RateKey::Profile, vec![GUEST_PROFILE]),
+        (RateKey::Report, vec![GUEST_REPORTS]),
         (RateKey::Request, vec![GUEST_REQUESTS]),
         (RateKey::ToDevice, vec![GUEST_TO_DEVICE]),
     ]);

@@ -150,9 +150,10 @@ fn rate_key(action: Action<'_>) -> Option<RateKey> {
         | Action::DeleteAlias { .. }
         | Action::MoveAlias { .. }
         | Action::Publish { .. } => RateKey::Alias,
-        Action::SetDisplayname { .. } | Action::SetAvatar | Action::SetProfileField => {
-            RateKey::Profile
-        }
+        Action::SetDisplayname { .. }
+        | Action::Rename { .. }
+        | Action::SetAvatar
+        | Action::SetProfileField => RateKey::Profile,
         Action::Typing { .. } | Action::Receipt { .. } | Action::ReadMarker { .. } => {
             RateKey::Typing
         }

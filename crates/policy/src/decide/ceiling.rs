@@ -1,7 +1,9 @@
 //! Layer 2: what the class may do at all, wherever it is.
 
 use super::{Case, Trail};
-use crate::{Action, Class, Layer, Reason, Standing, aliases::Ruled, endpoint::grant_text};
+use crate::{
+    Ability, Action, Class, Layer, Reason, Standing, aliases::Ruled, endpoint::grant_text,
+};
 
 const LAYER: Layer = Layer::Ceiling;
 
@@ -29,6 +31,7 @@ impl Case<'_> {
         }
         trail.pass(LAYER, at.1, format!("class \"{}\" may \"{ability}\"", class.name));
         self.event_type(class, trail);
+        self.opening(class, trail);
         self.alias_rules(class, trail);
         self.thresholds(class, trail);
     }
@@ -51,6 +54,19 @@ impl Case<'_> {
         }
     }
 
+    /// Whoever may not make a public room may not make a room public either.
+    fn opening(&self, class: &Class, trail: &mut Trail) {
+        let Action::SendState { opens: true, .. } = self.action() else { return };
+        let (at, ability) = ((LAYER, "join_rules"), Ability::CreatePublic);
+        if class.may(ability) {
+            trail.pass(LAYER, at.1, format!("class \"{}\" may \"{ability}\"", class.name));
+        } else {
+            let evidence = format!("class \"{}\" may not \"{ability}\"", class.name);
+            let what = grant_text(&class.name, &[ability]);
+            trail.refuse(at, Reason::NotInClass, evidence, what);
+        }
+    }
+
     fn alias_rules(&self, class: &Class, trail: &mut Trail) {
         let user = &self.request.subject.user_id;
         let (rule, ruled): (_, Ruled) = match self.action() {
@@ -64,6 +80,9 @@ impl Case<'_> {
                 "aliases.follow_upgrade",
                 self.policy.rule_move_alias(class, user, alias, self.facts),
             ),
+            Action::AdoptAlias { alias, .. } => {
+                ("aliases.members_may", self.policy.rule_adopt_alias(alias))
+            }
             _ => return,
         };
         match ruled {

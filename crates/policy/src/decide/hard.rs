@@ -18,7 +18,9 @@ impl Case<'_> {
         self.room_blocked(trail);
         self.guest_access(trail);
         match self.action() {
-            Action::SetDisplayname { name } => self.protected_name(name, trail),
+            Action::SetDisplayname { name } | Action::Rename { name, .. } => {
+                self.protected_name(name, trail)
+            }
             Action::AssignClass { target, class } => self.assignable(target, class, trail),
             Action::Peek { .. } => self.readable(trail),
             _ => {}
@@ -127,9 +129,14 @@ impl Case<'_> {
         let at = (LAYER, "protected_name");
         let protected =
             name.is_some_and(|name| self.policy.name_is_protected(self.class_name(), name));
+        let disguised =
+            name.is_some_and(|name| self.policy.name_is_disguised(self.class_name(), name));
         if protected {
             let evidence = "the name is, or looks like, a protected one";
             trail.refuse(at, Reason::NameProtected, evidence, "another name");
+        } else if disguised {
+            let evidence = "the name has characters that turn text round or break it";
+            trail.refuse(at, Reason::NameDisguised, evidence, "a name without them");
         } else {
             trail.pass(LAYER, at.1, "not a protected name");
         }

@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use vestibule_types::ClassName;
 
 use crate::{
-    Action, Class, Decision, Denial, Facts, Layer, Obligation, Outcome, Permit, PermitKind, Policy,
-    RateFact, Reason, Request, RoomFacts, TraceStep, Verdict,
+    Ability, Action, Class, Decision, Denial, Facts, Layer, Obligation, Outcome, Permit,
+    PermitKind, Policy, RateFact, Reason, Request, RoomFacts, TraceStep, Verdict,
 };
 
 /// One question with everything the layers look at.
@@ -46,9 +46,7 @@ impl Case<'_> {
 
     /// Whether no policy may refuse this.
     fn is_never_withheld(&self) -> bool {
-        self.action()
-            .ability()
-            .is_some_and(|ability| crate::Ability::NEVER_WITHHELD.contains(&ability))
+        self.action().ability().is_some_and(|ability| Ability::NEVER_WITHHELD.contains(&ability))
     }
 }
 
@@ -165,15 +163,26 @@ impl Case<'_> {
     fn obligations(&self) -> Vec<Obligation> {
         let mut obligations = Vec::new();
         let suffix = self.class.and_then(Class::name_suffix);
-        let writes_name =
-            matches!(
+        let writes_membership = matches!(
+            self.action(),
+            Action::Join { .. }
+                | Action::Knock { .. }
+                | Action::Rename { .. }
+                | Action::CreateRoom { .. }
+        );
+        let writes_name = writes_membership
+            || matches!(
                 self.action(),
-                Action::Join { .. } | Action::Knock { .. } | Action::SetDisplayname { .. }
-            ) || matches!(self.action(), Action::Invite { .. } | Action::BeInvited { .. });
+                Action::SetDisplayname { .. } | Action::Invite { .. } | Action::BeInvited { .. }
+            );
         if let (Some(suffix), true) = (suffix, writes_name) {
             obligations.push(Obligation::AppendNameSuffix(suffix.to_owned()));
         }
         let low_trust = self.class.is_none_or(Class::is_low_trust);
+        if low_trust && writes_membership {
+            let avatar = self.class.is_some_and(|class| class.may(Ability::SetAvatar));
+            obligations.push(Obligation::BareMembership { avatar });
+        }
         if low_trust && matches!(self.action(), Action::Leave { .. }) {
             obligations.push(Obligation::StripReason);
         }

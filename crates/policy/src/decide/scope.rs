@@ -121,6 +121,7 @@ impl Case<'_> {
             Action::SendEvent { .. }
                 | Action::SendState { .. }
                 | Action::Redact { .. }
+                | Action::Rename { .. }
                 | Action::Typing { .. }
                 | Action::Receipt { .. }
                 | Action::Invite { .. }
@@ -137,7 +138,7 @@ impl Case<'_> {
 
     fn doors(&self, scope: &Scope, room: &RoomFacts, trail: &mut Trail) {
         let doors = [
-            door_any(scope, room, trail),
+            self.door_any(scope, room, trail),
             self.door_alias(scope, room, trail),
             self.door_list(scope, &room.room_id, trail),
             self.door_space(scope, room, trail),
@@ -150,10 +151,37 @@ impl Case<'_> {
         let what = self.what_opens(scope);
         if doors.contains(&Door::Unknown) {
             trail.refuse(at, Reason::ScopeUnknown, "no rule is known to open the room", what);
-        } else if self.is_acting() {
+        } else if self.is_acting() && room.residency == Residency::Resident {
             trail.refuse(at, Reason::Frozen, "no rule opens the room any more", what);
         } else {
             trail.refuse(at, Reason::OutOfScope, "no rule opens the room", what);
+        }
+    }
+
+    /// The room's own settings: its guest access, or for those who only read, its history visibility.
+    fn door_any(&self, scope: &Scope, room: &RoomFacts, trail: &mut Trail) -> Door {
+        const RULE: &str = "any";
+        if !scope.any {
+            return Door::Closed;
+        }
+        let reads = matches!(self.action(), Action::Peek { .. });
+        if reads && room.world_readable == Some(true) && room.residency == Residency::Resident {
+            trail.pass(LAYER, RULE, "the room itself lets anybody read");
+            return Door::Open;
+        }
+        match room.guest_can_join {
+            Some(true) => {
+                trail.pass(LAYER, RULE, "the room itself admits guests");
+                Door::Open
+            }
+            Some(false) => {
+                trail.closed(LAYER, RULE, "the room does not admit guests");
+                Door::Closed
+            }
+            None => {
+                trail.closed(LAYER, RULE, "it is not known whether the room admits guests");
+                Door::Unknown
+            }
         }
     }
 
@@ -274,7 +302,9 @@ impl Case<'_> {
     /// The ways in that this class has, in words.
     fn what_opens(&self, scope: &Scope) -> String {
         let mut ways = Vec::new();
-        if scope.any {
+        if scope.any && matches!(self.action(), Action::Peek { .. }) {
+            ways.push("history_visibility = world_readable in the room".to_owned());
+        } else if scope.any {
             ways.push("guest_access = can_join in the room".to_owned());
         }
         if let Some(glob) = scope.alias.first() {
@@ -287,27 +317,6 @@ impl Case<'_> {
         ways.extend(scope.spaces.iter().map(|rule| format!("a curator adding it to {}", rule.id)));
         ways.push("a guest link for it".to_owned());
         ways.join(", or ")
-    }
-}
-
-fn door_any(scope: &Scope, room: &RoomFacts, trail: &mut Trail) -> Door {
-    const RULE: &str = "any";
-    if !scope.any {
-        return Door::Closed;
-    }
-    match room.guest_can_join {
-        Some(true) => {
-            trail.pass(LAYER, RULE, "the room itself admits guests");
-            Door::Open
-        }
-        Some(false) => {
-            trail.closed(LAYER, RULE, "the room does not admit guests");
-            Door::Closed
-        }
-        None => {
-            trail.closed(LAYER, RULE, "it is not known whether the room admits guests");
-            Door::Unknown
-        }
     }
 }
 

@@ -144,7 +144,7 @@ acts! {
     Ban { room: OwnedRoomId, target: OwnedUserId }
     Unban { room: OwnedRoomId, target: OwnedUserId }
     SendEvent { room: OwnedRoomId, event_type: String }
-    SendState { room: OwnedRoomId, event_type: String }
+    SendState { room: OwnedRoomId, event_type: String, opens: bool }
     Redact { room: OwnedRoomId, own: bool }
     CreateRoom { kind: RoomKind }
     UpgradeRoom { room: OwnedRoomId }
@@ -153,6 +153,7 @@ acts! {
     MoveAlias { alias: OwnedRoomAliasId, room: OwnedRoomId }
     Publish { room: OwnedRoomId }
     SetDisplayname { name: Option<String> }
+    Rename { room: OwnedRoomId, name: Option<String> }
     SetAvatar {}
     SetProfileField {}
     Typing { room: OwnedRoomId }

@@ -57,7 +57,9 @@ impl Records {
         let aliases = facts.room.as_ref().map_or(0, |room| room.aliases.len());
         let act = Act::of(request.action);
         let text = match &act {
-            Act::SetDisplayname { name } => name.as_ref().map_or(0, String::len),
+            Act::SetDisplayname { name } | Act::Rename { name, .. } => {
+                name.as_ref().map_or(0, String::len)
+            }
             Act::SendEvent { event_type, .. } | Act::SendState { event_type, .. } => {
                 event_type.len()
             }

@@ -8,6 +8,17 @@ use crate::{Ability, CallRefusal, EndpointRule};
 const CLASSES: [&str; 6] = ["guest", "member", "moderator", "admin", "appservice", "system"];
 
 #[test]
+fn who_may_make_no_public_room_may_not_make_a_room_public() {
+    let policy = policy("[class.newcomer]\ninherits = 'member'\nmay_not = ['create_room.public']");
+    let (here, facts) = (room_id(), open_room());
+    for (opens, expected) in [(true, Some(Reason::NotInClass)), (false, None)] {
+        let action = Action::SendState { room: &here, event_type: "m.room.join_rules", opens };
+        assert_eq!(refused(&policy, &facts, &account("new", "newcomer"), action), expected);
+        assert_eq!(refused(&policy, &facts, &account("ada", "member"), action), None);
+    }
+}
+
+#[test]
 fn the_built_in_ceilings_are_the_ones_in_the_file() {
     let policy = policy(OPEN);
     let mut table = String::new();

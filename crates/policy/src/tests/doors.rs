@@ -161,6 +161,53 @@ fn any_is_the_rooms_own_guest_access_but_never_a_direct_chat() {
 }
 
 #[test]
+fn any_opens_a_world_readable_room_to_reading_and_to_nothing_else() {
+    let any =
+        policy("[guests]\nenabled = true\nopen_rooms_by = ['any']\nnever = ['!never:home.test']");
+    let (here, never) = (room_id(), RoomId::parse("!never:home.test").unwrap());
+    let peek = |policy: &Policy, facts: &Facts, room| {
+        refused(policy, facts, &guest(), Action::Peek { room })
+    };
+    let mut facts = closed_room();
+    room_mut(&mut facts).guest_can_join = Some(false);
+    room_mut(&mut facts).world_readable = Some(false);
+    assert_eq!(peek(&any, &facts, &here), Some(Reason::NotWorldReadable));
+    room_mut(&mut facts).world_readable = Some(true);
+    assert_eq!(peek(&any, &facts, &here), None);
+    assert_eq!(join(&any, &facts, &guest()), Some(Reason::GuestAccessMissing));
+    assert_eq!(
+        refused(&any, &facts, &guest(), Action::Discover { room: &here }),
+        Some(Reason::OutOfScope)
+    );
+    // Other ways of opening ask for the door as ever.
+    assert_eq!(peek(&policy(OPEN), &facts, &here), Some(Reason::OutOfScope));
+    let mut direct = facts.clone();
+    room_mut(&mut direct).is_direct = true;
+    assert_eq!(peek(&any, &direct, &here), Some(Reason::DirectChat));
+    let mut blocked = facts.clone();
+    room_mut(&mut blocked).blocked = true;
+    assert_eq!(peek(&any, &blocked, &here), Some(Reason::RoomBlocked));
+    let mut closed = facts.clone();
+    room_mut(&mut closed).room_id = never.clone();
+    assert_eq!(peek(&any, &closed, &never), Some(Reason::RoomNever));
+    room_mut(&mut facts).residency = Residency::Absent;
+    assert_eq!(peek(&any, &facts, &here), Some(Reason::NotResident));
+}
+
+#[test]
+fn a_frozen_guest_keeps_its_name_and_says_nothing_by_it() {
+    let (policy, here) = (policy(OPEN), room_id());
+    let rename = |facts: &Facts| {
+        refused(&policy, facts, &guest(), Action::Rename { room: &here, name: Some("Ada") })
+    };
+    assert_eq!(rename(&open_room()), None);
+    assert_eq!(rename(&closed_room()), Some(Reason::Frozen));
+    let mut frozen = open_room();
+    room_mut(&mut frozen).frozen = true;
+    assert_eq!(rename(&frozen), Some(Reason::Frozen));
+}
+
+#[test]
 fn a_guest_needs_guest_access_even_where_a_door_is_open() {
     let policy = policy(OPEN);
     for (guest_can_join, reason) in

@@ -45,7 +45,7 @@ fn power_in_a_room_does_not_lift_the_ceiling() {
         Action::Kick { room: &room, target: &ada.user_id },
         Action::Ban { room: &room, target: &ada.user_id },
         Action::CreateAlias { alias: &alias, room: &room },
-        Action::SendState { room: &room, event_type: "m.room.power_levels" },
+        Action::SendState { room: &room, event_type: "m.room.power_levels", opens: false },
         Action::Invite { room: &room, target: Invitee::Local(&ada) },
         Action::Publish { room: &room },
         Action::Knock { room: &room },

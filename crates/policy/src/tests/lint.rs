@@ -36,7 +36,7 @@ per_room = 200
 [class.guest]
 may = ["join", "leave", "send_event", "set_displayname", "typing_receipts", "report", "peek", "keys", "to_device", "logout"]
 may_send = ["m.room.message", "m.room.encrypted", "m.reaction", "m.room.redaction", "m.sticker", "m.poll.*", "org.matrix.msc3381.poll.*", "m.key.verification.*"]
-rates = { message = "6/min burst 10", join = "3/min", request = "600/min" }
+rates = { message = "6/min burst 10", join = "3/min", profile = "3/min", report = "3/min burst 5", request = "600/min" }
 name_suffix = " (guest)"
 [class.webchat]
 assign = { sso = "shop" }
@@ -269,7 +269,8 @@ fn doubts_that_need_facts_are_told_with_them() {
         open_registration: true,
         unresolved_listed: vec![alias.clone()],
         drifted: vec![alias.clone()],
-        unresolved_never: vec![alias],
+        unresolved_never: vec![alias.clone()],
+        outlived_aliases: vec![(alias, guest().user_id, ClassName::member())],
         absent_spaces: vec![room_id()],
         overflowing_spaces: vec![room_id()],
         rooms_without_guest_access: vec![room_id()],
@@ -278,5 +279,5 @@ fn doubts_that_need_facts_are_told_with_them() {
         plain_federation_listeners: vec!["0.0.0.0:8448".to_owned()],
         untrusted_forwarders: vec!["192.0.2.1".to_owned()],
     };
-    assert_eq!(policy.doubts(&facts).len(), 11);
+    assert_eq!(policy.doubts(&facts).len(), 12);
 }

@@ -188,6 +188,11 @@ fn low_trust_names_carry_the_suffix_and_do_not_pass_for_others() {
         ("ѕuррοrt", Some(Reason::NameProtected)),
         ("support (guest)", Some(Reason::NameProtected)),
         ("@root:home.test", Some(Reason::NameProtected)),
+        ("\u{202e}enimda", Some(Reason::NameDisguised)),
+        ("\u{2066}x", Some(Reason::NameDisguised)),
+        ("a\nb", Some(Reason::NameDisguised)),
+        ("x\0y", Some(Reason::NameDisguised)),
+        ("Ada\u{200f}", None),
     ] {
         let action = Action::SetDisplayname { name: Some(name) };
         assert_eq!(refused(&policy, &Facts::default(), &guest(), action), expected, "{name}");

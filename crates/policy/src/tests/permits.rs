@@ -137,7 +137,7 @@ fn acts_are_found_by_the_names_they_are_shown_under() {
             found += 1;
         }
     }
-    assert_eq!(found, 17);
+    assert_eq!(found, 19);
     let sticker = Action::in_room("send_event:m.sticker", &room).unwrap();
     assert_eq!(sticker.object(), Object::event(&room, "m.sticker"));
     for name in ["", "fly", "join:m.sticker", "create_alias", "kick"] {

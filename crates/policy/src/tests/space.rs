@@ -22,10 +22,15 @@ struct Spaces {
 impl SpaceChildren for Spaces {
     type Error = Infallible;
 
-    fn children(&mut self, space: &RoomId, limit: usize) -> Result<Children, Infallible> {
+    fn children(
+        &mut self,
+        space: &RoomId,
+        worth: &dyn Fn(&ChildEdge) -> bool,
+    ) -> Result<Children, Infallible> {
         self.reads += 1;
+        let limit = limits::SPACE_CHILDREN_MAX;
         Ok(self.edges.get(space).map_or(Children::NotResident, |edges| {
-            let mut edges = edges.clone();
+            let mut edges: Vec<_> = edges.iter().filter(|edge| worth(edge)).cloned().collect();
             edges.sort_by(|a, b| a.child.cmp(&b.child));
             let truncated = edges.len() > limit;
             edges.truncate(limit);
@@ -169,6 +174,19 @@ fn ten_thousand_children_overflow_and_what_lies_beyond_is_out() {
     assert!(!walk.overflow().is_empty());
     assert_eq!(walk.finding(&room(10_000), None), SpaceFinding::Overflow);
     assert!(matches!(walk.finding(&room(1), None), SpaceFinding::Inside { .. }));
+}
+
+#[test]
+fn edges_that_count_for_nothing_take_no_room_from_those_that_do() {
+    let policy = with_space(1, "");
+    let mut spaces = Spaces::default();
+    let member = setter("@ada:home.test", Some("member"));
+    let mut edges: Vec<_> = (1..=9_000).map(|child| edge(child, &member)).collect();
+    edges.push(edge(9_001, &curator()));
+    spaces.edges.insert(room(0), edges);
+    let walk = walk(&policy, &mut spaces);
+    assert!(walk.overflow().is_empty());
+    assert_eq!(inside(&walk), [room(0), room(9_001)]);
 }
 
 prop_compose! {

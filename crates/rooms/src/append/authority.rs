@@ -64,7 +64,7 @@ impl Authority<'_> {
                 permit.verify(sender, &here, epoch)?;
             }
             Self::Profile(permit) if own() == Some("join") => {
-                permit.verify(sender, &Object::Own, epoch)?;
+                permit.verify(sender, &here, epoch)?;
             }
             Self::Invite(permit) if membership(draft) == Some("invite") => {
                 permit.verify(sender, &of_member().ok_or(PermitMismatch::Object)?, epoch)?;

@@ -7,10 +7,11 @@ use vestibule_events::Pdu;
 use vestibule_storage::{
     Stamp, Stamped, StorageError,
     tables::{
+        account::ACCOUNT_BY_ID,
         device_list::JOINED_ROOM_BY_USER,
         relation::{AGGREGATED, RELATION_BY_SENDER, RELATION_BY_TYPE},
         room::{
-            ANNOTATION, DEPARTURE, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT,
+            ANNOTATION, DEPARTURE, JOINS_GUARD, LOCAL_MEMBER_BY_ROOM, MEMBER_BY_ROOM, MEMBER_COUNT,
             RELATION_BY_PARENT, ROOM_BY_MEMBER, ROOM_BY_SERVER, SERVER_BY_ROOM, StoredEventNo,
             StoredMember, StoredMembership, StoredRelation, StoredRoomNo, StoredThreadReply,
             THREAD_REPLY,
@@ -141,6 +142,9 @@ impl RoomTx<'_, '_> {
             return Ok(false);
         }
         self.index_local_member(&user, (old, new), change.new, stamp)?;
+        if joined(new) && !joined(old) {
+            self.guard_joins(&user)?;
+        }
         if joined(new) && !joined(old) && self.is_of_the_past(change.new)? {
             // Nobody came in: resolution, or a room that came back, says that they never left. Whether
             // they may be here was not asked.
@@ -151,6 +155,17 @@ impl RoomTx<'_, '_> {
             self.local_member_went()?;
         }
         Ok(joined(old) != joined(new))
+    }
+
+    /// Tells joins to other rooms, of those who may only be in so many, that there is one more.
+    fn guard_joins(&mut self, user: &UserId) -> Result<(), AppendError> {
+        let account = ACCOUNT_BY_ID.get(&*self.tx, (user,))?;
+        let policy = self.rooms.inner.policy.current();
+        if account.is_some_and(|account| policy.is_guest_like(&account.class)) {
+            let joins = JOINS_GUARD.get(&*self.tx, (user,))?.unwrap_or_default();
+            JOINS_GUARD.put(self.tx, (user,), &joins.wrapping_add(1))?;
+        }
+        Ok(())
     }
 
     /// Whether an event was here before what is recorded now.

@@ -247,6 +247,7 @@ impl Birth {
     fn deeds(&self, room_id: &RoomId) -> Vec<Deed> {
         let room_id = || room_id.to_owned();
         let mut deeds = vec![Deed::CreateRoom(self.command.kind())];
+        deeds.extend(self.command.kind_beside().map(Deed::CreateRoom));
         deeds.extend(self.alias.clone().map(|alias| Deed::CreateAlias(alias, room_id())));
         deeds.extend(self.command.published.then(|| Deed::Publish(room_id())));
         let invitees = self.plan.invites.iter();
@@ -263,6 +264,9 @@ impl RoomTx<'_, '_> {
         }
         // Every decision first: one refusal, and there is no room.
         let permit = self.permit::<kind::CreateRoom>(ask, &Deed::CreateRoom(command.kind()))?;
+        if let Some(beside) = command.kind_beside() {
+            self.decide(ask, &Deed::CreateRoom(beside))?.allowed().map_err(AskError::from)?;
+        }
         let alias_permit = match alias {
             Some(alias) => {
                 let deed = Deed::CreateAlias(alias.clone(), self.room_id.clone());

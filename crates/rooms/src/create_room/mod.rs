@@ -72,10 +72,31 @@ impl CreateRoom {
 
     /// What kind of room the policy is asked about.
     fn kind(&self) -> RoomKind {
-        let is_space = matches!(
+        if self.is_space() {
+            RoomKind::Space
+        } else if self.opens() {
+            RoomKind::Public
+        } else if self.is_direct {
+            RoomKind::Dm
+        } else {
+            RoomKind::Private
+        }
+    }
+
+    /// What else it has to be allowed as: a space that anybody may join is a public room too.
+    fn kind_beside(&self) -> Option<RoomKind> {
+        (self.is_space() && self.opens()).then_some(RoomKind::Public)
+    }
+
+    fn is_space(&self) -> bool {
+        matches!(
             self.creation_content.get("type"),
             Some(CanonicalJsonValue::String(kind)) if kind == "m.space"
-        );
+        )
+    }
+
+    /// Whether anybody may join.
+    fn opens(&self) -> bool {
         let opens = |event: &InitialState| {
             event.event_type == "m.room.join_rules"
                 && matches!(
@@ -83,18 +104,9 @@ impl CreateRoom {
                     Some(CanonicalJsonValue::String(rule)) if rule == "public"
                 )
         };
-        if is_space {
-            RoomKind::Space
-        } else if self.preset() == Preset::PublicChat
+        self.preset() == Preset::PublicChat
             || self.published
             || self.initial_state.iter().any(opens)
-        {
-            RoomKind::Public
-        } else if self.is_direct {
-            RoomKind::Dm
-        } else {
-            RoomKind::Private
-        }
     }
 }
 

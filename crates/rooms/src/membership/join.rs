@@ -6,7 +6,8 @@ use vestibule_storage::tables::room::StoredMembership;
 use vestibule_types::Actor;
 
 use super::{
-    AddressProof, MembershipError, Vouching, member_content, member_draft, put_profile, put_text,
+    AddressProof, MembershipError, Vouching, member_content, member_draft, own_reason, put_profile,
+    put_text,
 };
 use crate::{
     RoomTx, Rooms,
@@ -79,7 +80,8 @@ impl RoomTx<'_, '_> {
         command: &Join,
         permit: &vestibule_policy::Permit<kind::Join>,
     ) -> Result<ruma::CanonicalJsonObject, MembershipError> {
-        let mut content = member_content("join", command.reason.as_deref());
+        let reason = own_reason(command.reason.as_deref(), permit.obligations())?;
+        let mut content = member_content("join", reason);
         let suffix = crate::ask::name_suffix(permit.obligations());
         put_profile(&*self.tx, &mut content, user, suffix)?;
         match self.vouching(user)? {

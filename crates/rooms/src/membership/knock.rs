@@ -5,7 +5,7 @@ use vestibule_policy::kind;
 use vestibule_storage::tables::room::StoredMembership;
 use vestibule_types::Actor;
 
-use super::{MembershipError, member_content, member_draft, put_profile};
+use super::{MembershipError, member_content, member_draft, own_reason, put_profile};
 use crate::{
     RoomTx, Rooms,
     append::Authority,
@@ -60,6 +60,7 @@ impl RoomTx<'_, '_> {
             }
             Some(StoredMembership::Knock | StoredMembership::Leave) | None => {}
         }
+        let reason = own_reason(reason, permit.obligations())?;
         let mut content = member_content("knock", reason);
         put_profile(&*self.tx, &mut content, user, name_suffix(permit.obligations()))?;
         let draft = member_draft((user, user), content, ask.now);

@@ -1,14 +1,18 @@
 //! Membership written as plain state: every value of `membership` goes to the handler of its road.
 
 use ruma::{CanonicalJsonObject, CanonicalJsonValue, UserId};
-use vestibule_policy::kind;
+use vestibule_accounts::facts::member_profile;
+use vestibule_policy::{kind, shown_name};
 use vestibule_storage::tables::room::StoredMembership;
+use vestibule_types::limits::DISPLAYNAME_BYTES_MAX;
 
-use super::{Join, MembershipError, invite_written, member_draft};
+use super::{
+    Join, MembershipError, invite_written, member_content, member_draft, own_reason, put_text,
+};
 use crate::{
     RoomTx,
     append::Authority,
-    ask::{Ask, Deed, name_suffix},
+    ask::{Ask, Deed, bare_membership, name_suffix},
 };
 
 impl RoomTx<'_, '_> {
@@ -58,19 +62,60 @@ impl RoomTx<'_, '_> {
     /// Another name or picture in this room, for somebody who stays joined.
     fn rename(&mut self, ask: &Ask, wanted: &CanonicalJsonObject) -> Result<(), MembershipError> {
         let user = &ask.user_id;
-        let name = text(wanted, "displayname").map(ToOwned::to_owned);
-        let permit = self.permit::<kind::SetProfile>(ask, &Deed::SetDisplayname(name.clone()))?;
-        let mut content = wanted.clone();
+        let name = text(wanted, "displayname");
+        let deed = Deed::Rename(self.room_id.clone(), name.map(ToOwned::to_owned));
+        let permit = self.permit::<kind::SetProfile>(ask, &deed)?;
+        let obligations = permit.obligations();
+        let mut content = match bare_membership(obligations) {
+            Some(avatar) => {
+                let reason = own_reason(text(wanted, "reason"), obligations)?;
+                let mut content = member_content("join", reason);
+                self.put_chosen(user, &mut content, (wanted, avatar))?;
+                content
+            }
+            None => wanted.clone(),
+        };
         content.remove("join_authorised_via_users_server");
-        if let Some(suffix) = name_suffix(permit.obligations()) {
-            let name = name.unwrap_or_else(|| user.localpart().to_owned());
-            let name = if name.ends_with(suffix) { name } else { format!("{name}{suffix}") };
-            super::put_text(&mut content, "displayname", &name);
+        if let Some(suffix) = name_suffix(obligations) {
+            put_text(&mut content, "displayname", &shown_name(name, user.localpart(), suffix));
         }
         let draft = member_draft((user, user), content, ask.now);
         self.append_local(Authority::Profile(permit), draft)?;
         Ok(())
     }
+
+    /// What somebody who is trusted little chooses for their membership: a name, and an avatar if they
+    /// may; otherwise the one of their profile stays.
+    fn put_chosen(
+        &self,
+        user: &UserId,
+        content: &mut CanonicalJsonObject,
+        (wanted, avatar): (&CanonicalJsonObject, bool),
+    ) -> Result<(), MembershipError> {
+        if let Some(name) = bounded(wanted, "displayname")? {
+            put_text(content, "displayname", name);
+        }
+        if avatar {
+            if let Some(url) = bounded(wanted, "avatar_url")? {
+                put_text(content, "avatar_url", url);
+            }
+        } else if let Some(url) = member_profile(&*self.tx, user)?.avatar_url {
+            put_text(content, "avatar_url", &url);
+        }
+        Ok(())
+    }
+}
+
+/// A text that is no longer than in a profile.
+fn bounded<'c>(
+    content: &'c CanonicalJsonObject,
+    key: &str,
+) -> Result<Option<&'c str>, MembershipError> {
+    let found = text(content, key);
+    if found.is_some_and(|text| text.len() > DISPLAYNAME_BYTES_MAX) {
+        return Err(MembershipError::Invalid("the name or the avatar is too long"));
+    }
+    Ok(found)
 }
 
 fn text<'c>(content: &'c CanonicalJsonObject, key: &str) -> Option<&'c str> {

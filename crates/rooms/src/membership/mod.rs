@@ -21,9 +21,9 @@ use ruma::{
     UserId,
 };
 use vestibule_accounts::facts::member_profile;
-use vestibule_policy::with_suffix;
+use vestibule_policy::{Obligation, shown_name};
 use vestibule_storage::{Read, StorageError, tables::room::StoredMembership};
-use vestibule_types::Actor;
+use vestibule_types::{Actor, limits::BRIEF_REASON_BYTES_MAX};
 
 pub(crate) use self::by_address::NoIdentityServers;
 pub use self::{
@@ -51,7 +51,7 @@ pub use self::{
 use crate::{
     AppendError, ElsewhereError, LoggedEvent, RoomTx, Rooms, UnknownRoom,
     append::{Draft, membership_of},
-    ask::{Ask, AskError, Deed},
+    ask::{Ask, AskError, Deed, bare_membership},
 };
 
 /// Why a membership did not change.
@@ -180,6 +180,18 @@ pub(crate) fn member_content(membership: &str, reason: Option<&str>) -> Canonica
     content
 }
 
+/// The reason somebody gives for their own membership. Who is trusted little says it briefly.
+pub(crate) fn own_reason<'r>(
+    reason: Option<&'r str>,
+    obligations: &[Obligation],
+) -> Result<Option<&'r str>, MembershipError> {
+    let brief = bare_membership(obligations).is_some();
+    if brief && reason.is_some_and(|reason| reason.len() > BRIEF_REASON_BYTES_MAX) {
+        return Err(MembershipError::Invalid("the reason is too long"));
+    }
+    Ok(reason)
+}
+
 pub(crate) fn put_text(content: &mut CanonicalJsonObject, key: &str, text: &str) {
     content.insert(key.to_owned(), CanonicalJsonValue::String(text.to_owned()));
 }
@@ -194,9 +206,7 @@ pub(crate) fn put_profile(
     let profile = member_profile(reader, user)?;
     let name = match (profile.displayname, suffix) {
         (name, None) => name,
-        (name, Some(suffix)) => {
-            Some(with_suffix(name.as_deref().unwrap_or_else(|| user.localpart()), suffix))
-        }
+        (name, Some(suffix)) => Some(shown_name(name.as_deref(), user.localpart(), suffix)),
     };
     if let Some(name) = name {
         put_text(content, "displayname", &name);

@@ -2,9 +2,13 @@
 
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, OwnedUserId, RoomAliasId,
+    RoomId,
 };
 use vestibule_policy::kind;
-use vestibule_storage::tables::directory::ALIAS_BY_NAME;
+use vestibule_storage::tables::{
+    directory::ALIAS_BY_NAME,
+    room::{StoredMember, StoredMembership},
+};
 use vestibule_types::Actor;
 
 use super::{SendError, named_aliases};
@@ -38,12 +42,26 @@ impl Rooms {
         actor: &Actor,
         command: SendState,
     ) -> Result<OwnedEventId, SendError> {
-        let deed = deed_of(actor, &command);
+        self.send_state_noted(actor, command).await.map(|(event_id, _)| event_id)
+    }
+
+    /// The same, and says whether nobody is left now who can change the room's power levels.
+    pub async fn send_state_noted(
+        &self,
+        actor: &Actor,
+        command: SendState,
+    ) -> Result<(OwnedEventId, GuardNote), SendError> {
+        let mut deed = deed_of(actor, &command);
+        if matches!(deed, Deed::Join(_)) && self.is_in(actor, &command.room_id).await? {
+            let name = text(&command, "displayname").map(ToOwned::to_owned);
+            deed = Deed::Rename(command.room_id.clone(), name);
+        }
         let ask = self.ask(actor, &deed).await?;
         if let Deed::Invite(room_id, target) = &deed
             && self.is_elsewhere(target)
         {
-            return self.set_invite(ask, (room_id, target), &command).await;
+            let event_id = self.set_invite(ask, (room_id, target), &command).await?;
+            return Ok((event_id, GuardNote::None));
         }
         let (room_id, follower) = (command.room_id.clone(), ask.clone());
         let sent = self.in_room_recommended(&room_id, move |room| {
@@ -59,11 +77,22 @@ impl Rooms {
         }
         Self::note_unmanaged(note);
         self.acted(actor).await;
-        Ok(event_id)
+        Ok((event_id, note))
     }
 }
 
 impl Rooms {
+    /// Whether somebody is in a room already, whose membership stays what it is.
+    async fn is_in(&self, actor: &Actor, room_id: &RoomId) -> Result<bool, SendError> {
+        let user = actor.user_id().to_owned();
+        let member = self.with_view(room_id, move |view| {
+            let member = view.local_member(&user)?;
+            let joined = |it: &StoredMember| it.membership == StoredMembership::Join;
+            Ok::<_, SendError>(member.is_some_and(|member| joined(&member.value)))
+        });
+        Ok(member.await?.unwrap_or_default())
+    }
+
     /// An invitation of somebody of another server, written as state.
     async fn set_invite(
         &self,
@@ -87,16 +116,15 @@ impl Rooms {
 /// What the rates are charged for: the road a membership takes, or state.
 fn deed_of(actor: &Actor, command: &SendState) -> Deed {
     let room = command.room_id.clone();
+    if command.event_type == "m.room.join_rules" && text(command, "join_rule") == Some("public") {
+        return Deed::MakePublic(room);
+    }
     if command.event_type != "m.room.member" {
         return Deed::SendState(room, command.event_type.clone());
     }
     let own = command.state_key == actor.user_id().as_str();
     let target = OwnedUserId::try_from(command.state_key.as_str());
-    let membership = match command.content.get("membership") {
-        Some(CanonicalJsonValue::String(membership)) => membership.as_str(),
-        _ => "",
-    };
-    match (membership, own, target) {
+    match (text(command, "membership").unwrap_or_default(), own, target) {
         ("join", true, _) => Deed::Join(room),
         ("knock", true, _) => Deed::Knock(room),
         ("leave", true, _) => Deed::Leave(room),
@@ -107,9 +135,15 @@ fn deed_of(actor: &Actor, command: &SendState) -> Deed {
     }
 }
 
+fn text<'c>(command: &'c SendState, key: &str) -> Option<&'c str> {
+    match command.content.get(key) {
+        Some(CanonicalJsonValue::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
 impl RoomTx<'_, '_> {
-    /// Asks before somebody gives their own power away. What it says beside a refusal, a client can see
-    /// for itself: it wrote the levels.
+    /// Asks before somebody gives their own power away.
     fn guard_demotion(&self, ask: &Ask, command: &SendState) -> Result<GuardNote, SendError> {
         if command.event_type != "m.room.power_levels" {
             return Ok(GuardNote::None);

@@ -10,9 +10,10 @@ use vestibule_types::limits::LOCAL_MEMBERS_MAX;
 
 use super::jobs::{JobError, earliest};
 use crate::{
-    MembershipError, RoomTx, Rooms,
+    AppendError, MembershipError, RoomTx, Rooms,
     append::Authority,
-    ask::{Ask, Deed, subject},
+    ask::{Ask, AskError, Deed, bare_membership, subject},
+    membership::member_content,
 };
 
 /// What became of a member that was looked at.
@@ -143,6 +144,11 @@ impl RoomTx<'_, '_> {
             thawed.frozen_at = None;
             let thawed = Stamped { stamp: row.stamp, value: thawed };
             ROOM_BY_MEMBER.put(self.tx, (&ask.user_id, no), &thawed)?;
+            // The name they took meanwhile.
+            match self.carry_profile(ask) {
+                Ok(()) | Err(MembershipError::Append(AppendError::Forbidden(_))) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(Fate::Stays)
     }
@@ -180,11 +186,19 @@ impl RoomTx<'_, '_> {
             return Ok(());
         }
         let profile = vestibule_accounts::facts::member_profile(&*self.tx, user)?;
-        let deed = Deed::SetDisplayname(profile.displayname.clone());
-        let Ok(permit) = self.permit::<kind::SetProfile>(ask, &deed) else { return Ok(()) };
+        let deed = Deed::Rename(self.room_id.clone(), profile.displayname.clone());
+        let permit = match self.permit::<kind::SetProfile>(ask, &deed) {
+            Ok(permit) => permit,
+            // Who may not speak here does not get a word in with a name either.
+            Err(AskError::Denied(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         let content = self.view()?.shown_content_as::<ruma::CanonicalJsonObject>(&member.event)?;
-        let mut content = content.unwrap_or_default();
-        let before = content.clone();
+        let before = content.unwrap_or_default();
+        let mut content = match bare_membership(permit.obligations()) {
+            Some(_) => member_content("join", None),
+            None => before.clone(),
+        };
         for gone in ["displayname", "avatar_url", "reason", "join_authorised_via_users_server"] {
             content.remove(gone);
         }

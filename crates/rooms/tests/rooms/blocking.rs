@@ -56,7 +56,24 @@ async fn a_room_that_is_unblocked_at_once_is_left_by_nobody() {
 
     let refused = house.rooms.block_room(&Administrator::Admin(bob), &room, true).await;
     assert!(matches!(refused, Err(DirectoryError::Ask(AskError::Denied(_)))), "{refused:?}");
-    let nowhere = ruma::room_id!("!nowhere:home.test");
-    let unknown = house.rooms.block_room(&operator(), nowhere, true).await;
-    assert!(matches!(unknown, Err(DirectoryError::UnknownRoom(_))), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_room_is_blocked_before_anybody_knows_of_it() {
+    let house = House::new(&open_by_alias(), 1);
+    let bob = house.account("bob", "member").await;
+    let nowhere = ruma::room_id!("!nowhere:far.test");
+    let refused = house.rooms.block_room(&Administrator::Admin(bob.clone()), nowhere, true).await;
+    assert!(matches!(refused, Err(DirectoryError::Ask(AskError::Denied(_)))), "{refused:?}");
+    assert!(!matches!(
+        house.join(&bob, nowhere).await,
+        Err(MembershipError::Ask(AskError::Denied(_)))
+    ));
+    house.rooms.block_room(&operator(), nowhere, true).await.expect("blocked");
+    assert_eq!(reason(house.join(&bob, nowhere).await), "room_blocked");
+    house.rooms.block_room(&operator(), nowhere, false).await.expect("open again");
+    assert!(!matches!(
+        house.join(&bob, nowhere).await,
+        Err(MembershipError::Ask(AskError::Denied(_)))
+    ));
 }

@@ -141,7 +141,11 @@ async fn an_alias_under_a_members_own_prefix_opens_nothing_even_adopted() {
     house.alias(&bob, "~bob~tea", &room).await.expect("his own prefix");
     assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
     // Aliases under `members_may` never open, whoever vouches for them.
-    house.rooms.adopt_alias(&operator(), crate::support::alias("~bob~tea")).await.expect("known");
+    let adopted = house.rooms.adopt_alias(&operator(), crate::support::alias("~bob~tea")).await;
+    let Err(DirectoryError::Ask(AskError::Denied(denial))) = adopted else {
+        panic!("nobody is told that it opens doors: {adopted:?}");
+    };
+    assert_eq!(denial.reason.code(), "alias_opens_nothing");
     assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
     house
         .rooms
@@ -164,6 +168,31 @@ async fn an_alias_that_later_rules_would_refuse_closes_until_an_operator_adopts_
     assert_eq!(reason(house.join(&guest, &room).await), "out_of_scope");
     house.rooms.adopt_alias(&operator(), crate::support::alias("tea")).await.expect("adopted");
     house.join(&guest, &room).await.expect("the operator vouches for it");
+}
+
+#[tokio::test]
+async fn an_alias_whose_maker_was_demoted_stays_open_and_is_told_of_until_it_is_adopted() {
+    let house = House::new(&open_by_alias(), 1);
+    let dora = house.account("dora", "moderator").await;
+    let guest = house.account("guest-aaaa", "guest").await;
+    let room = house.open_room(&dora).await;
+    house.alias(&dora, "dora", &room).await.expect("named");
+    let told = async || {
+        let doubts = house.rooms.doubts(false).await.expect("looked");
+        let about = doubts.iter().filter(|doubt| doubt.key == "aliases.create");
+        about.map(|doubt| doubt.message.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, [""; 0]);
+
+    house.account("dora", "member").await;
+    house.join(&guest, &room).await.expect("a demotion closes nothing");
+    let [doubt] = &told().await[..] else { panic!("one alias: {:?}", told().await) };
+    assert!(
+        doubt.contains("#dora:home.test") && doubt.contains("vestibule alias adopt"),
+        "{doubt}"
+    );
+    house.rooms.adopt_alias(&operator(), crate::support::alias("dora")).await.expect("adopted");
+    assert_eq!(told().await, [""; 0]);
 }
 
 #[tokio::test]

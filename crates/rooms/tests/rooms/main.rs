@@ -7,6 +7,7 @@
 )]
 
 mod blocking;
+mod byways;
 mod forks;
 mod gaps;
 mod guest_links;

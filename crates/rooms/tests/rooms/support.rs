@@ -10,7 +10,7 @@ use vestibule_rooms::{
     CreateRoom, InitialState, Join, Leave, MembershipError, Preset, Rooms, RoomsConfig, RoomsParts,
     SendError, SendEvent, SendState,
 };
-use vestibule_storage::{StorageError, Store};
+use vestibule_storage::{StorageError, Store, tables::user_data::PROFILE_FIELD};
 use vestibule_testkit::{TestEnvironment, environment, memory_store, put_account, threaded_store};
 use vestibule_types::{Actor, ClassName};
 
@@ -93,6 +93,18 @@ impl House {
     /// An account of a class.
     pub(crate) async fn account(&self, localpart: &str, class: &str) -> Actor {
         put_account(&self.store, &user(localpart), ClassName::new(class)).await
+    }
+
+    /// Gives somebody another name in their profile, as far as the rooms are told of it.
+    pub(crate) async fn called(&self, who: &Actor, name: &str) {
+        let (user, json) = (who.user_id().to_owned(), Value::from(name).to_string());
+        let slot = self.store.slot_of_user(who.user_id());
+        let write = self.store.write::<_, StorageError, _>(slot, move |tx| {
+            PROFILE_FIELD.put(tx, (&user, "displayname"), &json)
+        });
+        write.await.expect("stored");
+        let payload = json!({ "user_id": who.user_id() }).to_string();
+        self.rooms.run_job("profile_fan_out", payload.as_bytes()).await.expect("told");
     }
 
     /// A house where an alias opens rooms, a moderator with a room of that alias, and a guest who came in by it.

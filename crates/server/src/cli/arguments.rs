@@ -87,17 +87,17 @@ pub(super) enum ConfigCommand {
 pub(super) enum RoomCommand {
     /// Let nobody of this server be in a room: who is in it leaves, and nobody joins or is invited.
     Block {
-        /// The room's id.
+        /// The room's id, also of one this server is not in, or an alias of ours.
         room: String,
     },
     /// Let people of this server into a room again.
     Unblock {
-        /// The room's id.
+        /// The room's id, or an alias of ours.
         room: String,
     },
     /// Take the content from a room's old messages, for good, as redacting each of them would. State stays.
     PurgeHistory {
-        /// The room's id.
+        /// The room's id, or an alias of ours.
         room: String,
         /// What was sent so long ago or longer, for example 90d.
         #[arg(long, value_name = "PERIOD")]

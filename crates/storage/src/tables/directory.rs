@@ -55,6 +55,8 @@ pub const ALIAS_BY_ROOM: Table<(OwnedRoomId, OwnedRoomAliasId), ()> =
 /// The guard of everything that decides whether a room is in somebody's scope: its aliases, its
 /// place in pinned lists, its `m.space.child` entries, its members that host guests.
 pub const SCOPE_GUARD: Table<(OwnedRoomId,), Stamped<()>> = Table::new(0x0302, "scope_guard");
+/// Rooms that are blocked before this server is in them. Gone once it knows the room, whose row says so then.
+pub const BLOCKED_ROOM: Table<(OwnedRoomId,), ()> = Table::new(0x0D61, "blocked_room");
 /// The public directory.
 pub const PUBLICATION_BY_ROOM: Table<(RoomNo,), StoredPublication> =
     Table::new(0x0303, "publication_by_room");

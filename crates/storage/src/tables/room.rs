@@ -286,6 +286,9 @@ pub const LOCAL_MEMBER_BY_ROOM: Table<(RoomNo, u8, OwnedUserId), ()> =
 /// Where a user of this server is.
 pub const ROOM_BY_MEMBER: Table<(OwnedUserId, RoomNo), Stamped<StoredMember>> =
     Table::new(0x020E, "room_by_member");
+/// The guard of the rooms a user of this server is in, kept for those who may be in only so many: how
+/// often they joined one.
+pub const JOINS_GUARD: Table<(OwnedUserId,), u64> = Table::new(0x0D60, "joins_guard");
 /// When and by which event a user of this server last ceased to be joined. Gone once they forget the
 /// room; missing where that was before such rows were kept.
 pub const DEPARTURE: Table<(OwnedUserId, RoomNo), Stamped<StoredEventNo>> =

@@ -24,7 +24,7 @@ pub(crate) use self::{
     turn::Turns,
     undo::{UNDO_JOIN, UndoJoin},
 };
-use super::{MembershipError, member_content, put_profile};
+use super::{MembershipError, member_content, own_reason, put_profile};
 use crate::{
     AppendError, ElsewhereError, Prepared, Rooms, Wanted,
     ask::{Ask, name_suffix},
@@ -72,7 +72,8 @@ impl Rooms {
         ask: &Ask,
         (wanted, reason): (Wanted, Option<&str>),
         obligations: &[Obligation],
-    ) -> Result<CanonicalJsonObject, StorageError> {
+    ) -> Result<CanonicalJsonObject, MembershipError> {
+        let reason = own_reason(reason, obligations)?;
         let mut content = member_content(wanted.as_str(), reason);
         let (user, suffix) = (ask.user_id.clone(), name_suffix(obligations).map(str::to_owned));
         self.inner
