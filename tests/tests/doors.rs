@@ -303,6 +303,17 @@ async fn explaining_a_refusal_names_what_would_open_the_door() -> Result<()> {
     assert!(said.text.contains(": allowed"), "{said:?}");
     let said = town.cli(&["policy", "rooms", "--class", "guest"], "")?;
     assert!(said.ok && said.text.contains(&room), "{said:?}");
+    let said = town.cli(&["policy", "explain", "@nobody:localhost", "join", &room], "")?;
+    assert!(!said.ok, "{said:?}");
+    for words in [
+        &["room", "purge-history", &town.alias("hall"), "--before", "90d"][..],
+        &["room", "block", &town.alias("hall")],
+        &["room", "block", "!nobody-was-there:far.example"],
+    ] {
+        let said = town.cli(words, "")?;
+        assert!(said.ok, "{words:?}: {said:?}");
+    }
+    assert!(guest.join(&town.alias("hall")).await?.refuses_a_guest());
     Ok(())
 }
 

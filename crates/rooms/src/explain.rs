@@ -35,15 +35,7 @@ impl Rooms {
         user_id: &OwnedUserId,
         deed: Deed,
     ) -> Result<Option<Decision>, StorageError> {
-        let user = user_id.clone();
-        let nobody = self.inner.store.read(move |snapshot| {
-            Ok::<_, StorageError>(
-                facts::subject(snapshot, &user)?.is_none()
-                    && user.localpart() != SYSTEM_LOCALPART
-                    && unwritten_guest(&user).is_none(),
-            )
-        });
-        if nobody.await? {
+        if self.is_nobody(user_id).await? {
             return Ok(None);
         }
         let ask = Ask {
@@ -59,6 +51,17 @@ impl Rooms {
             None => unwritten_guest(user).map_or_else(|| subject(snapshot, user), Ok),
         };
         self.decide_as((ask, deed, false), who).await.map(Some)
+    }
+
+    /// Whether no account has this name, nor a guest that did nothing yet, nor the server itself.
+    pub(crate) async fn is_nobody(&self, user_id: &UserId) -> Result<bool, StorageError> {
+        let user = user_id.to_owned();
+        let nobody = move |snapshot: &Snapshot<'_>| {
+            Ok(facts::subject(snapshot, &user)?.is_none()
+                && user.localpart() != SYSTEM_LOCALPART
+                && unwritten_guest(&user).is_none())
+        };
+        self.inner.store.read(nobody).await
     }
 
     /// Every room that an account of this class could join now, with the reason. Looks at no more

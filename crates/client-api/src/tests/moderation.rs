@@ -189,3 +189,20 @@ impl Server {
         assert_eq!(response.status(), StatusCode::OK);
     }
 }
+
+#[tokio::test]
+async fn whoever_gives_away_the_last_power_over_a_room_is_told() {
+    let server = server();
+    let (alice, bob) = (server.person("alice").await, server.person("bob").await);
+    let room = server.public_room(&alice, json!({ "room_version": "11" })).await;
+    server.joins(&bob, &room).await;
+    let path = format!("/_matrix/client/v3/rooms/{room}/state/m.room.power_levels");
+    let levels = server.fetch(&alice, &path).await;
+    let (status, kept) = server.put(&path, &alice, levels.clone()).await;
+    assert_eq!((status, &kept["org.vestibule.note"]), (200, &Value::Null));
+    let mut lower = levels;
+    lower["users"] = json!({ (&alice.user_id): 0 });
+    let (status, given) = server.put(&path, &alice, lower).await;
+    assert_eq!(status, 200);
+    assert!(given["event_id"].is_string() && given["org.vestibule.note"].is_string(), "{given}");
+}

@@ -87,6 +87,9 @@ impl Rooms {
     /// unless this server is in the room: then it also comes as an event of the room.
     pub async fn be_invited(&self, command: BeInvited) -> Result<Pdu, BeInvitedError> {
         let Taken { invitee, is_direct } = self.check_invite(&command)?;
+        if self.is_nobody(&invitee).await? {
+            return Err(BeInvitedError::UnknownUser);
+        }
         let deed = Deed::BeInvited(command.room_id.clone());
         let mut ask = Ask::unattended(&invitee, self.inner.env.now());
         // Whether the room admits guests is asked when one wants in: to be invited is not to be in.
