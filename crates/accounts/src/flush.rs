@@ -33,6 +33,8 @@ impl Accounts {
                     () = &mut stopping => true,
                     () = environment.clock.sleep(every) => false,
                 };
+                // Passwords are among what was said in them.
+                accounts.0.uia.drop_ended(accounts.0.monotonic());
                 if let Err(error) = accounts.flush_sightings().await {
                     warn!(error = &error as &dyn std::error::Error, "sightings were not written");
                 }

@@ -166,6 +166,9 @@ pub const UIA_SESSIONS_PER_ADDRESS_MAX: usize = 256;
 /// How long an interactive authentication may take.
 pub const UIA_SESSION_MS_MAX: u64 = 30 * 60 * 1_000;
 
+/// How long the last request of a registration, sent again, gets the account it made.
+pub const REGISTRATION_REPEAT_MS_MAX: u64 = 5 * 60 * 1_000;
+
 /// Nonces of shared-secret registration that wait for their use.
 pub const NONCES_MAX: usize = 1_000;
 

@@ -8,6 +8,7 @@ pub(crate) mod guest_tally;
 mod guests_switch;
 mod live_guests;
 mod register;
+mod repeat;
 mod shared_secret;
 mod tokens;
 mod upgrade;
@@ -23,5 +24,6 @@ pub use self::{
 pub(crate) use self::{
     create::{NewAccount, put_account},
     guest_tally::release as release_guest,
+    repeat::Outcome,
     tokens::is_good,
 };

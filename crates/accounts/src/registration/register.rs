@@ -7,7 +7,7 @@ use tracing::instrument;
 use vestibule_storage::{StorageError, Tx, tables::contact::StoredContact};
 use vestibule_types::{ClassName, Secret};
 
-use super::{NewAccount, tokens::spend, upgrade::Upgrade};
+use super::{NewAccount, repeat::Outcome, tokens::spend, upgrade::Upgrade};
 use crate::{
     Accounts, EmailAtRegistration, NewSession, RegistrationMode, ValidationPurpose,
     account::{PasswordError, class_suffix},
@@ -32,10 +32,10 @@ pub struct Register {
     pub device_id: Option<OwnedDeviceId>,
     /// The name of the first device.
     pub initial_device_display_name: Option<String>,
-    /// Whether no session is wanted.
-    pub inhibit_login: bool,
-    /// Whether the client can refresh its token.
-    pub refresh_token: bool,
+    /// Whether no session is wanted; one is where nothing is said.
+    pub inhibit_login: Option<bool>,
+    /// Whether the client can refresh its token; it cannot where nothing is said.
+    pub refresh_token: Option<bool>,
     /// The token of the guest who wants to become this account.
     pub guest_access_token: Option<Secret>,
     /// The interactive authentication so far.
@@ -117,14 +117,26 @@ struct Registration {
 }
 
 impl Accounts {
-    /// Registers an account, once everything that has to be proven is.
+    /// Registers an account, once everything that has to be proven is. What earlier requests in the same
+    /// session of interactive authentication said holds on, and the last one sent again is answered again.
     #[instrument(name = "accounts.registration.register", skip_all)]
     pub async fn register(&self, command: Register) -> Result<Registered, RegisterError> {
         self.charge_registration(command.peer)?;
-        let mode = self.0.config.registration.mode;
-        if mode == RegistrationMode::Closed {
+        if self.0.config.registration.mode == RegistrationMode::Closed {
             return Err(RegisterError::Closed);
         }
+        let turn = command.conversation().and_then(|name| self.0.uia.turn(name));
+        let _turn = match &turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        if let Some(registered) = self.repeated(&command).await? {
+            return Ok(registered);
+        }
+        self.register_anew(self.recall(command)).await
+    }
+
+    async fn register_anew(&self, command: Register) -> Result<Registered, RegisterError> {
         if command.device_id.as_ref().is_some_and(|id| !session::is_device_id(id)) {
             return Err(RegisterError::DeviceId);
         }
@@ -135,16 +147,24 @@ impl Accounts {
         }
         let question = Question {
             operation: token::digest("register"),
-            flows: self.registration_flows(mode),
+            flows: self.registration_flows(),
             caller: None,
             email_for: Some(ValidationPurpose::Register),
             peer: command.peer,
         };
-        let granted = self.authenticate(&question, command.attempt.clone()).await?;
-        let password = command.password.ok_or(RegisterError::NoPassword)?;
+        let granted = match self.walk(&question, command.attempt.clone()).await {
+            Ok(granted) => granted,
+            Err(error) => {
+                self.keep_draft(&error, &command);
+                return Err(error.into());
+            }
+        };
+        let password = command.password.clone().ok_or(RegisterError::NoPassword)?;
         let hash = self.0.passwords.hash(password).await?;
-        let session =
-            (!command.inhibit_login).then(|| self.mint(command.device_id, command.refresh_token));
+        let refreshes = command.refresh_token.unwrap_or_default();
+        let session = (!command.inhibit_login.unwrap_or_default())
+            .then(|| self.mint(command.device_id.clone(), refreshes));
+        let outcome = Outcome::new(user_id.clone(), hash.clone(), session.as_ref());
         let registration = Registration {
             account: NewAccount {
                 user_id: user_id.clone(),
@@ -158,10 +178,16 @@ impl Accounts {
             token: granted.registration_token,
             email: granted.email,
             session: session.clone(),
-            device_name: command.initial_device_display_name,
+            device_name: command.initial_device_display_name.clone(),
             suffixes: self.0.policy.clone(),
         };
-        self.0.write(&user_id, move |tx| registration.write(tx)).await?;
+        let written = self.0.write(&user_id, move |tx| registration.write(tx)).await;
+        match command.conversation() {
+            Some(session) => self.conclude(session, &written, outcome),
+            // Nobody can name it again.
+            None => self.0.uia.finish(&granted.session),
+        }
+        written?;
         self.0.ring();
         if let Some(minted) = &session {
             self.0.sightings.note_arrival(&user_id, minted, command.peer);
@@ -184,9 +210,9 @@ impl Accounts {
 
     /// What somebody has to go through: a token where one is needed, terms where there are some, an
     /// e-mail address where the operator wants one.
-    fn registration_flows(&self, mode: RegistrationMode) -> Vec<Vec<Stage>> {
+    fn registration_flows(&self) -> Vec<Vec<Stage>> {
         let mut flow = Vec::new();
-        if mode == RegistrationMode::Token {
+        if self.0.config.registration.mode == RegistrationMode::Token {
             flow.push(Stage::RegistrationToken);
         }
         if !self.0.config.registration.terms.is_empty() {

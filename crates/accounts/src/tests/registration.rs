@@ -1,5 +1,9 @@
 //! Who gets an account, and how.
 
+use std::time::Duration;
+
+use ruma::user_id;
+use vestibule_storage::ThreadPool;
 use vestibule_types::ClassName;
 
 use super::*;
@@ -94,6 +98,148 @@ async fn stages_are_completed_in_order_and_once() {
     house.accounts.register(with(Proof::Terms)).await.unwrap();
 }
 
+/// A request of the registration that was begun, which says nothing more.
+fn goes_on(session: &str) -> Register {
+    let attempt = Attempt { session: Some(session.to_owned()), proof: Some(Proof::Dummy) };
+    Register {
+        attempt: Some(attempt),
+        username: None,
+        password: None,
+        initial_device_display_name: None,
+        ..registration("")
+    }
+}
+
+/// Registers alice in two requests, and returns her session and the conversation.
+async fn register_in_two(house: &House) -> (NewSession, String) {
+    let first = Register { attempt: None, ..registration("alice") };
+    let told = refused(house, first).await;
+    let registered = house.accounts.register(goes_on(&told.session)).await.unwrap();
+    (registered.session.unwrap(), told.session)
+}
+
+#[tokio::test]
+async fn what_an_earlier_request_said_holds_for_those_that_leave_it_out() {
+    let house = house();
+    let first = Register {
+        attempt: None,
+        device_id: Some("PHONE".into()),
+        refresh_token: Some(true),
+        ..registration("alice")
+    };
+    let told = refused(&house, first).await;
+    let attempt = Some(Attempt { session: Some(told.session.clone()), proof: None });
+    let second = Register {
+        attempt,
+        username: Some("bob".to_owned()),
+        refresh_token: Some(false),
+        ..goes_on("")
+    };
+    assert_eq!(refused(&house, second).await.session, told.session);
+    let registered = house.accounts.register(goes_on(&told.session)).await.unwrap();
+    let session = registered.session.unwrap();
+    assert_eq!((session.user_id.as_str(), session.device_id.as_str()), ("@bob:a.example", "PHONE"));
+    assert_eq!(session.refresh_token, None, "the later word counts");
+    let device = house.accounts.device(&session.user_id, &session.device_id).await.unwrap();
+    assert_eq!(device.unwrap().display_name.as_deref(), Some("phone"));
+    house.accounts.log_in(login("bob", "tea")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_may_be_changed_in_the_same_session() {
+    let house = house();
+    let told = refused(&house, Register { attempt: None, ..registration("alice") }).await;
+    house.register("alice").await;
+    let taken = house.accounts.register(goes_on(&told.session)).await;
+    assert!(matches!(taken, Err(RegisterError::Taken)));
+    let other = Register { username: Some("bob".to_owned()), ..goes_on(&told.session) };
+    assert_eq!(house.accounts.register(other).await.unwrap().user_id, "@bob:a.example");
+}
+
+#[tokio::test]
+async fn the_last_request_sent_again_gets_the_same_account() {
+    for slots in [1, 3] {
+        let house = house_with(slots, |_| {}, |_| {});
+        let (first, conversation) = register_in_two(&house).await;
+        let named = Register { attempt: goes_on(&conversation).attempt, ..registration("Alice") };
+        for again in [goes_on(&conversation), named] {
+            let registered = house.accounts.register(again).await.unwrap();
+            let session = registered.session.unwrap();
+            assert_eq!((&session.user_id, &session.device_id), (&first.user_id, &first.device_id));
+            house.actor(&session).await;
+        }
+        assert_eq!(house.resolve(&first.access_token).await, Resolved::Unknown);
+        assert_eq!(house.accounts.devices(&first.user_id).await.unwrap().len(), 1);
+        let other = Register { username: Some("bob".to_owned()), ..goes_on(&conversation) };
+        let told = refused(&house, Register { password: Some(secret("tea")), ..other }).await;
+        assert_eq!(told.failure, Some(Failure::Session), "it was alice's registration");
+    }
+}
+
+#[tokio::test]
+async fn two_equal_requests_at_once_make_one_account() {
+    let house = house();
+    // Passwords are hashed elsewhere, so that one request finds the other under way.
+    let accounts = Accounts::new(AccountsParts {
+        store: house.store.clone(),
+        policy: house.policy.clone(),
+        rates: Arc::new(RateBuckets::default()),
+        environment: house.time.environment.clone(),
+        executor: Arc::new(ThreadPool::new("hash", 1, 2).unwrap()),
+        config: house.accounts.config().clone(),
+    });
+    let first = Register { attempt: None, username: None, ..registration("") };
+    let told = challenge(accounts.register(first).await.unwrap_err());
+    let (one, other) = tokio::join!(
+        accounts.register(goes_on(&told.session)),
+        accounts.register(goes_on(&told.session)),
+    );
+    assert_eq!(one.unwrap().user_id, other.unwrap().user_id);
+}
+
+#[tokio::test]
+async fn whoever_asked_for_no_session_gets_none_by_asking_again() {
+    let house = house();
+    let first = Register { attempt: None, inhibit_login: Some(true), ..registration("alice") };
+    let told = refused(&house, first).await;
+    for _ in 0..2 {
+        let registered = house.accounts.register(goes_on(&told.session)).await.unwrap();
+        assert_eq!(registered.user_id, "@alice:a.example");
+        assert!(registered.session.is_none());
+    }
+    assert!(house.accounts.devices(user_id!("@alice:a.example")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_registration_sent_again_is_no_way_to_log_in_later() {
+    // A new password, a logout, the end of the account, a lock, time: each ends it.
+    for ended_by in 0..5 {
+        let house = house();
+        let (session, conversation) = register_in_two(&house).await;
+        let actor = house.actor(&session).await;
+        let accounts = &house.accounts;
+        match ended_by {
+            0 => accounts.set_password(actor.user_id(), secret("mate"), false).await.unwrap(),
+            1 => accounts.log_out(&actor).await.unwrap(),
+            2 => accounts.deactivate_account(actor.user_id(), false).await.unwrap(),
+            3 => {
+                let act = Restrain {
+                    user_id: actor.user_id().to_owned(),
+                    restraint: Restraint::Lock,
+                    on: true,
+                };
+                accounts.restrain(&Assigner::Operator, act).await.unwrap();
+            }
+            _ => house.time.clock.advance(Duration::from_mins(5)),
+        }
+        let again = goes_on(&conversation);
+        let told = refused(&house, Register { password: Some(secret("tea")), ..again }).await;
+        assert_eq!(told.failure, Some(Failure::Session), "{ended_by}");
+        let named = Register { attempt: goes_on(&conversation).attempt, ..registration("alice") };
+        assert!(matches!(accounts.register(named).await, Err(RegisterError::Taken)));
+    }
+}
+
 #[tokio::test]
 async fn refuses_a_bad_taken_or_reserved_name_before_asking_for_proof() {
     let house = house();
@@ -155,7 +301,7 @@ async fn a_password_is_needed_and_bounded() {
 #[tokio::test]
 async fn without_a_name_one_is_made_up_and_inhibit_login_opens_no_session() {
     let house = house();
-    let command = Register { username: None, inhibit_login: true, ..registration("x") };
+    let command = Register { username: None, inhibit_login: Some(true), ..registration("x") };
     let registered = house.accounts.register(command).await.unwrap();
     assert_eq!(registered.user_id.localpart().len(), 12);
     assert!(registered.session.is_none());
@@ -214,7 +360,7 @@ async fn a_registration_token_ends() {
     };
     house.accounts.create_registration_token(command).await.unwrap();
     assert!(house.accounts.registration_token_valid("sesame", PEER).await.unwrap());
-    house.time.clock.advance(std::time::Duration::from_secs(1));
+    house.time.clock.advance(Duration::from_secs(1));
     assert!(!house.accounts.registration_token_valid("sesame", PEER).await.unwrap());
 }
 
@@ -318,7 +464,7 @@ async fn the_shared_secret_makes_the_first_admin_once_for_each_nonce() {
     assert!(house.actor(&session).await.class().is_admin());
 
     let nonce = house.accounts.registration_nonce().unwrap();
-    house.time.clock.advance(std::time::Duration::from_mins(1));
+    house.time.clock.advance(Duration::from_mins(1));
     let old = house.accounts.register_shared(shared(&nonce, mac("key", &nonce))).await;
     assert!(matches!(old, Err(RegisterSharedError::Nonce)));
 }

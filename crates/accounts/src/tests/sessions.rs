@@ -95,7 +95,7 @@ async fn logging_out_ends_the_session_and_forgets_the_device() {
 }
 
 async fn refreshable(house: &House) -> NewSession {
-    let command = Register { refresh_token: true, ..registration("alice") };
+    let command = Register { refresh_token: Some(true), ..registration("alice") };
     house.accounts.register(command).await.unwrap().session.unwrap()
 }
 

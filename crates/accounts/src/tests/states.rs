@@ -32,7 +32,7 @@ async fn a_state_acts_at_once_and_sessions_survive_it() {
 #[tokio::test]
 async fn a_locked_account_cannot_refresh_until_it_is_free() {
     let house = house();
-    let command = Register { refresh_token: true, ..registration("alice") };
+    let command = Register { refresh_token: Some(true), ..registration("alice") };
     let session = house.accounts.register(command).await.unwrap().session.unwrap();
     let token = session.refresh_token.unwrap();
     put(&house, &session.user_id, Restraint::Lock, true).await;

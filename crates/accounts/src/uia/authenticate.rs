@@ -68,13 +68,25 @@ impl<'a> Question<'a> {
 /// What was proven.
 #[derive(Debug)]
 pub(crate) struct Granted {
+    pub(crate) session: String,
     pub(crate) registration_token: Option<String>,
     pub(crate) email: Option<ProvenEmail>,
 }
 
 impl Accounts {
-    /// Returns once one flow is complete, else says what is missing.
+    /// Returns once one flow is complete, else says what is missing. What was proven is spent.
     pub(crate) async fn authenticate(
+        &self,
+        question: &Question<'_>,
+        attempt: Option<Attempt>,
+    ) -> Result<Granted, UiaError> {
+        let granted = self.walk(question, attempt).await?;
+        self.0.uia.finish(&granted.session);
+        Ok(granted)
+    }
+
+    /// As [`Accounts::authenticate`], for who ends the conversation when the operation is done.
+    pub(crate) async fn walk(
         &self,
         question: &Question<'_>,
         attempt: Option<Attempt>,
@@ -90,8 +102,8 @@ impl Accounts {
         if !question.flows.iter().any(done) {
             return Err(self.challenge(question, step, None));
         }
-        self.0.uia.finish(&step.session);
-        Ok(Granted { registration_token: step.shown.registration_token, email: step.shown.email })
+        let Step { session, shown, .. } = step;
+        Ok(Granted { session, registration_token: shown.registration_token, email: shown.email })
     }
 
     /// The step of the session, or of a new one when none was named.

@@ -1,15 +1,16 @@
 //! The conversations in progress. They are kept in memory: bounded, and gone after a restart,
 //! when clients simply begin anew.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use ruma::OwnedUserId;
+use tokio::sync::Mutex as AsyncMutex;
 use vestibule_storage::tables::account::TokenDigest;
 use vestibule_types::limits;
 
 use super::Stage;
-use crate::{ValidationPurpose, contact::ProvenEmail};
+use crate::{Register, ValidationPurpose, contact::ProvenEmail, registration::Outcome};
 
 /// What a conversation is about, so that a page of this server can lead it on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,12 @@ struct UiaSession {
     asked: Asked,
     completed: Vec<Stage>,
     shown: Shown,
+    /// What a registration said so far.
+    draft: Option<Box<Register>>,
+    /// What a registration came to, and until when it is told again.
+    outcome: Option<(Outcome, Duration)>,
+    /// Who registers here now: one request after the other.
+    turn: Arc<AsyncMutex<()>>,
     ends_at: Duration,
 }
 
@@ -99,14 +106,18 @@ impl Kept {
         }
     }
 
-    /// Makes room for one more of an owner: by those that ended, their own oldest, or the oldest.
-    fn make_room(&mut self, owner: Option<&Beginner>, now: Duration) {
+    fn drop_ended(&mut self, now: Duration) {
         // All last equally long, so those that ended are the oldest.
         while let Some(oldest) = self.oldest()
             && self.by_name.get(&oldest).is_none_or(|session| session.ends_at <= now)
         {
             self.remove(&oldest);
         }
+    }
+
+    /// Makes room for one more of an owner: by those that ended, their own oldest, or the oldest.
+    fn make_room(&mut self, owner: Option<&Beginner>, now: Duration) {
+        self.drop_ended(now);
         if let Some(owner) = owner {
             let all = (owner.clone(), 0)..=(owner.clone(), u64::MAX);
             let mut own = self.by_owner.range(all).map(|(_, name)| name.clone());
@@ -150,6 +161,9 @@ impl UiaSessions {
             asked,
             completed: Vec::new(),
             shown: Shown::default(),
+            draft: None,
+            outcome: None,
+            turn: Arc::default(),
             ends_at: now + Duration::from_millis(limits::UIA_SESSION_MS_MAX),
         };
         kept.insert(name.clone(), session);
@@ -168,7 +182,8 @@ impl UiaSessions {
     /// What a conversation is about, and how far it is.
     pub(crate) fn find(&self, name: &str, now: Duration) -> Option<(Asked, Step)> {
         let kept = self.kept.lock();
-        let session = kept.by_name.get(name).filter(|session| session.ends_at > now)?;
+        let session = kept.by_name.get(name);
+        let session = session.filter(|it| it.ends_at > now && it.outcome.is_none())?;
         let step = Step {
             session: name.to_owned(),
             completed: session.completed.clone(),
@@ -196,6 +211,56 @@ impl UiaSessions {
     /// Forgets the conversation: what it proved is spent.
     pub(crate) fn finish(&self, name: &str) {
         self.kept.lock().remove(name);
+    }
+
+    /// Forgets the conversations that ended, and what was said in them.
+    pub(crate) fn drop_ended(&self, now: Duration) {
+        self.kept.lock().drop_ended(now);
+    }
+
+    /// What requests that register in this conversation take their turns by.
+    pub(crate) fn turn(&self, name: &str) -> Option<Arc<AsyncMutex<()>>> {
+        self.kept.lock().by_name.get(name).map(|session| session.turn.clone())
+    }
+
+    /// Keeps what a registration said for its later requests.
+    pub(crate) fn keep_draft(&self, name: &str, draft: Register) {
+        if let Some(session) = self.kept.lock().by_name.get_mut(name) {
+            session.draft = Some(Box::new(draft));
+        }
+    }
+
+    /// What a registration said so far.
+    pub(crate) fn draft(&self, name: &str, now: Duration) -> Option<Register> {
+        let kept = self.kept.lock();
+        let session = kept.by_name.get(name).filter(|session| session.ends_at > now)?;
+        session.draft.as_deref().cloned()
+    }
+
+    /// Ends the conversation of a registration, and keeps a while what it came to.
+    pub(crate) fn end_with(&self, name: &str, outcome: Outcome, now: Duration) {
+        if let Some(session) = self.kept.lock().by_name.get_mut(name) {
+            let until = now + Duration::from_millis(limits::REGISTRATION_REPEAT_MS_MAX);
+            session.draft = None;
+            session.shown = Shown::default();
+            session.outcome = Some((outcome, until.min(session.ends_at)));
+        }
+    }
+
+    /// What a registration came to, if that is told again.
+    pub(crate) fn outcome(&self, name: &str, now: Duration) -> Option<Outcome> {
+        let kept = self.kept.lock();
+        let (outcome, until) = kept.by_name.get(name)?.outcome.as_ref()?;
+        (*until > now).then(|| outcome.clone())
+    }
+
+    /// It was told again, which takes the place of what was told before.
+    pub(crate) fn repeated(&self, name: &str, again: Outcome) {
+        let mut kept = self.kept.lock();
+        let session = kept.by_name.get_mut(name);
+        if let Some((outcome, _)) = session.and_then(|session| session.outcome.as_mut()) {
+            *outcome = again;
+        }
     }
 }
 

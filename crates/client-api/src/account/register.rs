@@ -33,10 +33,8 @@ pub(crate) struct Body {
     password: Option<Secret>,
     device_id: Option<OwnedDeviceId>,
     initial_device_display_name: Option<String>,
-    #[serde(default)]
-    inhibit_login: bool,
-    #[serde(default)]
-    refresh_token: bool,
+    inhibit_login: Option<bool>,
+    refresh_token: Option<bool>,
     guest_access_token: Option<Secret>,
     #[serde(rename = "type")]
     login_type: Option<String>,

@@ -28,6 +28,22 @@ async fn registration_tells_its_flows_then_takes_the_proof() {
 }
 
 #[tokio::test]
+async fn a_registration_is_asked_for_once_and_answered_as_often_as_it_is_sent() {
+    let server = server();
+    let first = json!({ "username": "alice", "password": "tea", "inhibit_login": null });
+    let (status, told) = server.ask(Method::POST, REGISTER, first).await;
+    assert_eq!(status, 401, "{told}");
+    let last = json!({ "auth": { "type": "m.login.dummy", "session": told["session"] } });
+    let (status, one) = server.ask(Method::POST, REGISTER, last.clone()).await;
+    assert_eq!((status, &one["user_id"]), (200, &json!("@alice:a.example")), "{one}");
+    let (status, other) = server.ask(Method::POST, REGISTER, last).await;
+    assert_eq!((status, &other["user_id"]), (200, &one["user_id"]), "{other}");
+    assert_eq!(other["device_id"], one["device_id"]);
+    assert_ne!(other["access_token"], one["access_token"]);
+    assert_eq!(server.log_in("alice", "tea").await.0, 200);
+}
+
+#[tokio::test]
 async fn registration_answers_each_mistake_with_its_code() {
     let server = server();
     server.person("alice").await;
