@@ -15,6 +15,9 @@ pub enum UsernameError {
     /// It has characters that names do not have, or is too long.
     #[error("a user name may hold only a-z, 0-9 and ._=-/+, and at most 255 bytes with its server")]
     Invalid,
+    /// Bridges name the people of other networks so.
+    #[error("a user name does not begin with _")]
+    Underscore,
     /// It is the server's own, or has its prefix.
     #[error("this user name is kept for the server")]
     Reserved,
@@ -31,6 +34,17 @@ pub(crate) fn new_user_id(
         return Err(UsernameError::Reserved);
     }
     Ok(user_id)
+}
+
+/// As [`new_user_id`], for names that people choose: those of bridges are the operator's to give.
+pub(crate) fn chosen_user_id(
+    username: &str,
+    server_name: &ServerName,
+) -> Result<OwnedUserId, UsernameError> {
+    if username.starts_with('_') {
+        return Err(UsernameError::Underscore);
+    }
+    new_user_id(username, server_name)
 }
 
 /// As [`new_user_id`], for names that may be a guest's own.
@@ -82,6 +96,14 @@ mod tests {
         }
         check(&"a".repeat(244), Ok(&"a".repeat(244)));
         check(&"a".repeat(245), Err(UsernameError::Invalid));
+    }
+
+    #[test]
+    fn nobody_chooses_a_name_of_a_bridge() {
+        let chosen = |username| chosen_user_id(username, server_name!("a.example"));
+        assert_eq!(chosen("_irc_ada"), Err(UsernameError::Underscore));
+        assert_eq!(chosen("a_b").unwrap(), "@a_b:a.example");
+        check("_irc_ada", Ok("_irc_ada"));
     }
 
     #[test]

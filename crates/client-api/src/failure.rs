@@ -23,7 +23,7 @@ pub(crate) fn busy(cause: HasherBusy) -> MatrixError {
 /// 400, with the code that says what is wrong with the name.
 pub(crate) fn username(error: UsernameError) -> MatrixError {
     let kind = match error {
-        UsernameError::Invalid => ErrorKind::InvalidUsername,
+        UsernameError::Invalid | UsernameError::Underscore => ErrorKind::InvalidUsername,
         UsernameError::Reserved => ErrorKind::Exclusive,
     };
     MatrixError::new(StatusCode::BAD_REQUEST, kind, error.to_string())

@@ -22,6 +22,10 @@ pub(crate) struct Identifier {
     user: Option<String>,
     medium: Option<String>,
     address: Option<String>,
+    country: Option<String>,
+    /// Once called `number`.
+    #[serde(alias = "number")]
+    phone: Option<String>,
 }
 
 /// The session in which an address was proven.
@@ -32,15 +36,39 @@ pub(crate) struct ThreepidCreds {
 }
 
 impl Identifier {
+    /// The deprecated form of a login, with the address beside the password. `None` when both are missing.
+    pub(crate) fn of(medium: Option<String>, address: Option<String>) -> Option<Self> {
+        let is_one = medium.is_some() || address.is_some();
+        is_one.then_some(Self {
+            kind: None,
+            user: None,
+            medium,
+            address,
+            country: None,
+            phone: None,
+        })
+    }
+
     /// Whom it names. Phone numbers name nobody here.
-    pub(crate) fn named(self) -> Named {
-        let Self { kind, user, medium, address } = self;
-        match (kind.as_deref(), user, medium.as_deref(), address) {
-            (Some("m.id.user"), Some(user), _, _) => Named::User(user),
-            (Some("m.id.thirdparty") | None, _, Some("email"), Some(address)) => {
-                Named::Email(address)
+    pub(crate) fn named(self) -> Result<Named, MatrixError> {
+        let Self { kind, user, medium, address, country, phone } = self;
+        let missing = |field| MatrixError::missing_param(format!("the identifier lacks `{field}`"));
+        match kind.as_deref() {
+            Some("m.id.user") => Ok(Named::User(user.ok_or_else(|| missing("user"))?)),
+            Some("m.id.thirdparty") | None => {
+                let medium = medium.ok_or_else(|| missing("medium"))?;
+                let address = address.ok_or_else(|| missing("address"))?;
+                Ok(if medium == "email" { Named::Email(address) } else { Named::Nobody })
             }
-            _ => Named::Nobody,
+            Some("m.id.phone") => {
+                country.ok_or_else(|| missing("country"))?;
+                phone.ok_or_else(|| missing("phone"))?;
+                Ok(Named::Nobody)
+            }
+            Some(_) => {
+                let message = "this type of identifier is not known";
+                Err(MatrixError::new(StatusCode::BAD_REQUEST, ErrorKind::Unknown, message))
+            }
         }
     }
 }
@@ -79,7 +107,7 @@ impl Auth {
                 let password = password.ok_or_else(|| missing("password"))?;
                 let user = match identifier {
                     // Somebody this server cannot name is not the caller.
-                    Some(identifier) => Some(identifier.named()),
+                    Some(identifier) => Some(identifier.named()?),
                     None => user.map(Named::User),
                 };
                 Some(Proof::Password { user, password })

@@ -6,7 +6,10 @@ use ruma::UserId;
 use serde_json::Value;
 use tracing::instrument;
 use vestibule_policy::{Action, Denial, Facts, RateFact, Reason, Request};
-use vestibule_storage::{StorageError, tables::user_data::PROFILE_FIELD};
+use vestibule_storage::{
+    StorageError,
+    tables::{account::StoredAccountState, user_data::PROFILE_FIELD},
+};
 use vestibule_types::{Actor, limits};
 
 use crate::{Accounts, ProfileElsewhereError, Refused, facts};
@@ -60,14 +63,18 @@ impl Accounts {
         self.0
             .store
             .read(move |read| {
-                if facts::account(read, &user)?.is_none() {
-                    return Err(LookUpProfileError::UnknownUser);
-                }
+                let account = facts::account(read, &user)?;
+                let account = account.ok_or(LookUpProfileError::UnknownUser)?;
                 let rows = PROFILE_FIELD.scan(read, (&user,), limits::PROFILE_BYTES_MAX)?;
                 let fields = rows.into_iter().filter_map(|((_, field), json)| {
                     Some((field, serde_json::from_str(&json).ok()?))
                 });
-                Ok(fields.collect())
+                let profile: BTreeMap<_, _> = fields.collect();
+                // Nothing is left of who is gone.
+                if profile.is_empty() && account.state == StoredAccountState::Deactivated {
+                    return Err(LookUpProfileError::UnknownUser);
+                }
+                Ok(profile)
             })
             .await
     }

@@ -6,9 +6,9 @@ use tracing::instrument;
 use vestibule_storage::StorageError;
 
 use crate::{
-    Accounts, RegistrationMode, facts,
+    Accounts, RegistrationMode,
     service::counted_address,
-    username::{UsernameError, new_user_id},
+    username::{UsernameError, chosen_user_id},
 };
 
 /// Why a name cannot be registered.
@@ -43,13 +43,8 @@ impl Accounts {
         if self.0.config.registration.mode == RegistrationMode::Closed {
             return Err(AvailableError::Closed);
         }
-        let user_id = new_user_id(username, self.server_name())?;
-        let taken = self
-            .0
-            .store
-            .read(move |read| Ok::<_, StorageError>(facts::account(read, &user_id)?.is_some()))
-            .await?;
-        if taken { Err(AvailableError::Taken) } else { Ok(()) }
+        let user_id = chosen_user_id(username, self.server_name())?;
+        if self.is_taken(&user_id).await? { Err(AvailableError::Taken) } else { Ok(()) }
     }
 
     /// Whether a registration token would let somebody register. `Ok(None)` when registration is

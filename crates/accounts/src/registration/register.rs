@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use ruma::{OwnedDeviceId, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use tracing::instrument;
 use vestibule_storage::{StorageError, Tx, tables::contact::StoredContact};
 use vestibule_types::{ClassName, Secret};
@@ -18,7 +18,7 @@ use crate::{
     session::{self, Minted},
     token,
     uia::{Attempt, Question, Stage, UiaError},
-    username::{UsernameError, new_user_id},
+    username::{UsernameError, chosen_user_id},
 };
 
 /// A registration.
@@ -68,6 +68,9 @@ pub enum RegisterError {
     /// A guest that becomes an account keeps its name, and has to say so.
     #[error("a guest that becomes an account has to name itself as username")]
     NotOwnName,
+    /// As [`RegisterError::NotOwnName`], and the name is another's.
+    #[error("a guest that becomes an account cannot take the name of somebody else")]
+    OthersName,
     /// The guest token is nobody's, or not a guest's.
     #[error("the guest access token is not a guest's")]
     GuestToken,
@@ -252,14 +255,14 @@ impl Accounts {
             Some(username) => username.clone(),
             None => self.0.environment.random_text(b"abcdefghijklmnopqrstuvwxyz234567", 12),
         };
-        let user_id = new_user_id(&username, self.server_name())?;
-        let asked = user_id.clone();
-        let taken = self
-            .0
-            .store
-            .read(move |read| Ok::<_, StorageError>(facts::account(read, &asked)?.is_some()))
-            .await?;
-        if taken { Err(RegisterError::Taken) } else { Ok(user_id) }
+        let user_id = chosen_user_id(&username, self.server_name())?;
+        if self.is_taken(&user_id).await? { Err(RegisterError::Taken) } else { Ok(user_id) }
+    }
+
+    /// Whether the name is or was somebody's.
+    pub(super) async fn is_taken(&self, user_id: &UserId) -> Result<bool, StorageError> {
+        let asked = user_id.to_owned();
+        self.0.store.read(move |read| Ok(facts::account(read, &asked)?.is_some())).await
     }
 }
 

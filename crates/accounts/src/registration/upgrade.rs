@@ -13,7 +13,7 @@ use crate::{
     profile::rename_for_class,
     registration::put_account,
     session::close_all,
-    username::user_id_of,
+    username::{GUEST_PREFIX, user_id_of},
 };
 
 /// The guest that is to become an account.
@@ -43,8 +43,11 @@ impl Accounts {
             return Err(RegisterError::GuestToken);
         }
         let username = command.username.as_deref().ok_or(RegisterError::NotOwnName)?;
-        if user_id_of(username, self.server_name())? != actor.user_id() {
-            return Err(RegisterError::NotOwnName);
+        let named = user_id_of(username, self.server_name())?;
+        if named != actor.user_id() {
+            let others =
+                named.localpart().starts_with(GUEST_PREFIX) || self.is_taken(&named).await?;
+            return Err(if others { RegisterError::OthersName } else { RegisterError::NotOwnName });
         }
         Ok(Some(Upgrade {
             user_id: actor.user_id().to_owned(),

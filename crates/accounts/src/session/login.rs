@@ -80,6 +80,9 @@ pub enum LogInError {
     /// The device identifier cannot be one.
     #[error("this cannot be a device identifier")]
     DeviceId,
+    /// The device would be taken for a cross-signing key of the account.
+    #[error("a cross-signing key has this name, so that no device can have it")]
+    KeyId,
     /// Too many logins.
     #[error("too many attempts")]
     Limited(Duration),
@@ -180,7 +183,7 @@ impl Login {
             StoredAccountState::Active | StoredAccountState::Suspended => {}
         }
         if is_named_like_a_key(tx, user_id, &self.tokens.device_id)? {
-            return Err(LogInError::DeviceId);
+            return Err(LogInError::KeyId);
         }
         if let Some(token) = self.spent
             && !login_token::spend(tx, token)?

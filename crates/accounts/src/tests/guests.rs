@@ -151,9 +151,15 @@ async fn a_guest_may_take_no_name_but_its_own() {
     let house = house();
     let guest = house.guest().await;
     let other = house.guest().await;
-    for name in [None, Some("alice"), Some(other.user_id.localpart())] {
+    house.register("bob").await;
+    for name in [None, Some("alice")] {
         let refused = house.accounts.register(upgrade(&guest, name)).await;
         assert!(matches!(refused, Err(RegisterError::NotOwnName)), "{name:?}: {refused:?}");
+    }
+    // That of a guest is its own also while it has no rows.
+    for name in ["bob", "guest-aaaaaaaaaaaaaaaa", other.user_id.localpart()] {
+        let refused = house.accounts.register(upgrade(&guest, Some(name))).await;
+        assert!(matches!(refused, Err(RegisterError::OthersName)), "{name}: {refused:?}");
     }
 }
 

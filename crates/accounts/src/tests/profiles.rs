@@ -127,6 +127,23 @@ async fn somebody_elses_profile_is_not_changed_and_an_unknown_one_not_shown() {
 }
 
 #[tokio::test]
+async fn whoever_is_gone_and_left_no_field_has_no_profile() {
+    let house = house();
+    let actor = house.person("alice").await;
+    let bob = house.person("bob").await;
+    let look_up = async || house.accounts.profile(Some(&actor), bob.user_id(), None).await;
+    assert!(look_up().await.unwrap().is_empty(), "who has just come may have none either");
+    set(&house, &bob, "displayname", "Bob").await.unwrap();
+    house.accounts.deactivate_account(bob.user_id(), false).await.unwrap();
+    assert_eq!(look_up().await.unwrap()["displayname"], json!("Bob"));
+    house.accounts.deactivate_account(bob.user_id(), true).await.unwrap();
+    assert!(matches!(look_up().await, Err(LookUpProfileError::UnknownUser)));
+    let server = ruma::server_name!("b.example");
+    let elsewhere = house.accounts.profile_for_server(server, bob.user_id(), None).await;
+    assert!(matches!(elsewhere, Err(ProfileForServerError::UnknownUser)));
+}
+
+#[tokio::test]
 async fn a_guest_sees_only_those_it_shares_a_room_with() {
     let house = house();
     let guest = house.guest().await;

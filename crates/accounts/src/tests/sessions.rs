@@ -329,7 +329,7 @@ async fn a_device_cannot_have_the_name_of_a_cross_signing_key() {
         .unwrap();
     let mut command = login("alice", "tea");
     command.device_id = Some(device_id!("PUBLIC").to_owned());
-    assert!(matches!(house.accounts.log_in(command.clone()).await, Err(LogInError::DeviceId)));
+    assert!(matches!(house.accounts.log_in(command.clone()).await, Err(LogInError::KeyId)));
     command.device_id = Some(device_id!("LAPTOP").to_owned());
     house.accounts.log_in(command).await.unwrap();
 }

@@ -4,8 +4,8 @@ use vestibule_storage::tables::account::StoredAccountState;
 
 use super::*;
 use crate::{
-    Deactivate, DeactivateError, LogInError, RefreshError, RestrainError, Restraint,
-    SetProfileFieldError, Stage,
+    Deactivate, DeactivateError, LogInError, LookUpProfileError, RefreshError, RestrainError,
+    Restraint, SetProfileFieldError, Stage,
 };
 
 async fn put(house: &House, user_id: &OwnedUserId, restraint: Restraint, on: bool) {
@@ -87,8 +87,8 @@ async fn the_end_of_an_account_takes_its_password_and_leaves_each_job_once() {
         let row = house.accounts.account(actor.user_id()).await.unwrap().unwrap();
         assert_eq!(row.state, StoredAccountState::Deactivated);
         assert_eq!((row.password, row.erased), (None, true));
-        let profile = house.accounts.profile(Some(&actor), actor.user_id(), None).await.unwrap();
-        assert!(profile.is_empty());
+        let profile = house.accounts.profile(Some(&actor), actor.user_id(), None).await;
+        assert!(matches!(profile, Err(LookUpProfileError::UnknownUser)));
         assert_eq!(house.jobs().await, ["delete_media", "forget_words", "leave_all"]);
 
         house.accounts.deactivate_account(actor.user_id(), false).await.unwrap();

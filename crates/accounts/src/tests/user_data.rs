@@ -10,7 +10,7 @@ use vestibule_storage::{
     SlotNo, Stamp,
     tables::{
         room::{STREAM, StoredNews},
-        user_data::{ACCOUNT_DATA, StoredUserChange, USER_CHANGE},
+        user_data::{ACCOUNT_DATA, PROFILE_FIELD, StoredUserChange, USER_CHANGE},
     },
 };
 use vestibule_types::limits;
@@ -334,8 +334,10 @@ async fn the_end_of_an_account_takes_its_data_and_only_erasing_its_profile() {
             house.store.read(move |read| ACCOUNT_DATA.scan(read, (&user,), 10)).await.unwrap()
         };
         assert_eq!(left().await.len(), 1);
-        let profile =
-            async || house.accounts.profile(Some(&alice), alice.user_id(), None).await.unwrap();
+        let profile = async || {
+            let user = alice.user_id().to_owned();
+            house.store.read(move |read| PROFILE_FIELD.scan(read, (&user,), 10)).await.unwrap()
+        };
         house.accounts.deactivate_account(alice.user_id(), false).await.unwrap();
         assert_eq!((left().await.len(), profile().await.len()), (0, 1));
         house.accounts.deactivate_account(alice.user_id(), true).await.unwrap();

@@ -19,13 +19,8 @@ use crate::{
 #[derive(Debug, Deserialize)]
 pub(crate) struct Body {
     new_password: Option<Secret>,
-    #[serde(default = "yes")]
-    logout_devices: bool,
+    logout_devices: Option<bool>,
     auth: Option<Auth>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 #[instrument(name = "client_api.account.change_password", skip_all)]
@@ -38,7 +33,7 @@ pub(crate) async fn handle(
     let missing = || MatrixError::missing_param("missing field `new_password`");
     let command = ChangePassword {
         new_password: body.new_password.ok_or_else(missing)?,
-        logout_devices: body.logout_devices,
+        logout_devices: body.logout_devices.unwrap_or(true),
         attempt: uiaa::attempt(body.auth)?,
         peer,
     };

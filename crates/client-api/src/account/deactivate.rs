@@ -16,8 +16,7 @@ use crate::{
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Body {
-    #[serde(default)]
-    erase: bool,
+    erase: Option<bool>,
     auth: Option<Auth>,
 }
 
@@ -28,7 +27,11 @@ pub(crate) async fn handle(
     ClientAddress(peer): ClientAddress,
     IncomingJson(body): IncomingJson<Body>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let command = Deactivate { erase: body.erase, attempt: uiaa::attempt(body.auth)?, peer };
+    let command = Deactivate {
+        erase: body.erase.unwrap_or_default(),
+        attempt: uiaa::attempt(body.auth)?,
+        peer,
+    };
     accounts.deactivate(&actor, command).await.map_err(answer)?;
     // Nothing is ever bound through this server, so there was nothing to unbind.
     Ok(Outgoing(Response::new(ThirdPartyIdRemovalStatus::Success)))

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use axum::extract::State;
-use ruma::{OwnedDeviceId, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedServerName, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use tracing::instrument;
 use vestibule_accounts::{
@@ -44,6 +44,8 @@ pub(crate) struct Body {
 #[derive(Debug, Serialize)]
 pub(crate) struct Account {
     user_id: OwnedUserId,
+    /// Deprecated, and read by old clients.
+    home_server: OwnedServerName,
     #[serde(flatten)]
     session: Option<Session>,
 }
@@ -96,8 +98,9 @@ fn command(body: Body, peer: IpAddr) -> Result<Register, MatrixError> {
 }
 
 fn response(Registered { user_id, session }: Registered) -> Account {
+    let home_server = user_id.server_name().to_owned();
     let Some(session) = session else {
-        return Account { user_id, session: None };
+        return Account { user_id, home_server, session: None };
     };
     let expires_in_ms = session.expires_in.map(|time| u64::try_from(time.as_millis()));
     let session = Session {
@@ -106,15 +109,16 @@ fn response(Registered { user_id, session }: Registered) -> Account {
         refresh_token: session.refresh_token.map(|token| token.expose().clone()),
         expires_in_ms: expires_in_ms.and_then(Result::ok),
     };
-    Account { user_id, session: Some(session) }
+    Account { user_id, home_server, session: Some(session) }
 }
 
 fn answer(error: RegisterError) -> MatrixError {
     let message = error.to_string();
     match error {
-        RegisterError::Closed | RegisterError::GuestToken | RegisterError::TokenSpent => {
-            MatrixError::forbidden(message)
-        }
+        RegisterError::Closed
+        | RegisterError::GuestToken
+        | RegisterError::OthersName
+        | RegisterError::TokenSpent => MatrixError::forbidden(message),
         RegisterError::Username(error) => failure::username(error),
         RegisterError::Taken => failure::taken(message),
         RegisterError::NotOwnName => {

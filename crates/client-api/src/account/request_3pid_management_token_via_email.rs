@@ -16,7 +16,7 @@ pub(crate) async fn handle(
     ClientAddress(peer): ClientAddress,
     IncomingJson(body): IncomingJson<EmailBody>,
 ) -> Result<Outgoing<Response>, MatrixError> {
-    let command = body.command(ValidationPurpose::Add, peer);
+    let command = body.command(ValidationPurpose::Add, peer)?;
     let sid = validation::request(&accounts, command, validation::unsupported_medium).await?;
     Ok(Outgoing(Response::new(sid)))
 }

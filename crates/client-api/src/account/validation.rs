@@ -20,15 +20,24 @@ pub(super) struct EmailBody {
 }
 
 impl EmailBody {
-    pub(super) fn command(self, purpose: ValidationPurpose, peer: IpAddr) -> RequestValidation {
-        RequestValidation {
+    pub(super) fn command(
+        self,
+        purpose: ValidationPurpose,
+        peer: IpAddr,
+    ) -> Result<RequestValidation, MatrixError> {
+        // The letters of all alphabets pass the parser.
+        if !self.client_secret.as_str().is_ascii() {
+            let message = "`client_secret` has characters beside 0-9, a-z, A-Z and .=_-";
+            return Err(MatrixError::invalid_param(message));
+        }
+        Ok(RequestValidation {
             purpose,
             client_secret: self.client_secret.to_string(),
             email: self.email,
             send_attempt: self.send_attempt.into(),
             next_link: self.next_link,
             peer,
-        }
+        })
     }
 }
 

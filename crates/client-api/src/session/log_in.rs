@@ -26,14 +26,15 @@ pub(crate) struct Body {
     #[serde(rename = "type")]
     kind: Option<String>,
     identifier: Option<Identifier>,
-    /// The deprecated form of `identifier`.
+    /// The deprecated forms of `identifier`.
     user: Option<String>,
+    medium: Option<String>,
+    address: Option<String>,
     password: Option<Secret>,
     token: Option<Secret>,
     device_id: Option<OwnedDeviceId>,
     initial_device_display_name: Option<String>,
-    #[serde(default)]
-    refresh_token: bool,
+    refresh_token: Option<bool>,
 }
 
 #[instrument(name = "client_api.session.log_in", skip_all)]
@@ -46,7 +47,10 @@ pub(crate) async fn handle(
     let command = command(body, peer)?;
     let session = accounts.log_in(command).await.map_err(answer)?;
     let access_token = session.access_token.expose().clone();
+    let home_server = session.user_id.server_name().to_owned();
     let mut response = Response::new(session.user_id, access_token, session.device_id);
+    #[expect(deprecated, reason = "old clients still read it")]
+    response.home_server.replace(home_server);
     response.refresh_token = session.refresh_token.map(|token| token.expose().clone());
     response.expires_in = session.expires_in;
     response.well_known =
@@ -59,9 +63,12 @@ fn command(body: Body, peer: std::net::IpAddr) -> Result<LogIn, MatrixError> {
     let missing = |field| MatrixError::missing_param(format!("missing field `{field}`"));
     let proof = match kind.as_str() {
         "m.login.password" => LogInProof::Password {
-            user: match body.identifier {
-                Some(identifier) => identifier.named(),
-                None => Named::User(body.user.ok_or_else(|| missing("identifier"))?),
+            user: match (body.identifier, body.user) {
+                (Some(identifier), _) => identifier.named()?,
+                (None, Some(user)) => Named::User(user),
+                (None, None) => Identifier::of(body.medium, body.address)
+                    .ok_or_else(|| missing("identifier"))?
+                    .named()?,
             },
             password: body.password.ok_or_else(|| missing("password"))?,
         },
@@ -75,7 +82,7 @@ fn command(body: Body, peer: std::net::IpAddr) -> Result<LogIn, MatrixError> {
         proof,
         device_id: body.device_id,
         initial_device_display_name: body.initial_device_display_name,
-        refresh_token: body.refresh_token,
+        refresh_token: body.refresh_token.unwrap_or_default(),
         peer,
     })
 }
@@ -83,7 +90,9 @@ fn command(body: Body, peer: std::net::IpAddr) -> Result<LogIn, MatrixError> {
 fn answer(error: LogInError) -> MatrixError {
     let message = error.to_string();
     match error {
-        LogInError::Wrong | LogInError::Token => MatrixError::forbidden(message),
+        LogInError::Wrong | LogInError::Token | LogInError::KeyId => {
+            MatrixError::forbidden(message)
+        }
         LogInError::Locked => locked(message),
         LogInError::DeviceId => MatrixError::invalid_param(message),
         LogInError::Limited(wait) => MatrixError::limit_exceeded(wait),

@@ -53,6 +53,7 @@ async fn registration_answers_each_mistake_with_its_code() {
         (json!({ "username": "ALICE" }), 400, "M_USER_IN_USE"),
         (json!({ "username": "al ice" }), 400, "M_INVALID_USERNAME"),
         (json!({ "username": "guest-a" }), 400, "M_EXCLUSIVE"),
+        (json!({ "username": "_irc_ada" }), 400, "M_INVALID_USERNAME"),
         (json!({ "username": 7 }), 400, "M_BAD_JSON"),
         (json!({ "username": "bob", "auth": 7 }), 400, "M_BAD_JSON"),
         (json!({ "username": "bob", "auth": auth }), 400, "M_MISSING_PARAM"),
@@ -97,6 +98,8 @@ async fn a_free_name_is_available() {
     assert_eq!((status, body), (200, json!({ "available": true })));
     let answer = server.ask(Method::GET, &ask("alice"), Value::Null).await;
     assert_eq!(error(answer), code(400, "M_USER_IN_USE"));
+    let answer = server.ask(Method::GET, &ask("_irc_ada"), Value::Null).await;
+    assert_eq!(error(answer), code(400, "M_INVALID_USERNAME"));
     let answer = server.ask(Method::GET, &format!("{REGISTER}/available"), Value::Null).await;
     assert_eq!(error(answer), code(400, "M_MISSING_PARAM"));
 }
@@ -143,6 +146,9 @@ async fn a_guest_becomes_an_account_over_http() {
     };
     let answer = server.ask(Method::POST, REGISTER, body(json!("alice"))).await;
     assert_eq!(error(answer), code(400, "M_INVALID_USERNAME"));
+    server.person("bob").await;
+    let answer = server.ask(Method::POST, REGISTER, body(json!("bob"))).await;
+    assert_eq!(error(answer), code(403, "M_FORBIDDEN"));
     let (status, upgraded) = server.ask(Method::POST, REGISTER, body(json!(name))).await;
     assert_eq!((status, &upgraded["user_id"]), (200, &json!(guest.user_id)));
     let answer = server.get("/_matrix/client/v3/account/whoami", &guest).await;
@@ -428,5 +434,6 @@ async fn who_wants_no_session_is_told_of_none() {
         "auth": { "type": "m.login.dummy" },
     });
     let answer = server.ask(Method::POST, "/_matrix/client/v3/register", body).await;
-    assert_eq!(answer, (200, json!({ "user_id": "@alice:a.example" })));
+    let told = json!({ "user_id": "@alice:a.example", "home_server": "a.example" });
+    assert_eq!(answer, (200, told));
 }

@@ -218,6 +218,11 @@ async fn an_address_logs_in_until_it_is_deleted() {
     assert_eq!(log_in(bare).await.0, 200);
     let phone = json!({ "type": "m.id.phone", "country": "GB", "phone": "07700900000" });
     assert_eq!(error(log_in(phone).await), code(403, "M_FORBIDDEN"));
+    let old = json!({
+        "type": "m.login.password", "medium": "email", "address": "alice@b.example", "password": "tea",
+    });
+    let path = "/_matrix/client/v3/login";
+    assert_eq!(scene.server.ask(Method::POST, path, old).await.0, 200);
     let delete = format!("{THREEPIDS}/delete");
     let body = json!({ "medium": "email", "address": "alice@b.example" });
     let none = json!({ "id_server_unbind_result": "no-support" });
@@ -394,6 +399,10 @@ async fn people_are_sent_only_where_the_operator_lets_them() {
     assert_eq!(scene.press(&link(&letters[0])).await, (200, Some(home.to_owned())));
     let (_, letters) = scene.ask(ADD, with_next(2, "https://evil.example/")).await;
     assert_eq!(scene.press(&link(&letters[0])).await, (200, None));
+    let mut foreign = wanted("a@b.example", 3);
+    foreign["client_secret"] = json!("s\u{e9}cret");
+    let answer = scene.server.ask(Method::POST, ADD, foreign).await;
+    assert_eq!(error(answer), code(400, "M_INVALID_PARAM"));
     for bad in ["a", "a@b\r\nBcc: c@d", "<a@b>", ""] {
         let answer = scene.server.ask(Method::POST, ADD, wanted(bad, 1)).await;
         assert_eq!(error(answer), code(400, "M_INVALID_PARAM"), "{bad:?}");

@@ -18,9 +18,12 @@ async fn logins_are_by_password() {
     let (status, body) = server.log_in("alice", "tea").await;
     assert_eq!(status, 200);
     assert_eq!(body["user_id"], "@alice:a.example");
+    assert_eq!(body["home_server"], "a.example", "old clients read it");
     assert_eq!(body["well_known"]["m.homeserver"]["base_url"], "https://chat.a.example");
     assert_eq!(body.get("refresh_token"), None);
-    let old = json!({ "type": "m.login.password", "user": "alice", "password": "tea" });
+    let old = json!({
+        "type": "m.login.password", "user": "alice", "password": "tea", "refresh_token": null,
+    });
     assert_eq!(server.ask(Method::POST, LOGIN, old).await.0, 200);
 }
 
@@ -31,6 +34,7 @@ async fn login_mistakes_have_their_codes() {
     let kind = "m.login.password";
     let email = json!({ "type": "m.id.thirdparty", "medium": "email", "address": "a@b" });
     let user = json!({ "type": "m.id.user", "user": "alice" });
+    let named = |who: Value| json!({ "type": kind, "identifier": who, "password": "tea" });
     let table = [
         (json!({}), 400, "M_MISSING_PARAM"),
         (json!({ "type": "m.login.sso" }), 400, "M_UNKNOWN"),
@@ -39,6 +43,11 @@ async fn login_mistakes_have_their_codes() {
         (json!({ "type": kind, "identifier": user, "password": "x" }), 403, "M_FORBIDDEN"),
         (json!({ "type": kind, "identifier": email, "password": "tea" }), 403, "M_FORBIDDEN"),
         (json!({ "type": 7 }), 400, "M_BAD_JSON"),
+        (named(json!({ "type": "org.x", "user": "alice" })), 400, "M_UNKNOWN"),
+        (named(json!({ "type": "m.id.user" })), 400, "M_MISSING_PARAM"),
+        (named(json!({ "type": "m.id.thirdparty", "medium": "email" })), 400, "M_MISSING_PARAM"),
+        (named(json!({ "type": "m.id.phone", "phone": "1" })), 400, "M_MISSING_PARAM"),
+        (named(json!({ "type": "m.id.phone", "country": "GB", "phone": "1" })), 403, "M_FORBIDDEN"),
     ];
     for (body, status, errcode) in table {
         let answer = server.ask(Method::POST, LOGIN, body.clone()).await;
