@@ -57,8 +57,18 @@ pub enum CallRefusal {
     Denied(#[from] Denial),
 }
 
-/// What a suspended account may still do, beside reading (client-server API, "Account suspension").
+/// What a suspended account may still do, beside reading (client-server API, "Account suspension"): what
+/// is seen by nobody else but by whom it complains to, and marks of what was read.
 const SUSPENDED_MAY: &[Ability] = &[
+    Ability::AccountData,
+    Ability::PushRules,
+    Ability::Pushers,
+    Ability::Report,
+    Ability::SearchMessages,
+    Ability::SearchUsers,
+    // Not typing, which tells of what is about to be sent: see the hard layer.
+    Ability::TypingReceipts,
+    Ability::Voip,
     Ability::Leave,
     Ability::Logout,
     Ability::Deactivate,

@@ -126,6 +126,12 @@ async fn a_suspended_account_reads_and_leaves_but_does_not_write() {
     restrain(&server, &alice, Restraint::Suspension).await;
     assert_eq!(server.get(WHOAMI, &alice).await.0, 200);
     assert_eq!(server.get("/_matrix/client/v3/pushrules/", &alice).await.0, 200);
+    for path in ["/_matrix/client/v3/pushers", "/_matrix/client/v3/notifications"] {
+        assert_eq!(server.get(path, &alice).await.0, 200, "{path}");
+    }
+    // Where keys to the own secrets are kept.
+    let path = "/_matrix/client/v3/user/@alice:a.example/account_data/m.secret_storage.default_key";
+    assert_eq!(server.put(path, &alice, json!({ "key": "a" })).await.0, 200);
     let path = format!("/_matrix/client/v3/profile/{}/displayname", alice.user_id);
     let answer = server.put(&path, &alice, json!({ "displayname": "x" })).await;
     assert_eq!(error(answer), code(403, "M_USER_SUSPENDED"));

@@ -37,6 +37,7 @@ impl Case<'_> {
                 AccountState::Suspended | AccountState::Locked,
             )
             | (Action::Discover { .. } | Action::Peek { .. }, AccountState::Suspended) => None,
+            (Action::Typing { .. }, AccountState::Suspended) => Some(Reason::AccountSuspended),
             (action, state) => withheld_by_state(state, action.ability()),
         };
         match reason {
