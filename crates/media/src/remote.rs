@@ -17,7 +17,7 @@ use crate::{
     disk_space::DiskSpace,
     download::Found,
     turns::{Share, Turns},
-    upload::{Hold, ReceiveError, fits},
+    upload::{Hold, ReceiveError, fits, label},
 };
 
 /// A file of another server.
@@ -145,8 +145,10 @@ impl Media {
             file: Some(StoredFile {
                 digest: received.digest,
                 size: received.size,
-                content_type: content_type.filter(|it| fits(Some(it), MEDIA_TYPE_BYTES_MAX)),
-                name: name.filter(|it| fits(Some(it), MEDIA_NAME_BYTES_MAX)),
+                content_type: content_type
+                    .map(label)
+                    .filter(|it| fits(Some(it), MEDIA_TYPE_BYTES_MAX)),
+                name: name.map(label).filter(|it| fits(Some(it), MEDIA_NAME_BYTES_MAX)),
             }),
         };
         let (server, id) = (wanted.server.clone(), wanted.media_id.clone());

@@ -56,6 +56,15 @@ async fn a_file_comes_back_as_it_was_with_its_name_and_type() {
     assert!(got.header("content-security-policy").starts_with("sandbox; default-src 'none';"));
     let renamed = get(bob.http(), &format!("{DOWNLOAD}/{place}/%C3%BC.png")).await;
     assert_eq!(renamed.header("content-disposition"), "inline; filename*=utf-8''%C3%BC.png");
+    // A name of a hundred and twenty letters of three bytes, and a control character that no header takes.
+    let long = "%E3%81%82".repeat(120);
+    let named = upload(alice.http(), &format!("?filename=a%09{long}"), "text/plain", b"a").await;
+    let named = get(bob.http(), &format!("{DOWNLOAD}/{}", self::place(&named))).await;
+    let told = named.header("content-disposition").to_owned();
+    assert_eq!(told, format!("inline; filename*=utf-8''a{long}"));
+    let longer = "x".repeat(vestibule_types::limits::MEDIA_NAME_BYTES_MAX + 1);
+    let refused = upload(alice.http(), &format!("?filename={longer}"), "text/plain", b"a").await;
+    assert_eq!(refusal(&refused), code(400, "M_INVALID_PARAM"));
     let page = upload(alice.http(), "", "text/html", b"<script>alert(1)</script>").await;
     let page = get(bob.http(), &format!("{DOWNLOAD}/{}", self::place(&page))).await;
     assert_eq!(page.header("content-disposition"), "attachment");
@@ -210,6 +219,9 @@ async fn an_image_has_thumbnails_and_a_text_has_none() {
         ("width=90&height=90&method=scale", (96, 48)),
         ("width=32&height=32&method=crop", (32, 32)),
         ("width=32&height=32&method=crop&animated=true", (32, 32)),
+        ("width=320&height=100&method=crop", (400, 133)),
+        ("width=100&height=320&method=crop", (66, 200)),
+        ("width=900&height=900&method=crop", (200, 200)),
         ("width=640&height=480&method=scale", (400, 200)),
         ("width=5000&height=5000", (400, 200)),
     ] {

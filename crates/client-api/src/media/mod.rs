@@ -84,7 +84,7 @@ fn not_stored(error: UploadMediaError) -> MatrixError {
         UploadMediaError::QuotaReached => {
             MatrixError::new(StatusCode::FORBIDDEN, ErrorKind::Forbidden, error.to_string())
         }
-        UploadMediaError::BadLabel => MatrixError::invalid_param(error.to_string()),
+        UploadMediaError::LongLabel => MatrixError::invalid_param(error.to_string()),
         UploadMediaError::TooSlow => answer(StatusCode::REQUEST_TIMEOUT, ErrorKind::Unknown),
         UploadMediaError::BrokenOff => answer(StatusCode::BAD_REQUEST, ErrorKind::Unknown),
         UploadMediaError::Busy => unavailable(&error),

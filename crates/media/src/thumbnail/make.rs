@@ -83,7 +83,9 @@ pub(crate) fn make(image: &[u8], size: Size, may_move: bool) -> Result<Made, Mak
     if u64::from(width) * u64::from(height) > THUMBNAIL_SOURCE_PIXELS_MAX {
         return Err(MakeError::TooLarge);
     }
-    let small = size.is_whole() || (width <= size.width && height <= size.height);
+    let fits = width <= size.width && height <= size.height;
+    let has_form = !size.crop || within(size, (width, height)) == (width, height);
+    let small = size.is_whole() || (fits && has_form);
     let moves = moving::moves(image, format, claims);
     if small && (may_move || !moves) {
         return Ok(Made::Itself(content_type));
@@ -110,11 +112,27 @@ pub(crate) fn make(image: &[u8], size: Size, may_move: bool) -> Result<Made, Mak
 
 /// Makes it smaller, never larger.
 pub(super) fn fit(picture: &DynamicImage, size: Size) -> DynamicImage {
-    let (width, height) = (size.width.min(picture.width()), size.height.min(picture.height()));
     if size.crop {
+        let (width, height) = within(size, (picture.width(), picture.height()));
         picture.resize_to_fill(width, height, FilterType::Triangle)
     } else {
         picture.thumbnail(size.width, size.height)
+    }
+}
+
+/// The largest sides of the same form that are not larger than the picture.
+fn within(Size { width, height, .. }: Size, picture: (u32, u32)) -> (u32, u32) {
+    let scaled = |side: u32, by: u32, of: u32| {
+        let side = u64::from(side) * u64::from(by) / u64::from(of.max(1));
+        u32::try_from(side.max(1)).unwrap_or(u32::MAX)
+    };
+    let (width, height) = match picture.0 {
+        most if most < width => (most, scaled(height, most, width)),
+        _ => (width, height),
+    };
+    match picture.1 {
+        most if most < height => (scaled(width, most, height), most),
+        _ => (width, height),
     }
 }
 
@@ -179,9 +197,13 @@ mod tests {
         let small = image(20, 20, ImageFormat::Png);
         let size = Size { width: 32, height: 32, crop: false };
         assert!(itself(&small, size, true).starts_with("image/"));
+        let square = Size { crop: true, ..size };
+        assert!(itself(&small, square, true).starts_with("image/"));
+        let wide = image(20, 10, ImageFormat::Png);
+        assert_eq!(size_of(&smaller(&wide, square, false)), (10, 10));
         let flat = image(400, 10, ImageFormat::Png);
         let cropped = smaller(&flat, Size { crop: true, ..size }, false);
-        assert_eq!(size_of(&cropped), (32, 10));
+        assert_eq!(size_of(&cropped), (10, 10), "the form stays what was wanted");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use self::{
 };
 pub(crate) use self::{
     receive::{Hold, ReceiveError},
-    store::fits,
+    store::{fits, label},
 };
 
 /// A media id of this server.

@@ -42,9 +42,9 @@ pub enum UploadMediaError {
     /// The user uploaded as much as one may.
     #[error("you uploaded as much as one may here")]
     QuotaReached,
-    /// Its name or content type is too long, or not one that can be kept.
-    #[error("the name and the content type have at most 255 bytes and no control characters")]
-    BadLabel,
+    /// Its name or content type is too long.
+    #[error("the name and the content type have at most {MEDIA_NAME_BYTES_MAX} bytes each")]
+    LongLabel,
     /// It took too long to arrive.
     #[error("the file took too long to arrive")]
     TooSlow,
@@ -157,10 +157,11 @@ impl Media {
     async fn take(&self, actor: &Actor, upload: Upload) -> Result<StoredFile, UploadMediaError> {
         let config = self.config();
         let Upload { content_type, name, size, chunks } = upload;
+        let (content_type, name) = (content_type.map(label), name.map(label));
         if !fits(content_type.as_deref(), MEDIA_TYPE_BYTES_MAX)
             || !fits(name.as_deref(), MEDIA_NAME_BYTES_MAX)
         {
-            return Err(UploadMediaError::BadLabel);
+            return Err(UploadMediaError::LongLabel);
         }
         if size.is_some_and(|size| size > config.upload_bytes_max) {
             return Err(UploadMediaError::TooLarge);
@@ -177,9 +178,14 @@ impl Media {
     }
 }
 
-/// Whether a label can be kept and put into a header again.
+/// A name or content type without what no header and no terminal should be told.
+pub(crate) fn label(text: String) -> String {
+    if text.contains(char::is_control) { text.replace(char::is_control, "") } else { text }
+}
+
+/// Whether a label can be kept.
 pub(crate) fn fits(label: Option<&str>, bytes_max: usize) -> bool {
-    label.is_none_or(|text| text.len() <= bytes_max && !text.chars().any(char::is_control))
+    label.is_none_or(|text| text.len() <= bytes_max)
 }
 
 /// The row of an id that waits for this user's file.

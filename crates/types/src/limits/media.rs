@@ -6,10 +6,10 @@ use std::time::Duration;
 pub const MEDIA_ID_BYTES_MAX: usize = 255;
 
 /// The longest file name that is kept.
-pub const MEDIA_NAME_BYTES_MAX: usize = 255;
+pub const MEDIA_NAME_BYTES_MAX: usize = 1_024;
 
 /// The longest content type that is kept.
-pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
+pub const MEDIA_TYPE_BYTES_MAX: usize = 1_024;
 
 /// Files that are received at once, from all users together.
 pub const MEDIA_UPLOADS_AT_ONCE_MAX: usize = 64;
