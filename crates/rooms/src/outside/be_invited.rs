@@ -179,6 +179,7 @@ impl RoomTx<'_, '_> {
                 return Err(BeInvitedError::TooMany);
             }
         }
+        self.keep_earlier(user, &command.origin)?;
         let outside = Outside {
             membership: StoredMembership::Invite,
             event: signed,

@@ -5,6 +5,7 @@
 //! one. Once a user of ours is joined the room's own state says who is what, and the row goes.
 
 mod be_invited;
+mod earlier;
 mod row;
 mod withdraw;
 

@@ -101,6 +101,9 @@ impl RoomTx<'_, '_> {
         user: &UserId,
         outside: &Outside<'_>,
     ) -> Result<(), StorageError> {
+        if outside.membership != StoredMembership::Invite {
+            self.forget_earlier(user)?;
+        }
         let row = StoredOutside {
             membership: outside.membership,
             version: outside.event.version().as_str().to_owned(),
@@ -109,6 +112,15 @@ impl RoomTx<'_, '_> {
             stripped: outside.stripped.to_vec(),
             via: outside.via.to_vec(),
         };
+        self.put_outside_row(user, row)
+    }
+
+    /// Writes such a row, and wakes the user.
+    pub(super) fn put_outside_row(
+        &mut self,
+        user: &UserId,
+        row: StoredOutside,
+    ) -> Result<(), StorageError> {
         let (slot, stamp) = (self.tx.slot().0, self.next_stamp());
         let row = Stamped { stamp, value: row };
         OUTSIDE_BY_USER.put(self.tx, (user, &self.room_id), &row)?;
@@ -147,6 +159,7 @@ impl RoomTx<'_, '_> {
     /// Forgets it: the room's own state says what the user is, or they do not want to know.
     pub(crate) fn drop_outside(&mut self, user: &UserId) -> Result<(), StorageError> {
         OUTSIDE_FORGOTTEN.delete(self.tx, (user, &self.room_id))?;
+        self.forget_earlier(user)?;
         OUTSIDE_BY_USER.delete(self.tx, (user, &self.room_id))?;
         OUTSIDE_BY_ROOM.delete(self.tx, (&self.room_id, user))
     }

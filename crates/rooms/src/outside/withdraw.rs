@@ -78,8 +78,12 @@ impl RoomTx<'_, '_> {
         pdu: &Pdu,
     ) -> Result<bool, StorageError> {
         let Some(row) = self.outside(user)? else { return Ok(false) };
-        if row.value.version != pdu.version().as_str() || !may_end(&row.value, pdu) {
-            return Ok(false);
+        if !may_end(&row.value, pdu) {
+            return self.end_earlier(user, pdu);
+        }
+        if let Some(earlier) = self.take_earlier(user)? {
+            self.put_outside_row(user, earlier)?;
+            return Ok(true);
         }
         let (stripped, via) = (&row.value.stripped, &row.value.via);
         self.put_outside(user, &Outside { membership: ended, event: pdu, stripped, via })?;
@@ -88,27 +92,29 @@ impl RoomTx<'_, '_> {
 }
 
 /// Whether an event may end a membership that waits for an answer.
-fn may_end(row: &StoredOutside, pdu: &Pdu) -> bool {
-    if !pdu.auth_events().contains(&row.event_id) {
-        return false;
-    }
+pub(super) fn may_end(row: &StoredOutside, pdu: &Pdu) -> bool {
+    row.version == pdu.version().as_str()
+        && pdu.auth_events().contains(&row.event_id)
+        && speaks_for(row, pdu.sender().server_name())
+        && (row.membership != StoredMembership::Invite
+            || sender_of(&row.event).is_some_and(|it| it == pdu.sender()))
+}
+
+/// Whether a server has a part in a membership that waits for an answer: it made the invitation, or was
+/// brought the knock, or somebody of it set any of the state that was shown to whoever knocked.
+pub(super) fn speaks_for(row: &StoredOutside, server: &ServerName) -> bool {
+    let is_of = |json: &[u8]| sender_of(json).is_some_and(|it| it.server_name() == server);
     match row.membership {
-        StoredMembership::Invite => sender_of(&row.event).is_some_and(|it| it == pdu.sender()),
+        StoredMembership::Invite => is_of(&row.event),
         StoredMembership::Knock => {
-            let server = pdu.sender().server_name();
-            row.via.iter().any(|via| via == server) || is_of(server, &row.stripped)
+            row.via.iter().any(|via| via == server)
+                || row.stripped.iter().any(|json| is_of(json.as_bytes()))
         }
         StoredMembership::Join | StoredMembership::Leave | StoredMembership::Ban => false,
     }
 }
 
-/// Whether somebody of a server set any of the state that was shown to whoever knocked.
-fn is_of(server: &ServerName, stripped: &[String]) -> bool {
-    let mut senders = stripped.iter().filter_map(|json| sender_of(json.as_bytes()));
-    senders.any(|sender| sender.server_name() == server)
-}
-
-fn sender_of(json: &[u8]) -> Option<OwnedUserId> {
+pub(super) fn sender_of(json: &[u8]) -> Option<OwnedUserId> {
     #[derive(Deserialize)]
     struct Sent {
         sender: OwnedUserId,

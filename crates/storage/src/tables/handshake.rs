@@ -55,6 +55,10 @@ pub const OUTSIDE_BY_ROOM: Table<(OwnedRoomId, OwnedUserId), ()> =
 /// of them are still to be told that they are over.
 pub const OUTSIDE_FORGOTTEN: Table<(OwnedUserId, OwnedRoomId), Stamped<StoredOutside>> =
     Table::new(0x0D10, "outside_forgotten");
+/// Invitations and knocks of our users that waited when a server invited them that had no part in these, by
+/// user, room and whose user made them.
+pub const OUTSIDE_EARLIER: Table<(OwnedUserId, OwnedRoomId, OwnedServerName), StoredOutside> =
+    Table::new(0x0D51, "outside_earlier");
 /// Rooms on their way here.
 pub const IMPORT_BY_ROOM: Table<(OwnedRoomId,), StoredImport> =
     Table::new(0x0782, "import_by_room");

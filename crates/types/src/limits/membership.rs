@@ -39,6 +39,9 @@ pub const OUTSIDE_ROOMS_MAX: usize = 1_000;
 /// Of what became of these, what is kept for one user who forgot them, for other clients to be told that they are over.
 pub const OUTSIDE_FORGOTTEN_MAX: usize = 200;
 
+/// Invitations and knocks of one user at one room that are kept while another server's invitation waits.
+pub const OUTSIDE_EARLIER_MAX: usize = 8;
+
 /// The first wait before a server is told once more of a leave that nobody could be told.
 pub const LEAVE_TOLD_WAIT_MS_MIN: u64 = 1_000;
 
