@@ -78,8 +78,8 @@ pub use self::{
     uia::{Attempt, Challenge, Failure, FallbackMail, FallbackStage, Proof, Stage, UiaError},
     user_data::{
         AccountDataItem, ChangePushRuleError, CreateFilterError, PutAccountData, PutPushRule,
-        SetAccountDataError, SetTagError, follow_room, push_rules_content, renew_filter,
-        tag_notice_room,
+        SetAccountDataError, SetTagError, follow_room, push_rules_content, push_rules_of_all_kinds,
+        renew_filter, tag_notice_room,
     },
     username::{GUEST_PREFIX, SYSTEM_LOCALPART, UsernameError},
 };

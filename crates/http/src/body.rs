@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
-use http::{StatusCode, header::EXPECT, request::Parts};
+use http::{Method, StatusCode, header::EXPECT, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ruma::api::error::ErrorKind;
 use serde::de::IgnoredAny;
@@ -94,14 +94,12 @@ async fn drain(mut body: Body) {
     let _ended = tokio::time::timeout(BODY_DRAIN_WAIT_MAX, taking).await;
 }
 
-/// Reads a body that must be one JSON object. Nothing at all counts as `{}`, because clients
-/// leave the body out where every field is optional.
+/// Reads a body that must be one JSON object, or nothing at all.
 async fn read_object(body: Body, sent: Sent) -> Result<Bytes, MatrixError> {
     let bytes = read_within(PATIENCE, (body, sent), BODY_BYTES_MAX).await?;
-    if bytes.is_empty() {
-        return Ok(Bytes::from_static(b"{}"));
+    if !bytes.is_empty() {
+        check_object(&bytes)?;
     }
-    check_object(&bytes)?;
     Ok(bytes)
 }
 
@@ -110,13 +108,38 @@ pub(crate) async fn read_form(body: Body) -> Result<Bytes, MatrixError> {
     read_within(PATIENCE, (body, Sent::Already), FORM_BYTES_MAX).await
 }
 
-/// As [`read_object`], where the body may have been read before.
+/// As [`read_object`], where the body may have been read before. Nothing counts as `{}` where every field is
+/// optional, because clients leave the body out there.
 pub(crate) async fn take_object(parts: &mut Parts, body: Body) -> Result<Bytes, MatrixError> {
-    match parts.extensions.remove::<ReadBody>() {
-        Some(ReadBody(bytes)) if bytes.is_empty() => Ok(Bytes::from_static(b"{}")),
-        Some(ReadBody(bytes)) => Ok(bytes),
-        None => read_object(body, Sent::of(parts)).await,
+    let bytes = match parts.extensions.remove::<ReadBody>() {
+        Some(ReadBody(bytes)) => bytes,
+        None => read_object(body, Sent::of(parts)).await?,
+    };
+    if !bytes.is_empty() {
+        return Ok(bytes);
     }
+    let sends = parts.method == Method::PUT || parts.method == Method::POST;
+    if sends && is_content(parts.uri.path()) {
+        return Err(MatrixError::not_json("the request has no body"));
+    }
+    Ok(Bytes::from_static(b"{}"))
+}
+
+/// Whether the body of a request to this path is kept or sent as it is, or says to whom something is to
+/// happen: nothing at all must not be taken for `{}` there.
+fn is_content(path: &str) -> bool {
+    let Some(path) = path.strip_prefix("/_matrix/client/") else { return false };
+    let path: Vec<&str> = path.trim_end_matches('/').split('/').skip(1).collect();
+    matches!(
+        path.as_slice(),
+        ["rooms", _, "state" | "send" | "typing" | "invite" | "kick" | "ban" | "unban", ..]
+            | ["user", _, "account_data" | "filter", ..]
+            | ["user", _, "rooms", _, "account_data" | "tags", ..]
+            | ["sendToDevice" | "pushrules" | "presence" | "profile", ..]
+            | ["keys", "query" | "claim" | "upload"]
+            | ["search"]
+            | ["user_directory", "search"]
+    )
 }
 
 /// Refuses what is not JSON, not an object, or nested deeper than anything we would store.
@@ -179,6 +202,32 @@ mod tests {
         ];
         for (json, expected) in table {
             assert_eq!(errcode(json).as_deref(), expected, "{json}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_an_empty_object_only_where_no_content_is_asked_for() {
+        let table = [
+            ("/_matrix/client/v3/rooms/!a:b/state/m.room.topic", false),
+            ("/_matrix/client/v3/rooms/!a:b/state/m.room.topic/", false),
+            ("/_matrix/client/v3/rooms/!a:b/send/m.room.message/1", false),
+            ("/_matrix/client/v3/user/@a:b/account_data/x", false),
+            ("/_matrix/client/v3/user/@a:b/rooms/!a:b/account_data/x", false),
+            ("/_matrix/client/r0/user/@a:b/filter", false),
+            ("/_matrix/client/v3/rooms/!a:b/typing/@a:b", false),
+            ("/_matrix/client/v3/rooms/!a:b/leave", true),
+            ("/_matrix/client/v3/join/state", true),
+            ("/_matrix/client/v3/rooms/!a:b/receipt/m.read/$c", true),
+            ("/_matrix/client/v3/logout", true),
+            ("/_matrix/federation/v1/send/1", true),
+        ];
+        for (path, taken) in table {
+            let request = http::Request::put(path).body(()).expect("a request");
+            let (mut parts, ()) = request.into_parts();
+            let read = take_object(&mut parts, Body::empty()).await;
+            let errcode = read.err().and_then(|error| error.errcode().map(str::to_owned));
+            let expected = if taken { None } else { Some("M_NOT_JSON") };
+            assert_eq!(errcode.as_deref(), expected, "{path}");
         }
     }
 

@@ -7,7 +7,10 @@ use std::{
 };
 
 use moka::sync::Cache;
-use ruma::{OwnedUserId, api::client::filter::FilterDefinition};
+use ruma::{
+    OwnedUserId,
+    api::client::filter::{EventFormat, FilterDefinition},
+};
 use vestibule_accounts::renew_filter;
 use vestibule_storage::tables::user_data::FILTER_BY_ID;
 use vestibule_types::{
@@ -91,6 +94,9 @@ impl Sync {
 fn parse(json: &str) -> Result<SyncFilter, SyncError> {
     let definition: FilterDefinition =
         serde_json::from_str(json).map_err(|error| SyncError::BadFilter(error.to_string()))?;
+    if !matches!(definition.event_format, EventFormat::Client | EventFormat::Federation) {
+        return Err(SyncError::BadFilter("there is no such event_format".to_owned()));
+    }
     let mut hasher = DefaultHasher::new();
     json.hash(&mut hasher);
     Ok(SyncFilter::new(definition, hasher.finish()))

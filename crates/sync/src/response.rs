@@ -143,6 +143,20 @@ impl JoinedRoom {
     }
 }
 
+impl SyncResponse {
+    /// The answer to a client that asked for the state after the timeline by its old name, if it did.
+    #[must_use]
+    pub fn with_state_named(mut self, by_its_old_name: bool) -> Self {
+        let rooms = &mut self.rooms;
+        let joined = rooms.join.values_mut().map(|room| &mut room.state);
+        let left = rooms.leave.values_mut().map(|room| &mut room.state);
+        for state in joined.chain(left).filter(|_| by_its_old_name) {
+            state.by_its_old_name();
+        }
+        self
+    }
+}
+
 /// State, under the name of the moment it is of.
 #[derive(Debug, Serialize)]
 pub enum State {
@@ -152,6 +166,9 @@ pub enum State {
     /// At the end of the timeline.
     #[serde(rename = "state_after")]
     After(Events),
+    /// The same, for clients that ask for it by the name it had before it was in the specification.
+    #[serde(rename = "org.matrix.msc4222.state_after")]
+    AfterByItsOldName(Events),
 }
 
 impl Default for State {
@@ -163,7 +180,15 @@ impl Default for State {
 impl State {
     fn events(&self) -> &[RawEvent] {
         match self {
-            Self::Before(state) | Self::After(state) => &state.events,
+            Self::Before(state) | Self::After(state) | Self::AfterByItsOldName(state) => {
+                &state.events
+            }
+        }
+    }
+
+    fn by_its_old_name(&mut self) {
+        if let Self::After(state) = self {
+            *self = Self::AfterByItsOldName(std::mem::take(state));
         }
     }
 }

@@ -284,7 +284,9 @@ fn room_now(
         invite: None,
         messages: Some(Heard { start, end, chunk: inside(timeline.events) }),
         state: inside(match state {
-            State::Before(state) | State::After(state) => state.events,
+            State::Before(state) | State::After(state) | State::AfterByItsOldName(state) => {
+                state.events
+            }
         }),
         visibility: "private",
         account_data: account_data.events,

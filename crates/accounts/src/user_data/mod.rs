@@ -9,7 +9,10 @@ mod tag;
 pub use self::{
     account_data::{AccountDataItem, PutAccountData, SetAccountDataError},
     filter::{CreateFilterError, renew_filter},
-    push_rule::{ChangePushRuleError, PutPushRule, content as push_rules_content},
+    push_rule::{
+        ChangePushRuleError, PutPushRule, all_kinds as push_rules_of_all_kinds,
+        content as push_rules_content,
+    },
     successor::follow_room,
     tag::{SetTagError, tag_notice_room},
 };

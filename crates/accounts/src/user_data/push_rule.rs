@@ -10,7 +10,8 @@ use ruma::{
         RuleNotFoundError, Ruleset,
     },
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tracing::instrument;
 use vestibule_storage::{Read, StorageError, Tx};
 use vestibule_types::{Actor, limits};
@@ -92,7 +93,7 @@ impl From<RemovePushRuleError> for ChangePushRuleError {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Content {
     global: Ruleset,
 }
@@ -154,6 +155,7 @@ impl Accounts {
         (kind, rule_id): (RuleKind, String),
         actions: Vec<Action>,
     ) -> Result<(), ChangePushRuleError> {
+        place::check_actions(&actions)?;
         self.change_push_rules(actor, move |rules| {
             Ok(rules.set_actions(kind.clone(), &rule_id, actions.clone())?)
         })
@@ -171,7 +173,7 @@ impl Accounts {
                 let mut rules = rules(tx, &user_id)?;
                 change(&mut rules)?;
                 strip(&mut rules);
-                store(tx, &user_id, rules)
+                store(tx, &user_id, &rules)
             })
             .await
     }
@@ -230,7 +232,7 @@ pub(super) fn change_where(
     if !change(&mut rules) {
         return Ok(());
     }
-    match store(tx, user_id, rules) {
+    match store(tx, user_id, &rules) {
         Err(ChangePushRuleError::Storage(error)) => Err(error),
         _ => Ok(()),
     }
@@ -238,15 +240,27 @@ pub(super) fn change_where(
 
 /// The content of `m.push_rules` as it holds now, as JSON text.
 pub fn content(read: &impl Read, user_id: &UserId) -> Result<String, StorageError> {
-    Ok(encode(rules(read, user_id)?))
+    Ok(encode(&rules(read, user_id)?))
 }
 
-fn encode(global: Ruleset) -> String {
+fn encode(global: &Ruleset) -> String {
+    json!({ "global": all_kinds(global) }).to_string()
+}
+
+/// Rules as clients see them: with every kind, those without rules too.
+#[must_use]
+pub fn all_kinds(rules: &Ruleset) -> Value {
     // A ruleset always has a JSON form: its keys are texts.
-    serde_json::to_string(&Content { global }).unwrap_or_else(|_| "{}".to_owned())
+    let mut shown = serde_json::to_value(rules).unwrap_or_default();
+    for kind in ["override", "content", "room", "sender", "underride"] {
+        if let Value::Object(shown) = &mut shown {
+            shown.entry(kind).or_insert_with(|| json!([]));
+        }
+    }
+    shown
 }
 
-fn store(tx: &mut Tx<'_>, user_id: &UserId, rules: Ruleset) -> Result<(), ChangePushRuleError> {
+fn store(tx: &mut Tx<'_>, user_id: &UserId, rules: &Ruleset) -> Result<(), ChangePushRuleError> {
     let own = rules.iter().filter(|rule| !rule.is_server_default()).count();
     let content = encode(rules);
     if own > limits::PUSH_RULES_MAX || content.len() > limits::ACCOUNT_DATA_BYTES_MAX {

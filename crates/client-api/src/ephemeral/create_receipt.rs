@@ -4,7 +4,7 @@
 
 use axum::extract::State;
 use ruma::{OwnedEventId, OwnedRoomId, api::client::receipt::create_receipt::v3::Response};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tracing::instrument;
 use vestibule_accounts::Accounts;
@@ -16,7 +16,13 @@ use crate::extract::PathArgs;
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Body {
+    /// `null` is no thread, but something.
+    #[serde(default, deserialize_with = "given")]
     thread_id: Option<Value>,
+}
+
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
 }
 
 #[instrument(name = "client_api.ephemeral.create_receipt", skip_all)]

@@ -24,6 +24,12 @@ pub(crate) struct Body {
     read_private: Option<OwnedEventId>,
 }
 
+/// Where the marker stands.
+#[derive(Deserialize)]
+struct Marker {
+    event_id: OwnedEventId,
+}
+
 #[instrument(name = "client_api.ephemeral.set_read_marker", skip_all)]
 pub(crate) async fn handle(
     State(rooms): State<Rooms>,
@@ -44,15 +50,22 @@ pub(crate) async fn handle(
     Ok(Outgoing(Response::new()))
 }
 
-/// The room says whether the marker may stand there; the account keeps it.
+/// The room says whether the marker may stand there, and whether that is further than it stands; the account
+/// keeps it.
 pub(super) async fn move_marker(
     (rooms, accounts): (&Rooms, &Accounts),
     actor: &Actor,
     room_id: OwnedRoomId,
     event_id: OwnedEventId,
 ) -> Result<(), MatrixError> {
-    let checked = rooms.check_read_marker(actor, room_id.clone(), event_id.clone());
-    checked.await.map_err(notice_answer)?;
-    let moved = accounts.set_fully_read(actor.user_id(), &room_id, &event_id);
-    moved.await.map_err(marker_answer)
+    let (user, kind) = (actor.user_id(), "m.fully_read".to_owned());
+    let current = accounts.account_data(actor, user, Some(room_id.clone()), kind).await;
+    let current = current.map_err(marker_answer)?;
+    let current = current.and_then(|content| serde_json::from_str::<Marker>(&content).ok());
+    let current = current.map(|marker| marker.event_id);
+    let checked = rooms.check_read_marker(actor, room_id.clone(), event_id.clone(), current);
+    if !checked.await.map_err(notice_answer)? {
+        return Ok(());
+    }
+    accounts.set_fully_read(user, &room_id, &event_id).await.map_err(marker_answer)
 }

@@ -23,6 +23,9 @@ pub(crate) struct Args {
     full_state: bool,
     timeout: u64,
     use_state_after: bool,
+    /// The name it had before it was in the specification, which clients still use.
+    #[serde(rename = "org.matrix.msc4222.use_state_after")]
+    old_use_state_after: bool,
     set_presence: Availability,
 }
 
@@ -37,8 +40,10 @@ pub(crate) async fn handle(
         filter: args.filter,
         full_state: args.full_state,
         timeout: Duration::from_millis(args.timeout),
-        use_state_after: args.use_state_after,
+        use_state_after: args.use_state_after || args.old_use_state_after,
         presence: args.set_presence,
     };
-    sync.sync(&actor, request).await.map(OutgoingJson).map_err(sync_answer)
+    let by_its_old_name = args.old_use_state_after && !args.use_state_after;
+    let answer = sync.sync(&actor, request).await.map_err(sync_answer)?;
+    Ok(OutgoingJson(answer.with_state_named(by_its_old_name)))
 }

@@ -34,6 +34,9 @@ async fn one_says_that_one_is_there_and_others_in_the_room_see_it() {
         (&event["sender"], &event["content"]["status_msg"]),
         (&json!(alice.user_id), &json!("tea"))
     );
+    assert_eq!(server.get("/_matrix/client/v3/sync", &alice).await.0, 200);
+    let (_, told) = server.get(&status(&alice.user_id), &bob).await;
+    assert_eq!((&told["presence"], &told["status_msg"]), (&json!("online"), &json!("tea")));
     let (_, own) = server.get(&status(&bob.user_id), &bob).await;
     assert_eq!(own["presence"], "offline", "the sync was not to show it");
     assert_eq!(server.get("/_matrix/client/v3/sync", &bob).await.0, 200);
@@ -112,7 +115,8 @@ async fn what_one_said_outlives_the_server_and_one_is_offline_until_one_comes() 
     assert_eq!(sync["presence"]["events"], json!([]), "nobody is there");
 
     // She comes, and is as she said she would be, until she does something.
-    assert_eq!(server.get("/_matrix/client/v3/sync", &alice).await.0, 200);
+    let idle = "/_matrix/client/v3/sync?set_presence=unavailable";
+    assert_eq!(server.get(idle, &alice).await.0, 200);
     let (_, sync) = server.get(quiet, &bob).await;
     let content = &sync["presence"]["events"][0]["content"];
     assert_eq!(content["presence"], "unavailable");

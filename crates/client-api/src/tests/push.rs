@@ -542,6 +542,8 @@ async fn notifications_are_listed_newest_first_by_page_with_what_was_read() {
     let (_, own) = server.get(NOTIFICATIONS, &alice).await;
     let own = own["notifications"].as_array().unwrap();
     assert!(own.iter().all(|it| it["event"]["sender"] != alice.user_id), "{own:?}");
+    let (_, none) = server.get(&format!("{NOTIFICATIONS}?limit=0"), &bob).await;
+    assert_eq!(none["notifications"], json!([]));
     let refused = server.get(&format!("{NOTIFICATIONS}?from=nonsense"), &bob).await;
     assert_eq!(error(refused), code(400, "M_INVALID_PARAM"));
 }

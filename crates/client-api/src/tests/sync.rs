@@ -48,7 +48,7 @@ async fn receipts_and_markers_are_taken_at_events_of_rooms_one_is_in() {
         assert_eq!(error(unknown), code(404, "M_NOT_FOUND"), "{kind}");
     }
     for (kind, thread) in
-        [("m.read", json!("")), ("m.read", json!(7)), ("m.fully_read", json!("main"))]
+        [("m.read", json!("")), ("m.read", json!(null)), ("m.fully_read", json!("main"))]
     {
         let body = json!({ "thread_id": thread });
         let refused = server.post(&receipt(kind, &event), &alice, body).await;
@@ -61,6 +61,14 @@ async fn receipts_and_markers_are_taken_at_events_of_rooms_one_is_in() {
     let markers = json!({ "m.fully_read": last, "m.read": last, "m.read.private": last });
     let moved = server.post(&format!("{rooms}/read_markers"), &alice, markers).await;
     assert_eq!(moved, (200, json!({})));
+    let back = json!({ "m.fully_read": event });
+    let kept = server.post(&format!("{rooms}/read_markers"), &alice, back).await;
+    assert_eq!(kept, (200, json!({})), "it stays where it is");
+    let old_name = format!("{SYNC}?org.matrix.msc4222.use_state_after=true");
+    let (_, sync) = server.get(&old_name, &alice).await;
+    let shown = &sync["rooms"]["join"][&room];
+    assert!(shown["org.matrix.msc4222.state_after"]["events"].is_array(), "{shown}");
+    assert!(shown.get("state").or(shown.get("state_after")).is_none(), "{shown}");
     let (_, sync) = server.get(SYNC, &alice).await;
     let shown = &sync["rooms"]["join"][&room];
     let marker = &shown["account_data"]["events"][0];

@@ -32,6 +32,7 @@ async fn account_data_mistakes_have_their_codes() {
         (user(&bob, "account_data/org.x"), "{}", 403, "M_FORBIDDEN"),
         (user(&alice, "account_data/org.x"), "[]", 400, "M_BAD_JSON"),
         (user(&alice, "account_data/org.x"), "{", 400, "M_NOT_JSON"),
+        (user(&alice, "account_data/org.x"), "", 400, "M_NOT_JSON"),
         (user(&alice, "account_data/m.push_rules"), "{}", 405, "M_BAD_JSON"),
         (user(&alice, "rooms/!r:a.example/account_data/m.fully_read"), "{}", 405, "M_BAD_JSON"),
         (user(&alice, "rooms/nonsense/account_data/org.x"), "{}", 400, "M_INVALID_PARAM"),
@@ -112,9 +113,10 @@ async fn filters_are_stored_and_shown() {
     assert_eq!(server.get(&path, &alice).await, (200, filter));
     let answer = server.get(&user(&alice, "filter/none"), &alice).await;
     assert_eq!(error(answer), code(404, "M_NOT_FOUND"));
-    let bad = json!({ "room": "nonsense" });
-    let answer = server.post(&user(&alice, "filter"), &alice, bad).await;
-    assert_eq!(error(answer), code(400, "M_BAD_JSON"));
+    for bad in [json!({ "room": "nonsense" }), json!({ "event_format": "nonsense" })] {
+        let answer = server.post(&user(&alice, "filter"), &alice, bad).await;
+        assert_eq!(error(answer), code(400, "M_BAD_JSON"));
+    }
     let guest = server.guest().await;
     assert_eq!(server.post(&user(&guest, "filter"), &guest, json!({})).await.0, 200);
 }
@@ -131,6 +133,9 @@ async fn push_rules_are_read_by_everybody_with_and_without_the_slash() {
         assert_eq!(server.get(RULES, &who).await.1, body);
         let (_, global) = server.get(&format!("{RULES}/global/"), &who).await;
         assert_eq!(global, body["global"]);
+        for kind in ["override", "content", "room", "sender", "underride"] {
+            assert!(global[kind].is_array(), "also where there are none: {global}");
+        }
     }
 }
 
@@ -152,6 +157,13 @@ async fn push_rules_are_changed_one_by_one() {
     assert_eq!(server.put(&enabled, &alice, json!({ "enabled": false })).await.0, 200);
     assert_eq!(server.get(&enabled, &alice).await, (200, json!({ "enabled": false })));
     let actions = format!("{rule}/actions");
+    for none in [json!("bogus"), json!({ "x": 1 })] {
+        let body = json!({ "pattern": "tea", "actions": [none] });
+        assert_eq!(server.put(&rule, &alice, body).await.0, 400, "{none}");
+        assert_eq!(server.put(&actions, &alice, json!({ "actions": [none] })).await.0, 400);
+    }
+    let tweak = json!({ "actions": ["notify", { "set_tweak": "org.x", "value": 1 }] });
+    assert_eq!(server.put(&actions, &alice, tweak).await.0, 200);
     assert_eq!(server.put(&actions, &alice, json!({ "actions": [] })).await.0, 200);
     assert_eq!(server.get(&actions, &alice).await, (200, json!({ "actions": [] })));
     assert_eq!(server.delete(&rule, &alice, json!({})).await.0, 200);

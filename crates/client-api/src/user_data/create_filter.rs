@@ -5,7 +5,7 @@
 use axum::extract::State;
 use ruma::{
     OwnedUserId,
-    api::client::filter::{FilterDefinition, create_filter::v3::Response},
+    api::client::filter::{EventFormat, FilterDefinition, create_filter::v3::Response},
 };
 use serde_json::{Map, Value};
 use tracing::instrument;
@@ -23,8 +23,16 @@ pub(crate) async fn handle(
     IncomingJson(filter): IncomingJson<Map<String, Value>>,
 ) -> Result<Outgoing<Response>, MatrixError> {
     // It is kept as it came, but only what a sync could follow is taken.
-    serde_json::from_value::<FilterDefinition>(Value::Object(filter.clone()))
-        .map_err(|error| MatrixError::bad_json(error.to_string()))?;
+    check(&filter)?;
     let filter_id = accounts.create_filter(&actor, user_id, filter).await;
     Ok(Outgoing(Response::new(filter_id.map_err(filter_answer)?)))
+}
+
+fn check(filter: &Map<String, Value>) -> Result<(), MatrixError> {
+    let definition = serde_json::from_value::<FilterDefinition>(Value::Object(filter.clone()));
+    let definition = definition.map_err(|error| MatrixError::bad_json(error.to_string()))?;
+    match definition.event_format {
+        EventFormat::Client | EventFormat::Federation => Ok(()),
+        _ => Err(MatrixError::bad_json("there is no such event_format")),
+    }
 }

@@ -5,7 +5,7 @@
 use axum::extract::State;
 use serde_json::{Value, json};
 use tracing::instrument;
-use vestibule_accounts::Accounts;
+use vestibule_accounts::{Accounts, push_rules_of_all_kinds};
 use vestibule_http::{Caller, MatrixError, OutgoingJson};
 
 use crate::failure;
@@ -16,5 +16,5 @@ pub(crate) async fn handle(
     Caller(actor): Caller,
 ) -> Result<OutgoingJson<Value>, MatrixError> {
     let rules = accounts.push_rules(actor.user_id()).await.map_err(failure::storage)?;
-    Ok(OutgoingJson(json!({ "global": rules })))
+    Ok(OutgoingJson(json!({ "global": push_rules_of_all_kinds(&rules) })))
 }

@@ -3,9 +3,9 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobal>
 
 use axum::extract::State;
-use ruma::push::Ruleset;
+use serde_json::Value;
 use tracing::instrument;
-use vestibule_accounts::Accounts;
+use vestibule_accounts::{Accounts, push_rules_of_all_kinds};
 use vestibule_http::{Caller, MatrixError, OutgoingJson};
 
 use crate::failure;
@@ -14,7 +14,7 @@ use crate::failure;
 pub(crate) async fn handle(
     State(accounts): State<Accounts>,
     Caller(actor): Caller,
-) -> Result<OutgoingJson<Ruleset>, MatrixError> {
+) -> Result<OutgoingJson<Value>, MatrixError> {
     let rules = accounts.push_rules(actor.user_id()).await.map_err(failure::storage)?;
-    Ok(OutgoingJson(rules))
+    Ok(OutgoingJson(push_rules_of_all_kinds(&rules)))
 }

@@ -114,7 +114,10 @@ impl Push {
         let limit = query.limit.map_or(NOTIFICATIONS_PAGE_USUAL, |limit| {
             usize::try_from(limit).unwrap_or(NOTIFICATIONS_PAGE_MAX)
         });
-        let limit = limit.clamp(1, NOTIFICATIONS_PAGE_MAX);
+        if limit == 0 {
+            return Ok(NotificationPage { next: query.from, ..NotificationPage::default() });
+        }
+        let limit = limit.min(NOTIFICATIONS_PAGE_MAX);
         let (push, actor) = (self.clone(), actor.clone());
         let read = self.store().read::<_, StorageError, _>(move |snapshot| {
             let own = push.unread().own(snapshot, actor.user_id())?;

@@ -17,7 +17,8 @@ impl Rooms {
         actor: &Actor,
         room_id: OwnedRoomId,
         event_id: OwnedEventId,
-    ) -> Result<(), NoticeError> {
+        current: Option<OwnedEventId>,
+    ) -> Result<bool, NoticeError> {
         let deed = Deed::ReadMarker(room_id.clone());
         let ask = self.ask(actor, &deed).await?;
         let (rooms, policy) = (self.clone(), self.inner.policy.current());
@@ -29,7 +30,10 @@ impl Rooms {
                 let decision = decide(&policy, snapshot, Some(&view), (&ask, &deed))?;
                 let permit = decision.permit::<kind::Ephemeral>().map_err(AskError::Denied)?;
                 view.spend_notice(&ask, permit)?;
-                view.noticed_event(&event_id).map(drop)
+                let place = view.place_of(&view.noticed_event(&event_id)?)?;
+                let current = current.map(|current| view.event_by_id(&current)).transpose()?;
+                let Some(current) = current.flatten() else { return Ok(true) };
+                Ok(view.place_of(&current)? < place)
             })
             .await
     }

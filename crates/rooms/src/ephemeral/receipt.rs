@@ -134,7 +134,7 @@ impl RoomTx<'_, '_> {
 
 impl<R: Read> RoomView<'_, R> {
     /// The place of an event in the stream.
-    fn place_of(&self, event: &LoggedEvent) -> Result<Option<Stamp>, StorageError> {
+    pub(super) fn place_of(&self, event: &LoggedEvent) -> Result<Option<Stamp>, StorageError> {
         Ok(self.around(event.no)?.map(|around| around.stamp))
     }
 }

@@ -381,8 +381,11 @@ mod tests {
         };
         set(Availability::Unavailable, "tea");
         assert_eq!(state(&presence), Availability::Unavailable);
+        presence.here(alice(), NOW, |here| here.attend("D", Availability::Unavailable, NOW));
+        assert_eq!(state(&presence), Availability::Unavailable, "such a sync does nothing");
         presence.here(alice(), NOW, |here| here.attend("D", Availability::Online, NOW));
-        assert_eq!(state(&presence), Availability::Unavailable, "a sync does nothing");
+        assert_eq!(state(&presence), Availability::Online, "this one says otherwise");
+        set(Availability::Unavailable, "tea");
         presence.known(alice(), NOW, |here| here.acted(NOW));
         assert_eq!(state(&presence), Availability::Online);
         set(Availability::Offline, "gone");

@@ -84,7 +84,13 @@ impl Here {
         if !self.is_there(now) {
             self.active = now;
         }
-        if self.set == Some(Availability::Offline) && state != Availability::Offline {
+        // What a client says later of its user holds: that they are there, or that they are not quite.
+        let lifted = match self.set {
+            Some(Availability::Offline) => state != Availability::Offline,
+            Some(Availability::Unavailable) => state == Availability::Online,
+            _ => false,
+        };
+        if lifted {
             self.set = None;
         }
         let device = self.device(device, now);

@@ -227,6 +227,17 @@ async fn who_was_kicked_and_then_banned_sees_the_room_up_to_the_kick() {
 }
 
 #[tokio::test]
+async fn nobody_ignores_themselves() {
+    let house = House::new(1);
+    let alice = house.account("alice").await;
+    let room = house.room(&alice).await;
+    let content = json!({ "ignored_users": { alice.user_id().as_str(): {} } });
+    house.keep(&alice, None, "m.ignored_user_list", content).await;
+    house.say(&alice, &room, "an echo").await;
+    assert_eq!(bodies(house.first(&alice).await.joined(&room)), ["an echo"]);
+}
+
+#[tokio::test]
 async fn a_room_that_is_new_to_a_client_which_goes_on_begins_anew() {
     let house = House::new(1);
     let (alice, bob) = (house.account("alice").await, house.account("bob").await);

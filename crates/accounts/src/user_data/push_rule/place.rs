@@ -1,11 +1,31 @@
 //! Where a push rule stands among others, and what may be one.
 
-use ruma::push::{NewPushRule, PushCondition, RuleKind, Ruleset};
+use ruma::push::{Action, NewPushRule, PushCondition, RuleKind, Ruleset};
+use serde_json::Value;
 use vestibule_types::limits::PUSH_PATTERN_LETTERS_MAX;
 
 use super::ChangePushRuleError;
 
-/// Refuses rules that could never be met: a pattern with `*` or `?` has a bound.
+/// Names of actions, those included that once were some.
+const ACTIONS: [&str; 4] =
+    ["notify", "dont_notify", "coalesce", "org.matrix.msc3768.notify_in_app"];
+
+/// Refuses what is no action.
+pub(super) fn check_actions(actions: &[Action]) -> Result<(), ChangePushRuleError> {
+    for action in actions {
+        let known = match serde_json::to_value(action) {
+            Ok(Value::String(name)) => ACTIONS.contains(&name.as_str()),
+            Ok(Value::Object(tweak)) => tweak.get("set_tweak").is_some_and(Value::is_string),
+            _ => false,
+        };
+        if !known {
+            return Err(ChangePushRuleError::Invalid("there is no such action".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is no action, and rules that could never be met: a pattern with `*` or `?` has a bound.
 pub(super) fn check(rule: &NewPushRule) -> Result<(), ChangePushRuleError> {
     let too_long = |pattern: &str| {
         pattern.contains(['*', '?']) && pattern.chars().count() > PUSH_PATTERN_LETTERS_MAX
@@ -20,7 +40,13 @@ pub(super) fn check(rule: &NewPushRule) -> Result<(), ChangePushRuleError> {
     if refused {
         return Err(ChangePushRuleError::Invalid("the pattern is too long".to_owned()));
     }
-    Ok(())
+    match rule {
+        NewPushRule::Override(rule) | NewPushRule::Underride(rule) => check_actions(&rule.actions),
+        NewPushRule::Content(rule) => check_actions(&rule.actions),
+        NewPushRule::Room(rule) => check_actions(&rule.actions),
+        NewPushRule::Sender(rule) => check_actions(&rule.actions),
+        _ => Ok(()),
+    }
 }
 
 /// Moves a rule that is there next to others. Of two neighbours the one it stands before counts, as
