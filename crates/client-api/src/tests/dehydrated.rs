@@ -277,14 +277,14 @@ async fn one_that_is_refused_leaves_the_one_before_as_it_was() {
         (0..1_001).map(|number| (format!("k:{number}"), json!("AA"))).collect();
     let large = json!({ "algorithm": "x", "device_pickle": "A".repeat(65_536) });
     let wrong = [
-        (change("/device_id", json!("")), 400, "M_INVALID_PARAM"),
-        (change("/device_id", json!("OTHER")), 400, "M_INVALID_PARAM"),
+        (change("/device_id", json!("")), 400, "M_BAD_JSON"),
+        (change("/device_id", json!("OTHER")), 400, "M_BAD_JSON"),
         (change("/device_id", json!(7)), 400, "M_BAD_JSON"),
         (change("/device_data", json!({ "device_pickle": "AA" })), 400, "M_BAD_JSON"),
         (change("/device_data", json!("AA")), 400, "M_BAD_JSON"),
         (change("/device_data", large), 413, "M_TOO_LARGE"),
         (change("/device_keys", Value::Null), 400, "M_MISSING_PARAM"),
-        (change("/device_keys/user_id", json!(bob.user_id)), 400, "M_INVALID_PARAM"),
+        (change("/device_keys/user_id", json!(bob.user_id)), 400, "M_BAD_JSON"),
         (change("/device_keys/keys", json!(1)), 400, "M_BAD_JSON"),
         (change("/one_time_keys", json!({ "x": "AA" })), 400, "M_BAD_JSON"),
         (change("/one_time_keys", Value::Object(many)), 413, "M_TOO_LARGE"),

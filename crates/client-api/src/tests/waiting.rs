@@ -17,6 +17,8 @@ const WAITING: [&str; 4] = ["sync", "sliding", "events", "events of a room"];
 struct Scene {
     server: Arc<Server>,
     alice: Person,
+    /// Another session of hers.
+    other: Person,
     room: String,
     operator: Person,
 }
@@ -27,8 +29,9 @@ impl Scene {
         server.api.sync.start();
         let operator = admin(&server, "operator").await;
         let alice = server.person("alice").await;
+        let other = person_of(&server.log_in("alice", "tea").await.1);
         let room = server.public_room(&alice, json!({ "preset": "public_chat" })).await;
-        Self { server, alice, room, operator }
+        Self { server, alice, other, room, operator }
     }
 
     /// A request of Alice's that waits.
@@ -68,6 +71,16 @@ impl Scene {
         waiting
     }
 
+    /// What a request that waited is answered by now, if anything.
+    async fn settles(
+        waiting: JoinHandle<(u16, Value)>,
+    ) -> Result<(u16, Value), JoinHandle<(u16, Value)>> {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        if waiting.is_finished() { Ok(waiting.await.unwrap()) } else { Err(waiting) }
+    }
+
     async fn restrains(&self, what: &str, on: bool) {
         let path = format!("/_matrix/client/v1/admin/{what}/{}", self.alice.user_id);
         let word = if what == "lock" { "locked" } else { "suspended" };
@@ -97,9 +110,8 @@ impl Scene {
                 server.ask(Method::POST, &format!("{v3}/login"), body).await
             }
             "password" => {
-                let other = person_of(&server.log_in("alice", "tea").await.1);
                 let body = json!({ "auth": auth, "new_password": "coffee" });
-                server.post(&format!("{v3}/account/password"), &other, body).await
+                server.post(&format!("{v3}/account/password"), &self.other, body).await
             }
             _ => {
                 let path = format!("{v3}/account/deactivate");
@@ -163,6 +175,12 @@ async fn suspended_accounts_and_other_sessions_wait_on() {
         let other = person_of(&scene.server.log_in("alice", "tea").await.1);
         let gone = scene.server.post("/_matrix/client/v3/logout", &other, json!({})).await;
         assert_eq!(gone.0, 200);
+        // That a device came and went is news to some of them, and the end of none.
+        match Scene::settles(waiting).await {
+            Ok((status, body)) => assert_eq!(status, 200, "{kind}: {body}"),
+            Err(waiting) => waiting.abort(),
+        }
+        let waiting = scene.park(kind).await;
         scene.restrains("suspend", true).await;
         scene.restrains("suspend", false).await;
         for _ in 0..50 {
