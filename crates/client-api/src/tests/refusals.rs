@@ -55,6 +55,20 @@ async fn state_the_rules_could_not_read_is_malformed_whoever_sends_it() {
 }
 
 #[tokio::test]
+async fn nothing_is_no_content() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let room = server.public_room(&alice, json!({ "name": "tea" })).await;
+    for place in ["state/m.room.name", "state/m.room.name/", "state/org.x/y", "send/org.x/1"] {
+        let path = format!("/_matrix/client/v3/rooms/{room}/{place}");
+        let answer = server.send(Method::PUT, &path, Some(&alice.token), "").await;
+        assert_eq!(code(answer), refused(400, "M_NOT_JSON"), "{place}");
+    }
+    let path = format!("/_matrix/client/v3/rooms/{room}/state/m.room.name");
+    assert_eq!(server.fetch(&alice, &path).await["name"], "tea");
+}
+
+#[tokio::test]
 async fn a_tombstone_leads_to_another_room_and_no_list_shuts_out_this_server() {
     let server = server();
     let alice = server.person("alice").await;
@@ -172,4 +186,19 @@ async fn a_room_is_named_by_those_in_it_and_admins_and_not_at_length() {
     assert_eq!(server.put(&path("theirs"), &admin, here()).await.0, 200);
     let nowhere = json!({ "room_id": "!nowhere:a.example" });
     assert_eq!(code(server.put(&path("none"), &admin, nowhere).await), refused(404, "M_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn nobody_ignores_themselves() {
+    let server = server();
+    let alice = server.person("alice").await;
+    let room = server.public_room(&alice, json!({})).await;
+    let path =
+        format!("/_matrix/client/v3/user/{}/account_data/m.ignored_user_list", alice.user_id);
+    let list = json!({ "ignored_users": { (&alice.user_id): {} } });
+    assert_eq!(server.put(&path, &alice, list).await.0, 200);
+    let said = server.says(&alice, &room, Value::Null).await;
+    let sync = server.fetch(&alice, "/_matrix/client/v3/sync").await;
+    let timeline = &sync["rooms"]["join"][&room]["timeline"]["events"];
+    assert!(rooms::each(timeline, "event_id").contains(&said.as_str()), "{timeline}");
 }

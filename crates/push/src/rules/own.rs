@@ -105,11 +105,13 @@ impl OwnCache {
         let rules = Rules::of(user, rules.as_ref().map(|row| row.value.as_str()));
         let ignored = ignored.and_then(|row| serde_json::from_str::<IgnoredUsers>(&row.value).ok());
         let ignored = ignored.map(|it| it.ignored_users).unwrap_or_default().into_keys();
+        let ignored = ignored.filter_map(|name| OwnedUserId::try_from(name).ok());
         let own = Arc::new(Own {
             said,
             asks_for_name: rules.ask_for_name(),
             rules,
-            ignored: ignored.filter_map(|name| OwnedUserId::try_from(name).ok()).collect(),
+            // Nobody ignores themselves, whatever they said.
+            ignored: ignored.filter(|ignored| ignored != user).collect(),
         });
         self.0.insert(user.to_owned(), Arc::clone(&own));
         Ok(own)

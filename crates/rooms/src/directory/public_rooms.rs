@@ -228,6 +228,10 @@ impl Onlooker<'_> {
     ) -> Result<Option<PublicRoom>, StorageError> {
         let Some(open) = OpenRoom::load_no(reader, RoomNo(place.no))? else { return Ok(None) };
         let view = RoomView::new(self.rooms, reader, &open);
+        // What is known of a room that only others are in is out of date.
+        if !view.is_resident()? {
+            return Ok(None);
+        }
         let room = view.summary()?.room;
         if !is_open(&room) || !matches(query, &room) {
             return Ok(None);
