@@ -67,7 +67,7 @@ fn tidy(name: &str) -> String {
     for character in name.chars() {
         if is_blank(character) {
             gap = true;
-        } else if !steers(character) && !(gap && is_joiner(character)) {
+        } else if !(steers(character) || (gap && is_joiner(character))) {
             if gap && !tidy.is_empty() {
                 tidy.push(' ');
             }

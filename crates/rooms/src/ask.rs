@@ -156,14 +156,14 @@ impl Deed {
     /// The room, for those acts that may be about one this server knows nothing of, or that is only
     /// about to be made.
     fn somewhere_else(&self, reader: &impl Read) -> Result<Option<OpenRoom>, StorageError> {
-        let room = match self {
-            Self::Join(room)
-            | Self::Knock(room)
-            | Self::BeInvited(room)
-            | Self::CreateAlias(_, room)
-            | Self::Publish(room)
-            | Self::Invite(room, _) => room,
-            _ => return Ok(None),
+        let (Self::Join(room)
+        | Self::Knock(room)
+        | Self::BeInvited(room)
+        | Self::CreateAlias(_, room)
+        | Self::Publish(room)
+        | Self::Invite(room, _)) = self
+        else {
+            return Ok(None);
         };
         let blocked = BLOCKED_ROOM.contains(reader, (room,))?;
         Ok(Some(OpenRoom { blocked, ..OpenRoom::nowhere(room) }))

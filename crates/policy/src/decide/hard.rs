@@ -19,7 +19,7 @@ impl Case<'_> {
         self.guest_access(trail);
         match self.action() {
             Action::SetDisplayname { name } | Action::Rename { name, .. } => {
-                self.protected_name(name, trail)
+                self.protected_name(name, trail);
             }
             Action::AssignClass { target, class } => self.assignable(target, class, trail),
             Action::Peek { .. } => self.readable(trail),
