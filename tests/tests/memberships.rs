@@ -823,7 +823,7 @@ async fn a_server_that_does_not_help_is_passed_over() {
         [("busy.example", 429, "M_LIMIT_EXCEEDED"), ("old.example", 404, "M_UNRECOGNIZED")]
     {
         let answer = json!({ "errcode": errcode, "error": "no" });
-        let status = axum::http::StatusCode::from_u16(status).expect("a status");
+        let status = http::StatusCode::from_u16(status).expect("a status");
         let made = axum::routing::get(move || async move { (status, axum::Json(answer)) });
         let router = axum::Router::new().route(path, made);
         drop(PretendServer::answering(&network, name, router));
@@ -841,7 +841,7 @@ async fn whose_server_does_not_know_the_version_of_the_room_is_told() {
     let answer = json!({
         "errcode": "M_INCOMPATIBLE_ROOM_VERSION", "error": "no", "room_version": "11",
     });
-    let status = axum::http::StatusCode::BAD_REQUEST;
+    let status = http::StatusCode::BAD_REQUEST;
     let invited = axum::routing::put(move || async move { (status, axum::Json(answer)) });
     let path = "/_matrix/federation/v2/invite/{room}/{event}";
     let router = axum::Router::new().route(path, invited);

@@ -103,13 +103,6 @@ async fn read_object(body: Body, sent: Sent) -> Result<Bytes, MatrixError> {
     Ok(bytes)
 }
 
-/// As [`read_object`], where nothing at all is no object.
-pub(crate) async fn read_present_object(parts: &Parts, body: Body) -> Result<Bytes, MatrixError> {
-    let bytes = read_within(PATIENCE, (body, Sent::of(parts)), BODY_BYTES_MAX).await?;
-    check_object(&bytes)?;
-    Ok(bytes)
-}
-
 /// Reads the body of a form.
 pub(crate) async fn read_form(body: Body) -> Result<Bytes, MatrixError> {
     read_within(PATIENCE, (body, Sent::Already), FORM_BYTES_MAX).await

@@ -13,7 +13,6 @@ use ruma::api::{
     error::{DeserializationError, FromHttpRequestError, HeaderDeserializationError},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
 
 use crate::{MatrixError, body, internal};
 
@@ -30,10 +29,6 @@ pub struct Outgoing<T>(pub T);
 /// The JSON body of an endpoint that has no type in the specification.
 #[derive(Debug)]
 pub struct IncomingJson<T>(pub T);
-
-/// The JSON object of an endpoint that stores it whole. It must be there: nothing is not `{}`.
-#[derive(Debug)]
-pub struct IncomingContent(pub Box<RawValue>);
 
 /// What a form of a page of this server sends.
 #[derive(Debug)]
@@ -87,16 +82,6 @@ where
     async fn from_request(request: Request, _state: &S) -> Result<Self, MatrixError> {
         let (mut parts, body) = request.into_parts();
         let body = body::take_object(&mut parts, body).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| bad_body(&error))
-    }
-}
-
-impl<S: Send + Sync> FromRequest<S> for IncomingContent {
-    type Rejection = MatrixError;
-
-    async fn from_request(request: Request, _state: &S) -> Result<Self, MatrixError> {
-        let (parts, body) = request.into_parts();
-        let body = body::read_present_object(&parts, body).await?;
         serde_json::from_slice(&body).map(Self).map_err(|error| bad_body(&error))
     }
 }

@@ -4,8 +4,9 @@
 
 use axum::extract::State;
 use ruma::{OwnedRoomId, api::client::message::send_message_event::v3::Response};
+use serde_json::value::RawValue;
 use tracing::instrument;
-use vestibule_http::{Caller, IncomingContent, MatrixError, Outgoing};
+use vestibule_http::{Caller, IncomingJson, MatrixError, Outgoing};
 use vestibule_rooms::{Rooms, SendEvent};
 
 use super::{answer, body::content};
@@ -16,7 +17,7 @@ pub(crate) async fn handle(
     State(rooms): State<Rooms>,
     Caller(actor): Caller,
     PathArgs((room_id, event_type, transaction_id)): PathArgs<(OwnedRoomId, String, String)>,
-    IncomingContent(body): IncomingContent,
+    IncomingJson(body): IncomingJson<Box<RawValue>>,
 ) -> Result<Outgoing<Response>, MatrixError> {
     let command = SendEvent {
         room_id,

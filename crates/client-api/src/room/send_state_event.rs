@@ -7,7 +7,7 @@ use ruma::{OwnedEventId, OwnedRoomId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tracing::instrument;
-use vestibule_http::{Caller, IncomingContent, MatrixError, OutgoingJson};
+use vestibule_http::{Caller, IncomingJson, MatrixError, OutgoingJson};
 use vestibule_rooms::{Rooms, SendState};
 use vestibule_types::Actor;
 
@@ -27,7 +27,7 @@ pub(crate) async fn handle(
     State(rooms): State<Rooms>,
     Caller(actor): Caller,
     PathArgs(path): PathArgs<(OwnedRoomId, String, String)>,
-    IncomingContent(body): IncomingContent,
+    IncomingJson(body): IncomingJson<Box<RawValue>>,
 ) -> Result<OutgoingJson<Sent>, MatrixError> {
     set(&rooms, &actor, path, &body).await
 }
@@ -38,7 +38,7 @@ pub(crate) async fn without_key(
     State(rooms): State<Rooms>,
     Caller(actor): Caller,
     PathArgs((room_id, event_type)): PathArgs<(OwnedRoomId, String)>,
-    IncomingContent(body): IncomingContent,
+    IncomingJson(body): IncomingJson<Box<RawValue>>,
 ) -> Result<OutgoingJson<Sent>, MatrixError> {
     set(&rooms, &actor, (room_id, event_type, String::new()), &body).await
 }

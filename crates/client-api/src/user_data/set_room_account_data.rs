@@ -4,9 +4,10 @@
 
 use axum::extract::State;
 use ruma::{OwnedRoomId, OwnedUserId, api::client::config::set_room_account_data::v3::Response};
+use serde_json::value::RawValue;
 use tracing::instrument;
 use vestibule_accounts::{Accounts, PutAccountData};
-use vestibule_http::{Caller, ClientAddress, IncomingContent, MatrixError, Outgoing};
+use vestibule_http::{Caller, ClientAddress, IncomingJson, MatrixError, Outgoing};
 
 use super::account_data_answer;
 use crate::extract::PathArgs;
@@ -17,7 +18,7 @@ pub(crate) async fn handle(
     Caller(actor): Caller,
     ClientAddress(peer): ClientAddress,
     PathArgs((user_id, room_id, event_type)): PathArgs<(OwnedUserId, OwnedRoomId, String)>,
-    IncomingContent(content): IncomingContent,
+    IncomingJson(content): IncomingJson<Box<RawValue>>,
 ) -> Result<Outgoing<Response>, MatrixError> {
     let command = PutAccountData {
         user_id,
