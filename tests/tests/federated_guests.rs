@@ -673,9 +673,12 @@ async fn a_space_elsewhere_that_loops_and_has_ten_thousand_children_is_walked_wi
         move |Path((room, _)): Path<(String, String)>| async move { Json(first[&room].0.clone()) };
     let take =
         move |Path((room, _)): Path<(String, String)>| async move { Json(second[&room].1.clone()) };
+    // What it is told of whoever joined must be taken, or it counts as out of reach.
+    let told = async || Json(json!({ "pdus": {} }));
     let router = Router::new()
         .route("/_matrix/federation/v1/make_join/{room}/{user}", get(make))
-        .route("/_matrix/federation/v2/send_join/{room}/{id}", put(take));
+        .route("/_matrix/federation/v2/send_join/{room}/{id}", put(take))
+        .route("/_matrix/federation/v1/send/{id}", put(told));
     let _far = PretendServer::answering(&pair.network, "far.example", router);
     for space in ["!large:far.example", "!other:far.example"] {
         join_via(&mona, space, "far.example").await.ok();
