@@ -280,7 +280,7 @@ async fn an_invitation_is_not_taken_back_by_a_stranger_nor_without_naming_it() {
     let invitation = stranger.event(&invited, &mallory, member, &json!({ "membership": "invite" }));
     let id = segment(invitation.event_id().as_str());
     let pdu: Value = serde_json::from_slice(invitation.json()).expect("JSON");
-    let create = &invited.state[&("m.room.create".into(), "".into())];
+    let create = &invited.state[&("m.room.create".into(), String::new())];
     let created = a.running().rooms().with_view(&invited.room_id, {
         let create = create.clone();
         move |view| Ok::<_, StorageError>(view.event_by_id(&create)?.expect("stored").pdu)
@@ -296,8 +296,8 @@ async fn an_invitation_is_not_taken_back_by_a_stranger_nor_without_naming_it() {
     // What it takes back is its own; hers is there again.
     let seen = section(&bob, "", "invite", &room).await;
     let events = seen["invite_state"]["events"].as_array().cloned().unwrap_or_default();
-    let inviter = events.iter().find(|it| it["state_key"] == "@bob:b.example");
-    assert_eq!(inviter.expect("his membership")["sender"], "@alice:a.example");
+    let his = events.iter().find(|it| it["state_key"] == "@bob:b.example");
+    assert_eq!(his.expect("his membership")["sender"], "@alice:a.example");
     alice.kick(&room, "@bob:b.example").await.ok();
     eventually(|| section(&bob, "", "invite", &room), Value::is_null).await;
 }

@@ -68,7 +68,7 @@ async fn renames_in_a_room_cost_the_rate_of_the_profile() {
     for number in 0..8 {
         let content = json!({ "membership": "join", "displayname": format!("Ada {number}") });
         match house.set(&guest, &room, ("m.room.member", &me), content).await {
-            Ok(_) => {}
+            Ok(()) => {}
             Err(SendError::Membership(MembershipError::Ask(AskError::Denied(denial)))) => {
                 assert_eq!(denial.reason.code(), "rate_limited");
                 limited += 1;
@@ -202,8 +202,9 @@ async fn nobody_is_in_a_new_room_by_somebody_elses_word() {
         ("m.room.member", "", json!({})),
         ("m.room.create", "", json!({ "room_version": "11" })),
     ] {
-        let made = make(&ada, begins_with(kind, key, value)).await;
-        assert!(matches!(made, Err(CreateRoomError::InvalidState(_))), "{kind} {key}: {made:?}");
+        let answer = make(&ada, begins_with(kind, key, value)).await;
+        let refused = matches!(answer, Err(CreateRoomError::InvalidState(_)));
+        assert!(refused, "{kind} {key}: {answer:?}");
     }
     let shopper = house.account("shopper", "webchat").await;
     let plain = CreateRoom { is_direct: true, ..CreateRoom::default() };
