@@ -256,15 +256,24 @@ async fn a_remote_room_that_claims_our_alias_gains_nothing() {
     let room = guest_room(&alice, json!({ "initial_state": state })).await;
     join_via(&mona, &room, "b.example").await.ok();
     let aliases = ["#hall:a.example", "#door:a.example"];
-    // The claim was true when it was made.
+    let ruling = async |level: u64| {
+        let levels = json!({ "users": { &alice.user_id: 100, &mona.user_id: level } });
+        alice.set_state(&room, "m.room.power_levels", "", &levels).await.ok();
+        let levels = || async { mona.state(&room, "m.room.power_levels", "").await.body };
+        eventually(|| async { levels().await["users"][&mona.user_id] == level }).await;
+    };
+    ruling(50).await;
+    // The claim was true when it was made; who takes the names away cannot take it back.
     for alias in aliases {
         mona.create_alias(alias, &room).await.ok();
     }
     let claim = json!({ "alias": aliases[0], "alt_aliases": [aliases[1]] });
-    alice.set_state(&room, "m.room.canonical_alias", "", &claim).await.ok();
+    mona.set_state(&room, "m.room.canonical_alias", "", &claim).await.ok();
+    ruling(0).await;
     for alias in aliases {
         mona.delete_alias(alias).await.ok();
     }
+    assert_eq!(mona.state(&room, "m.room.canonical_alias", "").await.body, claim);
     let guest = pair.a.guest().await;
     assert_eq!(guest.join(&room).await.reason(), Some("out_of_scope"));
     for alias in aliases {
